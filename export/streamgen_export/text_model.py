@@ -11,9 +11,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 WIDTH = 384
-LAYERS = 6
 HEADS = 12
-HIDDEN = 1536
 NORM_EPS = 1e-12
 MAX_TOKENS = 32
 PAD_BIAS = -1e4
@@ -60,7 +58,7 @@ class _Layer(nn.Module):
 
     def forward(self, x: Tensor, bias: Tensor) -> Tensor:
         def heads(y: Tensor) -> Tensor:
-            return y.unflatten(-1, (HEADS, WIDTH // HEADS)).transpose(1, 2)
+            return y.reshape(*y.shape[:2], HEADS, WIDTH // HEADS).transpose(1, 2)
 
         query, key, value = heads(self.query(x)), heads(self.key(x)), heads(self.value(x))
         attended = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
@@ -98,7 +96,8 @@ class SentenceEncoder(nn.Module):
         self.register_buffer("offsets", torch.from_numpy(positions + segment))
         self.offsets: Tensor
         self.embedding_norm = _norm(weights, "embeddings.LayerNorm")
-        self.layers = nn.ModuleList(_Layer(weights, index) for index in range(LAYERS))
+        layers = {name.split(".")[2] for name in weights if name.startswith("encoder.layer.")}
+        self.layers = nn.ModuleList(_Layer(weights, index) for index in range(len(layers)))
 
     def forward(self, input_ids: Tensor, attention_mask: Tensor) -> tuple[Tensor, Tensor]:
         """Encodes one padded text.

@@ -1,7 +1,7 @@
 """Keeps the part of the vocabulary that English prompts use, and rewrites `tokenizer.json` to match.
 
-WordPiece falls back to shorter pieces, so a dropped word is still spelt out of pieces that are kept; a character that
-is in no piece becomes `[UNK]`.
+WordPiece falls back to shorter pieces, so a dropped word is still spelt out of pieces that are kept; a word
+with a character that is in no piece becomes `[UNK]`.
 """
 
 from __future__ import annotations

