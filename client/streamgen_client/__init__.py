@@ -1,0 +1,1 @@
+"""Python client: watch a channel, steer it, measure it."""

@@ -1,0 +1,375 @@
+/**
+ * Watching over WHEP (draft-ietf-wish-whep): one POST with an SDP offer opens a session, DELETE ends it.
+ *
+ * `WhepSession` is one connection. `WhepClient` keeps one alive: it reconnects with back-off until it is stopped.
+ */
+
+import { Backoff } from "./backoff.js";
+
+const GATHERING_LIMIT_MS = 1000; // all candidates travel in the offer; host candidates are there in milliseconds
+const POST_LIMIT_MS = 15_000;
+const CONNECT_LIMIT_MS = 15_000; // from the answer to a connected transport
+const DISCONNECTED_LIMIT_MS = 3000; // "disconnected" may heal by itself; after this long we start anew
+const STEADY_MS = 5000; // a session that held this long resets the back-off
+
+/** Why a session could not be opened or has ended, in words for the viewer. */
+export class WhepError extends Error {
+  /**
+   * @param {string} message
+   * @param {{status?: number, retryAfterS?: number | null}} [detail]
+   */
+  constructor(message, { status = 0, retryAfterS = null } = {}) {
+    super(message);
+    this.name = "WhepError";
+    this.status = status;
+    this.retryAfterS = retryAfterS;
+  }
+
+  /** False when trying again cannot help: the request itself is refused. */
+  get retryable() {
+    return this.status < 400 || this.status >= 500 || [404, 408, 409, 425, 429].includes(this.status);
+  }
+}
+
+/**
+ * Ask for stereo: Opus is decoded to one channel unless the receiver says otherwise (RFC 7587, section 6.1).
+ *
+ * @param {string} sdp
+ */
+export function withStereo(sdp) {
+  const payload = /^a=rtpmap:(\d+) opus\/48000\/2\s*$/im.exec(sdp)?.[1];
+  if (payload === undefined) return sdp;
+  const format = new RegExp(`^(a=fmtp:${payload} )(.*?)(\\r?)$`, "m");
+  if (!format.test(sdp)) {
+    return sdp.replace(new RegExp(`^(a=rtpmap:${payload} .*?)(\\r?)$`, "m"), `$1$2\na=fmtp:${payload} stereo=1$2`);
+  }
+  return sdp.replace(format, (line, start, parameters, end) =>
+    /(^|;)\s*stereo=/.test(parameters) ? line : `${start}${parameters};stereo=1${end}`,
+  );
+}
+
+/**
+ * `Retry-After` in seconds, from either of its forms, or null.
+ *
+ * @param {string | null} header
+ * @param {number} nowMs
+ */
+export function retryAfterS(header, nowMs = Date.now()) {
+  if (!header) return null;
+  const seconds = /^\s*\d+\s*$/.test(header) ? Number(header) : (Date.parse(header) - nowMs) / 1000;
+  return Number.isFinite(seconds) ? Math.max(0, seconds) : null;
+}
+
+/**
+ * @param {number} status
+ * @param {string} body what the server says about it, if anything
+ */
+function refusal(status, body) {
+  const said = body.trim().slice(0, 200);
+  switch (status) {
+    case 401:
+    case 403:
+      return "This channel needs a token: open the link that the server printed when it started.";
+    case 404:
+      return "There is no such channel on this server.";
+    case 406:
+    case 415:
+    case 422:
+      return `The server cannot play to this browser${said ? `: ${said}` : "."}`;
+    case 409:
+      return "The channel is not live yet.";
+    case 429:
+      return "Too many requests; waiting a moment.";
+    case 503:
+      return "The channel is full.";
+    default:
+      return `The server answered ${status}${said ? `: ${said}` : "."}`;
+  }
+}
+
+/** The sentence in a JSON problem body, or the text itself. @param {string} body */
+function sentence(body) {
+  try {
+    const document = /** @type {unknown} */ (JSON.parse(body));
+    if (typeof document === "object" && document !== null) {
+      for (const key of ["message", "detail", "error"]) {
+        const value = /** @type {Record<string, unknown>} */ (document)[key];
+        if (typeof value === "string") return value;
+      }
+    }
+    return "";
+  } catch {
+    return body.startsWith("<") ? "" : body;
+  }
+}
+
+/** @param {RTCPeerConnection} peer */
+function gathered(peer) {
+  if (peer.iceGatheringState === "complete") return Promise.resolve();
+  return new Promise((resolve) => {
+    const timer = setTimeout(done, GATHERING_LIMIT_MS);
+    function done() {
+      clearTimeout(timer);
+      peer.removeEventListener("icegatheringstatechange", check);
+      resolve(undefined);
+    }
+    function check() {
+      if (peer.iceGatheringState === "complete") done();
+    }
+    peer.addEventListener("icegatheringstatechange", check);
+  });
+}
+
+/** One WHEP session. Open it with `WhepSession.open`, end it with `close`. */
+export class WhepSession {
+  #location;
+  #closed = false;
+
+  /**
+   * @param {RTCPeerConnection} peer
+   * @param {MediaStream} stream both tracks, lip-synchronised by the browser
+   * @param {string} location the session's own URL
+   * @param {number | null} rtpOffset RTP timestamp of the picture whose pts is 0, null when the server does not say
+   */
+  constructor(peer, stream, location, rtpOffset) {
+    this.peer = peer;
+    this.stream = stream;
+    this.rtpOffset = rtpOffset;
+    this.#location = location;
+  }
+
+  /**
+   * Offer, post, answer. Resolves when the answer is in place; the transport connects after that.
+   *
+   * @param {string} url
+   * @param {{signal: AbortSignal, token?: string | null}} options
+   * @returns {Promise<WhepSession>}
+   */
+  static async open(url, { signal, token = null }) {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+    try {
+      // One stream for both tracks, even if the answer names two: only then are sound and picture synchronised.
+      const stream = new MediaStream();
+      peer.addEventListener("track", ({ track }) => stream.addTrack(track));
+      peer.addTransceiver("video", { direction: "recvonly" });
+      peer.addTransceiver("audio", { direction: "recvonly" });
+      const offer = await peer.createOffer();
+      await peer.setLocalDescription({ type: "offer", sdp: withStereo(offer.sdp ?? "") });
+      await gathered(peer);
+      signal.throwIfAborted();
+
+      const response = await post(url, peer.localDescription?.sdp ?? "", signal, token);
+      const location = new URL(response.headers.get("Location") ?? "", response.url).href;
+      const offset = response.headers.get("Streamgen-Rtp-Offset");
+      const session = new WhepSession(
+        peer, stream, location, offset !== null && /^\d+$/.test(offset) ? Number(offset) : null,
+      );
+      try {
+        await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+        signal.throwIfAborted();
+      } catch (error) {
+        session.close();
+        throw error;
+      }
+      return session;
+    } catch (error) {
+      peer.close();
+      throw error;
+    }
+  }
+
+  /** End the session on both sides. Safe to call while the page goes away. */
+  close() {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.peer.close();
+    // keepalive lets the request outlive the page; a server that is gone has nothing left to be told.
+    void fetch(this.#location, { method: "DELETE", keepalive: true }).catch(() => undefined);
+  }
+}
+
+/**
+ * @param {string} url
+ * @param {string} sdp
+ * @param {AbortSignal} signal
+ * @param {string | null} token
+ */
+async function post(url, sdp, signal, token) {
+  /** @type {Record<string, string>} */
+  const headers = { "Content-Type": "application/sdp", Accept: "application/sdp" };
+  if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+  let response;
+  try {
+    response = await fetch(url, {
+      method: "POST", headers, body: sdp, signal: AbortSignal.any([signal, AbortSignal.timeout(POST_LIMIT_MS)]),
+    });
+  } catch (error) {
+    signal.throwIfAborted();
+    throw new WhepError("The server cannot be reached.", {}, );
+  }
+  if (response.status !== 201) {
+    throw new WhepError(refusal(response.status, sentence(await response.text())), {
+      status: response.status, retryAfterS: retryAfterS(response.headers.get("Retry-After")),
+    });
+  }
+  if (!response.headers.get("Location")) {
+    throw new WhepError("The server's answer names no session (no Location header).", { status: 502 });
+  }
+  return response;
+}
+
+/**
+ * Resolves with the reason when the transport has ended for good.
+ *
+ * @param {RTCPeerConnection} peer
+ * @param {AbortSignal} signal
+ * @returns {Promise<string>}
+ */
+function ended(peer, signal) {
+  return new Promise((resolve) => {
+    /** @type {ReturnType<typeof setTimeout> | undefined} */
+    let timer = setTimeout(() => resolve("No route to the server's media port was found."), CONNECT_LIMIT_MS);
+    const check = () => {
+      clearTimeout(timer);
+      timer = undefined;
+      if (peer.connectionState === "failed" || peer.connectionState === "closed") {
+        resolve("The connection was lost.");
+      } else if (peer.connectionState === "disconnected") {
+        timer = setTimeout(() => resolve("The connection was lost."), DISCONNECTED_LIMIT_MS);
+      } else if (peer.connectionState !== "connected") {
+        timer = setTimeout(() => resolve("No route to the server's media port was found."), CONNECT_LIMIT_MS);
+      }
+    };
+    peer.addEventListener("connectionstatechange", check);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve("stopped");
+    }, { once: true });
+  });
+}
+
+/**
+ * @typedef {{session: WhepSession}} SessionDetail
+ * @typedef {{reason: string, retryInMs: number | null}} OfflineDetail `retryInMs` null: no further attempt
+ */
+
+/**
+ * Keeps one session alive until `stop`.
+ *
+ * Events: `connecting`; `session` (`SessionDetail`) when the answer is in place; `offline` (`OfflineDetail`) while
+ * it waits for the next attempt.
+ */
+export class WhepClient extends EventTarget {
+  #url;
+  #token;
+  #backoff = new Backoff();
+  /** @type {AbortController | null} */
+  #run = null;
+  /** @type {WhepSession | null} */
+  #session = null;
+  /** Cuts the present wait, or ends the present session. @type {AbortController | null} */
+  #attempt = null;
+
+  /**
+   * @param {string} url
+   * @param {{token?: string | null}} [options]
+   */
+  constructor(url, { token = null } = {}) {
+    super();
+    this.#url = url;
+    this.#token = token;
+  }
+
+  get running() {
+    return this.#run !== null;
+  }
+
+  start() {
+    if (this.#run !== null) return;
+    this.#run = new AbortController();
+    this.#backoff.reset();
+    void this.#keepAlive(this.#run);
+  }
+
+  /** End the session; no event follows. */
+  stop() {
+    this.#run?.abort();
+    this.#run = null;
+    this.#attempt?.abort();
+    this.#session?.close();
+    this.#session = null;
+  }
+
+  /** Do not wait any longer for the next attempt. A session that is up is left alone. */
+  retryNow() {
+    if (this.#session === null) this.#attempt?.abort();
+    if (this.#run === null) this.start();
+  }
+
+  /** @param {AbortController} run */
+  async #keepAlive(run) {
+    while (!run.signal.aborted) {
+      const attempt = new AbortController();
+      this.#attempt = attempt;
+      const signal = AbortSignal.any([run.signal, attempt.signal]);
+      const failure = await this.#once(run.signal);
+      if (run.signal.aborted) return;
+      const retryInMs = failure.retryable ? this.#backoff.next(failure.retryAfterS) : null;
+      if (retryInMs === null) this.#run = null;
+      this.#emit("offline", { reason: failure.message, retryInMs });
+      if (retryInMs === null) return;
+      await pause(retryInMs, signal);
+    }
+  }
+
+  /**
+   * One session from beginning to end.
+   *
+   * @param {AbortSignal} signal
+   * @returns {Promise<WhepError>} why it is over
+   */
+  async #once(signal) {
+    this.#emit("connecting", {});
+    try {
+      const session = await WhepSession.open(this.#url, { signal, token: this.#token });
+      this.#session = session;
+      const steady = setTimeout(() => this.#backoff.reset(), STEADY_MS);
+      this.#emit("session", { session });
+      const reason = await ended(session.peer, signal);
+      clearTimeout(steady);
+      return new WhepError(reason);
+    } catch (error) {
+      if (error instanceof WhepError) return error;
+      // A DOMException of the browser's own WebRTC stack: an answer it does not accept, or our own abort.
+      return new WhepError(`The browser could not start the stream: ${String(error)}`);
+    } finally {
+      if (!signal.aborted) {
+        this.#session?.close();
+        this.#session = null;
+      }
+    }
+  }
+
+  /**
+   * @param {string} type
+   * @param {object} detail
+   */
+  #emit(type, detail) {
+    this.dispatchEvent(new CustomEvent(type, { detail }));
+  }
+}
+
+/**
+ * @param {number} ms
+ * @param {AbortSignal} signal ends the wait early
+ */
+function pause(ms, signal) {
+  return new Promise((resolve) => {
+    if (signal.aborted) return resolve(undefined);
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => {
+      clearTimeout(timer);
+      resolve(undefined);
+    }, { once: true });
+  });
+}

@@ -1,0 +1,1 @@
+"""Bundles, runtimes and the chunk loop; numpy only, never torch."""

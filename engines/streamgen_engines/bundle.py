@@ -1,0 +1,112 @@
+"""A bundle: a folder with `manifest.json` and the files that it names, checked when it is opened."""
+
+import hashlib
+import re
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Final, Self
+
+from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
+from streamgen_engines.manifest import MANIFEST_FILE, Manifest, parse_manifest
+
+DEFAULT_BUNDLE: Final = "pocket-nano"
+MAX_MANIFEST_BYTES: Final = 4 * 2**20  # a file larger than this is not a manifest
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """An opened bundle. Immutable; may be shared by all threads.
+
+    Attributes:
+        root: the folder.
+        manifest: its checked manifest.
+    """
+
+    root: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a folder: read the manifest, and check that every file is there and has its hash.
+
+        Raises:
+            BundleError: not a bundle; the subclass says why.
+        """
+        file = path / MANIFEST_FILE
+        try:
+            size = file.stat().st_size
+            if size > MAX_MANIFEST_BYTES:
+                raise ManifestError(
+                    f"{file}: {size} bytes is too large for a manifest; export the bundle again"
+                )
+            text = file.read_bytes()
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise BundleError(
+                f"{path} is not a bundle (no {MANIFEST_FILE} in it); give the folder that the exporter wrote"
+            ) from error
+        except OSError as error:
+            raise BundleError(
+                f"{file} cannot be read ({error.strerror}); check the path and its permissions"
+            ) from error
+        bundle = cls(root=path, manifest=parse_manifest(text, source=str(file)))
+        bundle._check_files()
+        return bundle
+
+    def path(self, graph: str) -> Path:
+        """The ONNX file of a graph.
+
+        Raises:
+            MissingGraphError: the bundle has no such graph.
+        """
+        try:
+            return self.root / self.manifest.graphs[graph].file
+        except KeyError:
+            known = ", ".join(sorted(self.manifest.graphs))
+            raise MissingGraphError(
+                f"bundle {self.manifest.name} has no graph {graph!r}, only {known}"
+            ) from None
+
+    @property
+    def tokenizer_path(self) -> Path:
+        """The tokenizer's file."""
+        return self.root / self.manifest.text.tokenizer.file
+
+    def _check_files(self) -> None:
+        tokenizer = self.manifest.text.tokenizer
+        _check_file(self.root, tokenizer.file, tokenizer.sha256, "text.tokenizer")
+        for name, graph in self.manifest.graphs.items():
+            _check_file(self.root, graph.file, graph.sha256, f"graphs.{name}")
+
+
+def bundled(name: str = DEFAULT_BUNDLE) -> Bundle:
+    """Open a bundle that ships inside this package.
+
+    Raises:
+        BundleError: there is none of that name, or it is damaged.
+    """
+    root = Path(str(resources.files("streamgen_engines"))) / "bundles"
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]*", name) is None or not (root / name / MANIFEST_FILE).is_file():
+        known = ", ".join(sorted(p.parent.name for p in root.glob(f"*/{MANIFEST_FILE}"))) or "none"
+        raise BundleError(f"no bundle named {name!r} ships with this installation; there are: {known}")
+    return Bundle.open(root / name)
+
+
+def _check_file(root: Path, file: str, sha256: str, field: str) -> None:
+    try:
+        with (root / file).open("rb") as stream:
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+    except FileNotFoundError as error:
+        kind = MissingGraphError if field.startswith("graphs.") else BundleError
+        raise kind(
+            f"{root / file} is missing (field {field}.file); copy the whole bundle or export it again"
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"{root / file} (field {field}.file) cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    if found != sha256:
+        raise HashMismatchError(
+            f"{root / file}: SHA-256 is {found}, but field {field}.sha256 says {sha256}; "
+            f"the file is damaged or was replaced: download or export the bundle again"
+        )

@@ -1,0 +1,16 @@
+"""Runtimes: what loads a graph onto a device and runs it."""
+
+from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature, TensorSpec
+from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from streamgen_engines.runtimes.report import RuntimeReport, available
+
+__all__ = [
+    "Array",
+    "Engine",
+    "OnnxRuntimeCpu",
+    "Runtime",
+    "RuntimeReport",
+    "Signature",
+    "TensorSpec",
+    "available",
+]

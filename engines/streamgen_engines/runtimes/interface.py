@@ -1,0 +1,92 @@
+"""What every runtime offers: load a graph with its carried states, run it, look at the states."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeAlias
+
+from numpy.typing import NDArray
+
+from streamgen_engines.errors import GraphMismatchError
+from streamgen_engines.manifest import State
+
+Array: TypeAlias = NDArray[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class TensorSpec:
+    """Shape (static) and numpy type name of one graph input or output."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{self.dtype}{list(self.shape)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """Inputs and outputs of a graph by name, carried states left out."""
+
+    inputs: Mapping[str, TensorSpec]
+    outputs: Mapping[str, TensorSpec]
+
+    def require(self, expected: "Signature", *, graph: str) -> None:
+        """Check that a loaded graph is the one that the manifest describes.
+
+        Raises:
+            GraphMismatchError: naming every tensor that differs.
+        """
+        faults = [
+            *_differences("input", self.inputs, expected.inputs),
+            *_differences("output", self.outputs, expected.outputs),
+        ]
+        if faults:
+            raise GraphMismatchError(
+                f"graphs.{graph} does not fit the manifest: {'; '.join(faults)}. Export the bundle again."
+            )
+
+
+class Engine(Protocol):
+    """One graph, loaded and ready. Not thread-safe: one thread at a time calls it."""
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, without the carried states."""
+        ...
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the graph once; states advance. The returned arrays belong to the caller."""
+        ...
+
+    def state(self, name: str) -> Array:
+        """The carried state itself: a writable view, valid until the next `run`."""
+        ...
+
+    def reset(self) -> None:
+        """Set every carried state to zero."""
+        ...
+
+
+class Runtime(Protocol):
+    """Loads graphs onto one kind of device."""
+
+    @property
+    def name(self) -> str:
+        """Short name, as `streamgen doctor` prints it."""
+        ...
+
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> Engine:
+        """Load one graph; `threads` compute threads are its own."""
+        ...
+
+
+def _differences(kind: str, found: Mapping[str, TensorSpec], expected: Mapping[str, TensorSpec]) -> list[str]:
+    faults = []
+    for name, spec in expected.items():
+        if name not in found:
+            faults.append(f"{kind} {name} is missing (should be {spec})")
+        elif found[name] != spec:
+            faults.append(f"{kind} {name} is {found[name]}, should be {spec}")
+    faults += [f"{kind} {name} is unexpected" for name in found if name not in expected]
+    return faults

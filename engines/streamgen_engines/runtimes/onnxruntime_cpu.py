@@ -1,0 +1,222 @@
+"""ONNX Runtime on the CPU: the default runtime.
+
+Carried states are allocated once. In place, one buffer is bound as a state's input and as its output, so a
+step copies nothing: a 64 MiB cache write costs microseconds instead of milliseconds. ONNX Runtime does not
+know that the two are the same memory, so a graph must satisfy one rule, by construction:
+
+    every node that reads state `x` runs before the node that writes `x_out`, because `x_out` is computed
+    from that node's result; and the node that writes `x_out` reads `x` itself only if it is element-wise
+    or a TensorScatter.
+
+A cache satisfies it when attention reads `k_out` (never `k`) after the scatter; a causal convolution does when
+`x_out` is cut from the concatenation of `x` and the new input. `OnnxRuntimeCpu(in_place=False)` keeps two buffers
+per state and swaps them after every run: slower, always right, and the reference in the tests of every graph.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from streamgen_engines.errors import GraphLoadError, GraphMismatchError, GraphRunError
+from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+
+_NUMPY_NAMES: Final = {
+    "tensor(float)": "float32",
+    "tensor(float16)": "float16",
+    "tensor(int64)": "int64",
+    "tensor(int32)": "int32",
+    "tensor(uint8)": "uint8",
+    "tensor(bool)": "bool",
+}
+# ONNX Runtime's exceptions share no base class of their own.
+_ORT_ERRORS: Final = (
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
+_ERRORS_ONLY: Final = 3  # ONNX Runtime's log severity; its warnings are about optimiser details
+
+
+class OnnxRuntimeCpu:
+    """Loads graphs with ONNX Runtime's CPU kernels."""
+
+    def __init__(self, *, in_place: bool = True) -> None:
+        self._in_place = in_place
+
+    @property
+    def name(self) -> str:
+        """Short name, as `streamgen doctor` prints it."""
+        return "onnxruntime-cpu"
+
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> "OnnxRuntimeEngine":
+        """Load one graph.
+
+        Args:
+            path: the ONNX file; all its inputs and outputs have static shapes.
+            states: the tensors that it carries from call to call.
+            threads: compute threads of this graph; 1 means that it runs on the caller's thread alone.
+
+        Raises:
+            GraphLoadError: ONNX Runtime refuses the file.
+            GraphMismatchError: a state is not an input and an output of the stated shape and type, or a
+                tensor has no static shape.
+        """
+        try:
+            session = ort.InferenceSession(
+                str(path), sess_options=_session_options(threads), providers=["CPUExecutionProvider"]
+            )
+        except _ORT_ERRORS as error:
+            raise GraphLoadError(
+                f"{path}: ONNX Runtime {ort.__version__} cannot load this graph ({error}); "
+                f"upgrade with `pip install --upgrade onnxruntime`, or export the bundle again"
+            ) from error
+        return OnnxRuntimeEngine(session, path, states, in_place=self._in_place)
+
+
+class OnnxRuntimeEngine:
+    """One graph on the CPU with its states. One thread at a time may call it."""
+
+    def __init__(self, session: Any, path: Path, states: Sequence[State], *, in_place: bool) -> None:
+        self._session = session
+        self._path = path
+        self._binding = session.io_binding()
+        inputs = _specs(session.get_inputs(), path)
+        outputs = _specs(session.get_outputs(), path)
+        for state in states:
+            _take_state(state, inputs, outputs, path)
+        self._signature = Signature(inputs, outputs)
+
+        # Read and written buffer of each state; the same one when in place.
+        self._states: dict[str, tuple[_Buffer, _Buffer]] = {}
+        for state in states:
+            spec = TensorSpec(state.shape, state.dtype)
+            read = _Buffer(spec)
+            self._states[state.name] = (read, read if in_place else _Buffer(spec))
+        self._in_place = in_place
+        self._bind_states()
+        # Outputs are written here by every run and handed out as copies, so that no result changes later.
+        self._outputs = {name: _Buffer(spec) for name, spec in outputs.items()}
+        for name, buffer in self._outputs.items():
+            self._binding.bind_ortvalue_output(name, buffer.value)
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, without the carried states."""
+        return self._signature
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run the graph once; the carried states advance.
+
+        Args:
+            inputs: every input that is not a state, with exactly the shape and type of the signature.
+                A contiguous array is read where it lies, without a copy, until the call returns.
+
+        Returns:
+            Every output that is not a state, as fresh arrays that belong to the caller.
+
+        Raises:
+            GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
+            GraphRunError: the graph failed; call `reset()` before the next run.
+        """
+        held = [self._bind_input(name, spec, inputs) for name, spec in self._signature.inputs.items()]
+        if len(held) != len(inputs):
+            unknown = ", ".join(sorted(inputs.keys() - self._signature.inputs.keys()))
+            raise GraphMismatchError(f"{self._path.name} has no input {unknown}")
+        try:
+            self._session.run_with_iobinding(self._binding)
+        except _ORT_ERRORS as error:
+            raise GraphRunError(f"{self._path.name} failed: {error}") from error
+        if not self._in_place:
+            self._states = {name: (new, old) for name, (old, new) in self._states.items()}
+            self._bind_states()
+        return {name: buffer.array.copy() for name, buffer in self._outputs.items()}
+
+    def state(self, name: str) -> Array:
+        """The carried state itself: a writable view, valid until the next `run`."""
+        return self._states[name][0].array
+
+    def reset(self) -> None:
+        """Set every carried state to zero."""
+        for read, written in self._states.values():
+            read.array.fill(0)
+            written.array.fill(0)
+
+    def _bind_input(self, name: str, spec: TensorSpec, inputs: Mapping[str, Array]) -> Array:
+        if name not in inputs:
+            raise GraphMismatchError(f"{self._path.name} needs input {name} ({spec})")
+        array = inputs[name]
+        if array.shape != spec.shape or array.dtype.name != spec.dtype:
+            found = TensorSpec(array.shape, array.dtype.name)
+            raise GraphMismatchError(f"{self._path.name}: input {name} is {found}, should be {spec}")
+        array = np.ascontiguousarray(array)
+        self._binding.bind_cpu_input(name, array)
+        return array
+
+    def _bind_states(self) -> None:
+        for name, (read, written) in self._states.items():
+            self._binding.bind_ortvalue_input(name, read.value)
+            self._binding.bind_ortvalue_output(f"{name}_out", written.value)
+
+
+class _Buffer:
+    """Zeroed memory seen as a numpy array and as an OrtValue at once."""
+
+    def __init__(self, spec: TensorSpec) -> None:
+        self.array: Array = np.zeros(spec.shape, np.dtype(spec.dtype))
+        self.value = ort.OrtValue.ortvalue_from_numpy(self.array)
+
+
+def _session_options(threads: int) -> Any:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.log_severity_level = _ERRORS_ONLY
+    # Spinning workers starve the other stages of the cores: two threads would be slower than one.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
+    # Shapes are static, so the first run plans all scratch memory as one block and later runs reuse it.
+    options.enable_mem_pattern = True
+    options.enable_cpu_mem_arena = True
+    return options
+
+
+def _specs(arguments: Sequence[Any], path: Path) -> dict[str, TensorSpec]:
+    specs = {}
+    for argument in arguments:
+        if not all(isinstance(size, int) for size in argument.shape):
+            raise GraphMismatchError(
+                f"{path}: tensor {argument.name} has the dynamic shape {argument.shape}; "
+                f"export the graph with static shapes"
+            )
+        if argument.type not in _NUMPY_NAMES:
+            raise GraphMismatchError(
+                f"{path}: tensor {argument.name} has the unsupported type {argument.type}"
+            )
+        specs[argument.name] = TensorSpec(tuple(argument.shape), _NUMPY_NAMES[argument.type])
+    return specs
+
+
+def _take_state(
+    state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], path: Path
+) -> None:
+    """Move a state out of the plain inputs and outputs, checking it on the way."""
+    wanted = TensorSpec(state.shape, state.dtype)
+    for kind, name, specs in (("input", state.name, inputs), ("output", state.output, outputs)):
+        found = specs.pop(name, None)
+        if found != wanted:
+            raise GraphMismatchError(
+                f"{path}: state {state.name} should be {kind} {name} of {wanted}, "
+                f"the graph has {found or 'none'}; export the bundle again"
+            )

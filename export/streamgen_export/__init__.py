@@ -1,0 +1,1 @@
+"""Model definitions, training, ONNX export and judging; the only package that imports torch."""

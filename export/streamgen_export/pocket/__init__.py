@@ -1,0 +1,1 @@
+"""The bundled pocket family: scenes, autoencoders, transformer, training, export, judge."""

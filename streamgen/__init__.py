@@ -1,0 +1,1 @@
+"""streamgen: a real-time streaming generation server."""
