@@ -368,9 +368,7 @@ def _readable_id(document: dict[str, Any]) -> str | None:
 
 
 def _frame_too_long(request_id: str | None) -> ProtocolError:
-    return ProtocolError(
-        "frame", "frame_too_long", f"a frame holds at most {MAX_FRAME_BYTES} bytes", id=request_id
-    )
+    return ProtocolError("frame", "frame_too_long", f"a frame holds at most {MAX_FRAME_BYTES} bytes", id=request_id)
 
 
 def _translate(details: ErrorDetails, document: dict[str, Any], request_id: str | None) -> ProtocolError:

@@ -37,9 +37,7 @@ class Bundle:
         try:
             size = file.stat().st_size
             if size > MAX_MANIFEST_BYTES:
-                raise ManifestError(
-                    f"{file}: {size} bytes is too large for a manifest; export the bundle again"
-                )
+                raise ManifestError(f"{file}: {size} bytes is too large for a manifest; export the bundle again")
             text = file.read_bytes()
         except (FileNotFoundError, NotADirectoryError) as error:
             raise BundleError(
@@ -63,9 +61,7 @@ class Bundle:
             return self.root / self.manifest.graphs[graph].file
         except KeyError:
             known = ", ".join(sorted(self.manifest.graphs))
-            raise MissingGraphError(
-                f"bundle {self.manifest.name} has no graph {graph!r}, only {known}"
-            ) from None
+            raise MissingGraphError(f"bundle {self.manifest.name} has no graph {graph!r}, only {known}") from None
 
     @property
     def tokenizer_path(self) -> Path:

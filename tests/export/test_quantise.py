@@ -68,9 +68,7 @@ def conv_graph(tmp_path: Path) -> Path:
     return save(
         tmp_path / "conv.onnx",
         [
-            helper.make_node(
-                "Conv", ["x", "w1"], ["a"], name="first", kernel_shape=[3, 3], pads=[1, 1, 1, 1]
-            ),
+            helper.make_node("Conv", ["x", "w1"], ["a"], name="first", kernel_shape=[3, 3], pads=[1, 1, 1, 1]),
             helper.make_node("Relu", ["a"], ["b"], name="relu"),
             helper.make_node("Add", ["b", "state"], ["c"], name="join"),
             helper.make_node("Conv", ["c", "w2"], ["y"], name="second", kernel_shape=[1, 1]),
@@ -136,18 +134,14 @@ def test_a_kept_convolution_stays_float32(conv_graph: Path, tmp_path: Path) -> N
     assert "w2" in second.input
 
 
-def test_convolutions_need_calibration_and_convolutions(
-    conv_graph: Path, linear_graph: Path, tmp_path: Path
-) -> None:
+def test_convolutions_need_calibration_and_convolutions(conv_graph: Path, linear_graph: Path, tmp_path: Path) -> None:
     with pytest.raises(QuantisationError, match="calibration"):
         quantise_convolutions(conv_graph, tmp_path / "int8.onnx", [])
     with pytest.raises(QuantisationError, match="no Conv"):
         quantise_convolutions(linear_graph, tmp_path / "int8.onnx", [{"x": normal(8, 64)}])
 
 
-def test_a_graph_has_no_error_against_itself_and_one_against_another(
-    linear_graph: Path, tmp_path: Path
-) -> None:
+def test_a_graph_has_no_error_against_itself_and_one_against_another(linear_graph: Path, tmp_path: Path) -> None:
     feeds = [{"x": normal(8, 64)}]
     assert relative_errors(linear_graph, linear_graph, feeds) == {"y": 0.0, "z": 0.0}
     model = onnx.load(linear_graph)

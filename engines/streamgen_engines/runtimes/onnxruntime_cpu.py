@@ -201,16 +201,12 @@ def _specs(arguments: Sequence[Any], path: Path) -> dict[str, TensorSpec]:
                 f"export the graph with static shapes"
             )
         if argument.type not in _NUMPY_NAMES:
-            raise GraphMismatchError(
-                f"{path}: tensor {argument.name} has the unsupported type {argument.type}"
-            )
+            raise GraphMismatchError(f"{path}: tensor {argument.name} has the unsupported type {argument.type}")
         specs[argument.name] = TensorSpec(tuple(argument.shape), _NUMPY_NAMES[argument.type])
     return specs
 
 
-def _take_state(
-    state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], path: Path
-) -> None:
+def _take_state(state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], path: Path) -> None:
     """Move a state out of the plain inputs and outputs, checking it on the way."""
     wanted = TensorSpec(state.shape, state.dtype)
     for kind, name, specs in (("input", state.name, inputs), ("output", state.output, outputs)):

@@ -221,9 +221,7 @@ def _scene(attributes: Attributes, rng: np.random.Generator) -> str:
 
 
 def _motion_words(attributes: Attributes, rng: np.random.Generator) -> tuple[str, str]:
-    own = (
-        _OWN_MOTION_WORDS.get((attributes.subject, attributes.motion)) if attributes.second == NONE else None
-    )
+    own = _OWN_MOTION_WORDS.get((attributes.subject, attributes.motion)) if attributes.second == NONE else None
     words = own or MOTION_WORDS[attributes.motion]
     return words[int(rng.integers(len(words)))]
 

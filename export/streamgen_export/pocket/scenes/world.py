@@ -118,9 +118,7 @@ def _with_subject(rng: np.random.Generator, plain: Attributes) -> Attributes:
     shown = replace(plain, subject=subject, colour=_pick(rng, COLOURS), motion=motion, place=place)
     if rng.random() >= _SECOND_SHARE or subject not in _TWINS or motion == "rolls":
         return shown
-    partners = tuple(
-        s for s in _TWINS if s in subjects_of(plain.scene) and motion in motions_of(plain.scene, s)
-    )
+    partners = tuple(s for s in _TWINS if s in subjects_of(plain.scene) and motion in motions_of(plain.scene, s))
     colours = tuple(colour for colour in COLOURS if colour != shown.colour)
     return replace(shown, place="centre", second=_pick(rng, partners), second_colour=_pick(rng, colours))
 
@@ -175,7 +173,5 @@ def _replace_one(rng: np.random.Generator, now: Attributes, what: str, heldout: 
         subject = _pick(rng, subjects_of(now.scene))
         motions = motions_of(now.scene, subject)
         motion = now.motion if now.motion in motions else _pick(rng, motions)
-        return replace(
-            now, subject=subject, motion=motion, place=now.place if has_place(motion) else "centre"
-        )
+        return replace(now, subject=subject, motion=motion, place=now.place if has_place(motion) else "centre")
     return now
