@@ -1,0 +1,1 @@
+"""Generation: the process that runs the model, its stages and its schedule."""

@@ -1,0 +1,1 @@
+"""The media plane: encoders, the media clock, pacing, the slate and files."""

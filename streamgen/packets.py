@@ -1,0 +1,202 @@
+"""What crosses the border between the generator process and the server: commands in, events out.
+
+Everything here is a frozen value made of plain Python types, so that it pickles small and imports nothing.
+
+Two clocks appear, both counted from the channel's epoch and both integers: video in ticks of 90 kHz, audio in
+samples at 48 kHz. The generator counts *programme time* (chunk 0 starts at 0, no gaps). The pacer adds the gaps
+of underruns and slates to every `pts` before it releases a packet; from there on `pts` is *media time*, the time
+that viewers see and that never runs backwards.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+VideoCodec = Literal["vp8", "h264"]
+
+VIDEO_CODECS: tuple[VideoCodec, ...] = ("vp8", "h264")
+
+VIDEO_CLOCK_HZ = 90_000
+AUDIO_CLOCK_HZ = 48_000
+OPUS_FRAME_SAMPLES = 960
+"""Samples per channel in one Opus packet: 20 ms at 48 kHz."""
+
+
+@dataclass(frozen=True, slots=True)
+class VideoPacket:
+    """One encoded picture.
+
+    `pts` is in ticks of 90 kHz since the channel's epoch. `data` is a whole VP8 frame or an H.264 access unit
+    in Annex B form, with SPS and PPS in front of every keyframe.
+    """
+
+    codec: VideoCodec
+    pts: int
+    keyframe: bool
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AudioPacket:
+    """One Opus packet of 20 ms, stereo. `pts` is in samples at 48 kHz since the channel's epoch.
+
+    `pts` already takes off the delay of resampler and encoder, so the sound that a decoder puts out at `pts`
+    belongs to the picture of that time. It is therefore not a multiple of 960, but always 960 after the last.
+    """
+
+    pts: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkRecord:
+    """What made one chunk, for the log, for steering and for rendering it again.
+
+    `first_frame` counts pictures that were generated before this chunk and never includes gaps. `pts` (90 kHz
+    ticks) is where the first picture is on the timeline; the pacer rewrites it when it adds a gap.
+    """
+
+    chunk: int
+    first_frame: int
+    fps: tuple[int, int]
+    pts: int
+    prompt_id: str | None
+    prompt: str
+    seed: int
+    guidance: float
+    steps: int
+    applied: tuple[str, ...] = ()
+    """Ids of the prompts that this chunk is the first to show (none or one)."""
+    superseded: tuple[str, ...] = ()
+    """Ids of the prompts that were given up since the chunk before."""
+    timings_ms: Mapping[str, float] = field(default_factory=dict)
+    """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due)."""
+
+    @property
+    def media_time_s(self) -> float:
+        """Seconds of media time at which the first picture of this chunk is shown."""
+        return self.pts / VIDEO_CLOCK_HZ
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedChunk:
+    """Pictures and sound of one chunk: they are queued, released and given up together.
+
+    `video` holds every picture once per codec that is watched, in the order of `pts`; `video` and `audio` are
+    empty while nobody watches. `duration_ticks` (90 kHz) is the length of the chunk on the timeline.
+    """
+
+    index: int
+    video: tuple[VideoPacket, ...]
+    audio: tuple[AudioPacket, ...]
+    record: ChunkRecord
+    duration_ticks: int
+
+
+# Commands to the generator process.
+
+
+@dataclass(frozen=True, slots=True)
+class SetPrompt:
+    """Show this text from the next chunk that has not started. `cut` forgets what was shown before."""
+
+    id: str
+    text: str
+    cut: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SetConfig:
+    """Change guidance or seed from the next chunk that has not started; `None` leaves a value as it is."""
+
+    guidance: float | None = None
+    seed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RequestKeyframe:
+    """Make the next picture of this codec a keyframe."""
+
+    codec: VideoCodec
+
+
+@dataclass(frozen=True, slots=True)
+class SetCodecs:
+    """Encode for exactly these codecs from the next chunk on; none of them means no encoding at all."""
+
+    codecs: frozenset[VideoCodec]
+
+
+@dataclass(frozen=True, slots=True)
+class SetEpoch:
+    """Programme time 0 is at this `time.monotonic_ns()`, the same clock in every process of a machine."""
+
+    epoch_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """End the process; what is under way is given up."""
+
+
+Command = SetPrompt | SetConfig | RequestKeyframe | SetCodecs | SetEpoch | Stop
+
+
+# Events from the generator process.
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The model is loaded. `width` and `height` are those of the encoded picture, `fps` a fraction."""
+
+    width: int
+    height: int
+    fps: tuple[int, int]
+    sample_rate: int
+    chunk_duration_ns: int
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PromptQueued:
+    """The prompt is encoded and waits for a chunk; it will be seen in about `eta_ms`."""
+
+    id: str
+    eta_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class PromptSuperseded:
+    """The prompt will not be shown, because prompt `by` came after it."""
+
+    id: str
+    by: str
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorStats:
+    """How generation is going, about once a second.
+
+    `realtime_ratio` is media time made per second of work of the slowest stage (1.0 just keeps up). Stage
+    names are those of `ChunkRecord.timings_ms`. `behind` is true while chunks come late even with the fewest
+    steps.
+    """
+
+    chunk: int
+    realtime_ratio: float
+    stage_p50_ms: Mapping[str, float]
+    stage_p95_ms: Mapping[str, float]
+    lead_ms: float
+    steps: int
+    behind: bool
+    rss_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class GeneratorError:
+    """The last event of a process that ends because something failed."""
+
+    message: str
+
+
+Event = Ready | PromptQueued | PromptSuperseded | EncodedChunk | GeneratorStats | GeneratorError
