@@ -203,9 +203,9 @@ async function post(url, sdp, signal, token) {
     response = await fetch(url, {
       method: "POST", headers, body: sdp, signal: AbortSignal.any([signal, AbortSignal.timeout(POST_LIMIT_MS)]),
     });
-  } catch (error) {
+  } catch {
     signal.throwIfAborted();
-    throw new WhepError("The server cannot be reached.", {}, );
+    throw new WhepError("The server cannot be reached.");
   }
   if (response.status !== 201) {
     throw new WhepError(refusal(response.status, sentence(await response.text())), {
@@ -267,8 +267,8 @@ export class WhepClient extends EventTarget {
   #run = null;
   /** @type {WhepSession | null} */
   #session = null;
-  /** Cuts the present wait, or ends the present session. @type {AbortController | null} */
-  #attempt = null;
+  /** Cuts the wait before the next attempt. @type {AbortController | null} */
+  #wait = null;
 
   /**
    * @param {string} url
@@ -295,30 +295,30 @@ export class WhepClient extends EventTarget {
   stop() {
     this.#run?.abort();
     this.#run = null;
-    this.#attempt?.abort();
     this.#session?.close();
     this.#session = null;
   }
 
-  /** Do not wait any longer for the next attempt. A session that is up is left alone. */
+  /** Do not wait any longer for the next attempt. A session that is up, or an attempt under way, is left alone. */
   retryNow() {
-    if (this.#session === null) this.#attempt?.abort();
-    if (this.#run === null) this.start();
+    this.#wait?.abort();
+    this.start();
   }
 
   /** @param {AbortController} run */
   async #keepAlive(run) {
     while (!run.signal.aborted) {
-      const attempt = new AbortController();
-      this.#attempt = attempt;
-      const signal = AbortSignal.any([run.signal, attempt.signal]);
       const failure = await this.#once(run.signal);
       if (run.signal.aborted) return;
-      const retryInMs = failure.retryable ? this.#backoff.next(failure.retryAfterS) : null;
-      if (retryInMs === null) this.#run = null;
+      if (!failure.retryable) {
+        this.#run = null;
+        this.#emit("offline", { reason: failure.message, retryInMs: null });
+        return;
+      }
+      const retryInMs = this.#backoff.next(failure.retryAfterS);
+      this.#wait = new AbortController();
       this.#emit("offline", { reason: failure.message, retryInMs });
-      if (retryInMs === null) return;
-      await pause(retryInMs, signal);
+      await pause(retryInMs, AbortSignal.any([run.signal, this.#wait.signal]));
     }
   }
 

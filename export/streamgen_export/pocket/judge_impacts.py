@@ -1,7 +1,8 @@
 """When does something hit the ground: in the picture, in the sound, and how far apart are the two?
 
-In the picture, an impact is a lowest point of the subject's path, found in the critic's mask. In the sound, it is what a
-small network learned from renders to tell from music, rain and waves. Both detectors are checked on held-out renders.
+In the picture, an impact is a lowest point of the subject's path, found in the critic's mask.
+In the sound, it is what a small network learned from renders to tell from music, rain and waves.
+Both detectors are checked on held-out renders.
 """
 
 from __future__ import annotations
