@@ -152,7 +152,7 @@ def train_critic(
     pictures, masks, labels = map(torch.from_numpy, (examples.pictures, examples.masks, examples.labels))
     step = 0
     for _ in range(epochs):
-        for rows in torch.randperm(count, generator=generator).split(_BATCH):
+        for rows in torch.split(torch.randperm(count, generator=generator), _BATCH):
             progress = step / steps
             warm, cool = min(1.0, (step + 1) / (0.1 * steps)), 0.5 * (1 + np.cos(np.pi * progress))
             for group in optimiser.param_groups:
@@ -165,7 +165,7 @@ def train_critic(
                 if bool((target >= 0).any()):
                     loss = loss + F.cross_entropy(score, target, ignore_index=-1)
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             step += 1
             report(loss.item())
@@ -190,7 +190,7 @@ def look(critic: Critic, take: Take) -> Opinion:
     small = shrink(take.video).reshape(take.chunks, PICTURES_PER_CHUNK, *INPUT_SIZE, 3)
     classes, masks = [], []
     with torch.no_grad():
-        for part in torch.from_numpy(small).split(_BATCH):
+        for part in torch.split(torch.from_numpy(small), _BATCH):
             scores, where = critic(as_input(part))
             classes.append(torch.stack([score.argmax(dim=1) for score in scores], dim=1))
             masks.append(torch.sigmoid(where).flatten(0, 1))

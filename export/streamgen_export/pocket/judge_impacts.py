@@ -1,6 +1,6 @@
 """When does something hit the ground: in the picture, in the sound, and how far apart are the two?
 
-In the picture, an impact is a lowest point of the subject's path, found in the critic's mask.
+In the picture, an impact is a lowest point of the path of the mask that the critic sees. In the sound, it is what a
 In the sound, it is what a small network learned from renders to tell from music, rain and waves.
 Both detectors are checked on held-out renders.
 """
@@ -98,13 +98,13 @@ def train_ear(
     ear = Ear().train()
     optimiser = torch.optim.AdamW(ear.parameters(), lr=2e-3, weight_decay=0.01)
     for _ in range(epochs):
-        for rows in torch.randperm(len(bands), generator=generator).split(16):
+        for rows in torch.split(torch.randperm(len(bands), generator=generator), 16):
             # Loudness must not decide: generated sound may be quieter.
             gain = 0.6 * torch.randn((len(rows), 1, 1), generator=generator)
             scores = ear(bands[rows] + gain)
             loss = F.binary_cross_entropy_with_logits(scores, target[rows], pos_weight=torch.tensor(6.0))
             optimiser.zero_grad()
-            loss.backward()
+            torch.autograd.backward(loss)
             optimiser.step()
             report(loss.item())
     return ear.eval()
