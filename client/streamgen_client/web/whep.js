@@ -6,7 +6,7 @@
 
 import { Backoff } from "./backoff.js";
 
-const GATHERING_LIMIT_MS = 1000; // all candidates travel in the offer; host candidates are there in milliseconds
+const GATHERING_LIMIT_MS = 250; // our candidates help a server behind NAT; one that we can reach does without
 const POST_LIMIT_MS = 15_000;
 const CONNECT_LIMIT_MS = 15_000; // from the answer to a connected transport
 const DISCONNECTED_LIMIT_MS = 3000; // "disconnected" may heal by itself; after this long we start anew
@@ -87,12 +87,17 @@ function refusal(status, body) {
   }
 }
 
-/** The sentence in a JSON problem body, or the text itself. @param {string} body */
+/** @param {string | null} header */
+function numeric(header) {
+  return header !== null && /^\s*\d+(\.\d+)?\s*$/.test(header) ? Number(header) : null;
+}
+
+/** The sentence in a JSON problem (RFC 9457), or the text itself. @param {string} body */
 function sentence(body) {
   try {
     const document = /** @type {unknown} */ (JSON.parse(body));
     if (typeof document === "object" && document !== null) {
-      for (const key of ["message", "detail", "error"]) {
+      for (const key of ["detail", "title"]) {
         const value = /** @type {Record<string, unknown>} */ (document)[key];
         if (typeof value === "string") return value;
       }
@@ -129,12 +134,15 @@ export class WhepSession {
    * @param {RTCPeerConnection} peer
    * @param {MediaStream} stream both tracks, lip-synchronised by the browser
    * @param {string} location the session's own URL
-   * @param {number | null} rtpOffset RTP timestamp of the picture whose pts is 0, null when the server does not say
+   * @param {Headers} headers of the answer
    */
-  constructor(peer, stream, location, rtpOffset) {
+  constructor(peer, stream, location, headers) {
     this.peer = peer;
     this.stream = stream;
-    this.rtpOffset = rtpOffset;
+    /** RTP timestamp of the picture whose pts is 0; null when the server does not say. */
+    this.rtpOffset = numeric(headers.get("Streamgen-Rtp-Offset"));
+    /** Seconds of programme at the answer; null when the server does not say. */
+    this.mediaTimeS = numeric(headers.get("Streamgen-Media-Time"));
     this.#location = location;
   }
 
@@ -160,10 +168,7 @@ export class WhepSession {
 
       const response = await post(url, peer.localDescription?.sdp ?? "", signal, token);
       const location = new URL(response.headers.get("Location") ?? "", response.url).href;
-      const offset = response.headers.get("Streamgen-Rtp-Offset");
-      const session = new WhepSession(
-        peer, stream, location, offset !== null && /^\d+$/.test(offset) ? Number(offset) : null,
-      );
+      const session = new WhepSession(peer, stream, location, response.headers);
       try {
         await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
         signal.throwIfAborted();

@@ -1,0 +1,120 @@
+/**
+ * The steering connection: a WebSocket that comes back by itself.
+ *
+ * Events: `open`; `closed` (`ClosedDetail`); `message` (`MessageDetail`).
+ */
+
+import { Backoff } from "./backoff.js";
+import { parse } from "./protocol.js";
+
+/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./protocol.js").ClientMessage} ClientMessage */
+/** @typedef {{message: ServerMessage}} MessageDetail */
+/** @typedef {{reason: string, retryInMs: number | null}} ClosedDetail `retryInMs` null: it will not try again */
+
+const PING_EVERY_MS = 5000;
+const SILENCE_LIMIT_MS = 15_000; // nothing at all for this long: the connection is dead even if TCP does not say so
+const POLICY_VIOLATION = 1008; // the server refuses this page (a wrong token): trying again cannot help
+
+/** A fresh id for a request: unique on the channel, and the same when the request is sent again. */
+export function newId() {
+  // randomUUID exists in secure contexts only, and a page on http://192.168.x.y is not one.
+  const bytes = crypto.getRandomValues(new Uint8Array(12));
+  return Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/**
+ * @param {string} path relative to the page, or absolute
+ * @param {string} page the page's own address
+ * @param {string | null} token
+ */
+export function socketUrl(path, page, token) {
+  const url = new URL(path, page);
+  url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+  url.hash = "";
+  if (token !== null) url.searchParams.set("token", token);
+  return url.href;
+}
+
+export class SteeringClient extends EventTarget {
+  #url;
+  #backoff = new Backoff();
+  /** @type {WebSocket | null} */
+  #socket = null;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #pings;
+  #heardAtMs = 0;
+  #wanted = false;
+
+  /** @param {string} url */
+  constructor(url) {
+    super();
+    this.#url = url;
+  }
+
+  get connected() {
+    return this.#socket?.readyState === WebSocket.OPEN;
+  }
+
+  start() {
+    if (this.#wanted) return;
+    this.#wanted = true;
+    this.#connect();
+  }
+
+  /** Close for good; no event follows. */
+  stop() {
+    this.#wanted = false;
+    clearTimeout(this.#retry);
+    clearInterval(this.#pings);
+    this.#socket?.close();
+    this.#socket = null;
+  }
+
+  /**
+   * @param {ClientMessage} message
+   * @returns {boolean} false when there is no connection; nothing is kept for later
+   */
+  send(message) {
+    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    this.#socket.send(JSON.stringify(message));
+    return true;
+  }
+
+  #connect() {
+    const socket = new WebSocket(this.#url);
+    this.#socket = socket;
+    socket.addEventListener("open", () => {
+      this.#backoff.reset();
+      this.#heardAtMs = performance.now();
+      this.#pings = setInterval(() => this.#ping(), PING_EVERY_MS);
+      this.dispatchEvent(new CustomEvent("open"));
+    });
+    socket.addEventListener("message", ({ data }) => {
+      this.#heardAtMs = performance.now();
+      const message = parse(data);
+      if (message !== null) this.dispatchEvent(new CustomEvent("message", { detail: { message } }));
+    });
+    socket.addEventListener("close", ({ code, reason }) => {
+      if (this.#socket !== socket) return;
+      clearInterval(this.#pings);
+      this.#socket = null;
+      if (code === POLICY_VIOLATION) this.#wanted = false;
+      const retryInMs = this.#wanted ? this.#backoff.next() : null;
+      if (retryInMs !== null) this.#retry = setTimeout(() => this.#connect(), retryInMs);
+      this.dispatchEvent(
+        new CustomEvent("closed", { detail: { reason: reason || "The connection was lost.", retryInMs } }),
+      );
+    });
+  }
+
+  #ping() {
+    if (performance.now() - this.#heardAtMs > SILENCE_LIMIT_MS) {
+      this.#socket?.close();
+      return;
+    }
+    this.send({ type: "ping", id: newId(), t: performance.now() });
+  }
+}
