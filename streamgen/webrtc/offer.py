@@ -1,0 +1,213 @@
+"""Reading a viewer's offer: is it an SDP, can it be answered, and with which codec? Free of I/O.
+
+aiortc's parser raises whatever its code runs into, its negotiation reports some of the rest from tasks that
+nobody awaits, and it resolves mDNS names on the network. So an offer is checked and cleaned here first; what
+`Offer.read` lets through, aiortc answers.
+"""
+
+import ipaddress
+from dataclasses import dataclass
+from typing import Final
+
+from aiortc import RTCIceCandidate
+from aiortc.rtcrtpparameters import RTCRtpCodecParameters
+from aiortc.sdp import (
+    H264Profile,
+    MediaDescription,
+    SessionDescription,
+    candidate_from_sdp,
+    parse_h264_profile_level_id,
+)
+
+from streamgen.packets import VideoCodec
+from streamgen.webrtc.errors import MalformedOfferError, UnusableOfferError
+
+# Each candidate costs a connectivity check to an address that the offer names, so their number is bounded:
+# a server must not be a tool to send STUN packets around.
+MAX_CANDIDATES: Final = 32
+
+# What SessionDescription.parse raises for texts that are not SDPs (StopIteration: an fmtp without its rtpmap).
+_PARSE_ERRORS: Final = (
+    AssertionError,
+    AttributeError,
+    IndexError,
+    KeyError,
+    StopIteration,
+    TypeError,
+    ValueError,
+)
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An offer that can be answered."""
+
+    sdp: str  # cleaned: only candidates that can be used, and no end-of-candidates
+    codec: VideoCodec
+    # The profile-level-id of the H.264 payload to answer with; None for VP8.
+    h264_profile: str | None
+    kinds: tuple[str, ...]  # of its audio and video sections, in order
+    # The section whose transport carries all others, and its ICE user fragment: trickled candidates belong to it.
+    primary_mid: str
+    ice_ufrag: str
+
+    @classmethod
+    def read(cls, text: str) -> "Offer":
+        """Check and clean an offer.
+
+        Raises `MalformedOfferError` for a text that is no SDP and `UnusableOfferError` for one that this server
+        cannot answer.
+        """
+        session = _parse(text)
+        media = session.media
+        tracks = [section for section in media if section.kind in ("audio", "video")]
+        kinds = tuple(section.kind for section in tracks)
+        if kinds.count("video") != 1 or kinds.count("audio") > 1:
+            raise UnusableOfferError("offer exactly one video section and at most one audio section")
+        for section in media:
+            _check_transport(section)
+        for section in tracks:
+            _check_direction(section)
+        codec, profile = _video_codec(next(section for section in tracks if section.kind == "video"))
+        for section in tracks:
+            if section.kind == "audio" and not any(_is(each, "opus", 48_000) for each in section.rtp.codecs):
+                raise UnusableOfferError("the audio section offers no Opus (opus/48000/2); add it")
+        return cls(
+            sdp=_clean(text),
+            codec=codec,
+            h264_profile=profile,
+            kinds=kinds,
+            primary_mid=_bundle(session)[0] if len(media) > 1 else media[0].rtp.muxId,
+            ice_ufrag=_ice_ufrag(media[0]),
+        )
+
+
+def read_fragment(text: str, offer: Offer) -> list[RTCIceCandidate]:
+    """The usable candidates of a trickle ICE fragment (RFC 8840) that belongs to `offer`.
+
+    Raises `MalformedOfferError` for a text that is none, `UnusableOfferError` for an ICE restart.
+    """
+    lines = text.splitlines()
+    ufrags = {line.removeprefix("a=ice-ufrag:") for line in lines if line.startswith("a=ice-ufrag:")}
+    values = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
+    if not ufrags and not values and "a=end-of-candidates" not in lines:
+        raise MalformedOfferError("send a trickle ICE fragment with a=ice-ufrag and a=candidate lines")
+    if ufrags - {offer.ice_ufrag}:
+        raise UnusableOfferError("ICE restart is not supported; end this session and POST a new offer")
+    candidates = [candidate_from_sdp(value) for value in values if _usable_candidate(value)]
+    for candidate in candidates:
+        candidate.sdpMid = offer.primary_mid
+    return candidates
+
+
+def _usable_candidate(value: str) -> bool:
+    """Whether a candidate (the text after `candidate:`) is worth a connectivity check.
+
+    Chromium hides host addresses behind mDNS names (`<uuid>.local`). Those are not resolved: it would cost a
+    second, need multicast, and win nothing, because the browser's own checks reach the candidates in the answer
+    and its address is learnt from them (peer-reflexive). TCP candidates and RTCP components cannot be used.
+    """
+    fields = value.split()
+    if len(fields) < 8 or fields[1] != "1" or fields[2].lower() != "udp" or fields[6] != "typ":
+        return False
+    if not fields[3].isdecimal() or not fields[5].isdecimal() or not 0 < int(fields[5]) < 65_536:
+        return False
+    try:
+        ipaddress.ip_address(fields[4])
+    except ValueError:
+        return False
+    return fields[7] in ("host", "srflx", "relay")
+
+
+def _parse(text: str) -> SessionDescription:
+    if not text.startswith("v=0"):
+        raise MalformedOfferError("send an SDP offer; this text does not start with v=0")
+    try:
+        session = SessionDescription.parse(text)
+    except _PARSE_ERRORS as error:
+        reason = f"{type(error).__name__}: {error}".rstrip(": ")
+        raise MalformedOfferError(f"the SDP cannot be parsed ({reason})") from error
+    if not session.media:
+        raise MalformedOfferError("the SDP has no media section (m=)")
+    mids = [section.rtp.muxId for section in session.media]
+    if len(set(mids)) != len(mids) or "" in mids:
+        raise UnusableOfferError("each media section needs an a=mid of its own")
+    if len(mids) > 1 and sorted(_bundle(session)) != sorted(mids):
+        raise UnusableOfferError("all media sections must be in one BUNDLE group (bundlePolicy: max-bundle)")
+    return session
+
+
+def _bundle(session: SessionDescription) -> list[str]:
+    """The mids of the first BUNDLE group: aiortc looks at no other."""
+    return next(([str(mid) for mid in group.items] for group in session.group if group.semantic == "BUNDLE"), [])
+
+
+def _ice_ufrag(section: MediaDescription) -> str:
+    return (section.ice.usernameFragment or "") if section.ice is not None else ""
+
+
+def _check_transport(section: MediaDescription) -> None:
+    name = f"the {section.kind} section"
+    if section.kind not in ("audio", "video", "application"):
+        raise UnusableOfferError(f"{name} is of a kind that this server does not know; leave it out")
+    if section.kind == "application" and "SCTP" not in section.profile:
+        raise UnusableOfferError(f"{name} is not a data channel; leave it out")
+    if not _ice_ufrag(section) or section.ice is None or not section.ice.password:
+        raise UnusableOfferError(f"{name} has no ICE credentials (a=ice-ufrag, a=ice-pwd)")
+    if section.dtls is None or not section.dtls.fingerprints:
+        raise UnusableOfferError(f"{name} has no DTLS parameters (a=fingerprint, a=setup)")
+    if section.kind != "application" and not section.rtcp_mux:
+        raise UnusableOfferError(f"{name} has no a=rtcp-mux; RTP and RTCP must share a port")
+
+
+def _check_direction(section: MediaDescription) -> None:
+    # Without a direction attribute a section is sendrecv (RFC 8866); aiortc needs it written out.
+    if section.direction not in ("recvonly", "sendrecv"):
+        raise UnusableOfferError(
+            f"the {section.kind} section is {section.direction or 'without a direction'}; offer recvonly"
+        )
+
+
+def _is(codec: RTCRtpCodecParameters, name: str, clock_hz: int) -> bool:
+    return codec.name.lower() == name and codec.clockRate == clock_hz
+
+
+def _video_codec(section: MediaDescription) -> tuple[VideoCodec, str | None]:
+    """VP8 where it is offered, since every browser decodes it in software, and H.264 otherwise."""
+    codecs = section.rtp.codecs
+    if any(_is(codec, "vp8", 90_000) for codec in codecs):
+        return "vp8", None
+    offered = {_h264_profile(codec) for codec in codecs if _is(codec, "h264", 90_000)}
+    # The encoder makes constrained baseline, which a baseline decoder can decode as well.
+    if H264Profile.PROFILE_CONSTRAINED_BASELINE in offered:
+        return "h264", "42e01f"
+    if H264Profile.PROFILE_BASELINE in offered:
+        return "h264", "42001f"
+    raise UnusableOfferError(
+        "the video section offers neither VP8 nor H.264 (constrained) baseline with packetization-mode=1; add one"
+    )
+
+
+def _h264_profile(codec: RTCRtpCodecParameters) -> H264Profile | None:
+    if str(codec.parameters.get("packetization-mode", "0")) != "1":
+        return None
+    try:
+        return parse_h264_profile_level_id(str(codec.parameters.get("profile-level-id", "42E01F")))[0]
+    except ValueError:
+        return None
+
+
+def _clean(text: str) -> str:
+    lines = []
+    candidates = 0
+    for line in text.splitlines():
+        if line.startswith("a=candidate:"):
+            candidates += 1
+            if candidates > MAX_CANDIDATES or not _usable_candidate(line.removeprefix("a=candidate:")):
+                continue
+        elif line == "a=end-of-candidates":
+            # aioice gives up at once when it has tried all candidates that it knows. The viewer's own checks
+            # may come later and from elsewhere; how long to wait for them is the viewer's connect timeout.
+            continue
+        lines.append(line)
+    return "\r\n".join(lines) + "\r\n"
