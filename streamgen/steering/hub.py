@@ -1,0 +1,153 @@
+"""The steering of one channel: joins the session core, the generator's commands and the connections.
+
+All methods belong to the event loop's thread, and none of them waits: messages go into each connection's bounded
+outbox, commands go to `send`.
+"""
+
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from streamgen.packets import ChunkRecord, Command, PromptQueued, PromptSuperseded
+from streamgen.protocol import (
+    ClientMessage,
+    Permission,
+    Ping,
+    Pong,
+    ProtocolError,
+    Rejected,
+    ServerMessage,
+    State,
+    Status,
+)
+from streamgen.steering.outbox import Outbox
+from streamgen.steering.session import Effects, SteeringSession
+
+
+@dataclass(eq=False, slots=True)
+class Connection:
+    """One client that is connected now. Its ids are its own, or shared by all connections of the same `client`."""
+
+    client: str
+    can: frozenset[Permission]
+    outbox: Outbox = field(default_factory=Outbox)
+
+
+class SteeringHub:
+    """What a channel exposes as `.steering`.
+
+    The channel calls `generator_ready`, `generator_lost`, `prompt_queued`, `prompt_superseded`, `chunk_started`,
+    `set_status` and `set_viewers` as those things happen; connections call `connect`, `take` and `disconnect`.
+    `send` hands a command to the running generator and must return at once; it is only called between
+    `generator_ready` and `generator_lost`. `media_time_s` gives the media time (s) that leaves the server now.
+    """
+
+    def __init__(
+        self,
+        session: SteeringSession,
+        *,
+        send: Callable[[Command], None],
+        media_time_s: Callable[[], float] = lambda: 0.0,
+    ) -> None:
+        self.session = session
+        self._send = send
+        self._media_time_s = media_time_s
+        self._connections: set[Connection] = set()
+        self._anonymous = itertools.count()
+
+    @property
+    def connections(self) -> int:
+        """How many clients are connected now."""
+        return len(self._connections)
+
+    @property
+    def status(self) -> Status:
+        """What viewers see and hear now."""
+        return self.session.status
+
+    def state(self) -> State:
+        """The whole situation, without anybody's permissions."""
+        return self.session.state()
+
+    # The channel's side.
+
+    def generator_ready(self) -> None:
+        """A generator runs and waits for its first command."""
+        self._perform(self.session.generator_ready())
+
+    def generator_lost(self) -> None:
+        """The generator is gone."""
+        self._perform(self.session.generator_lost())
+
+    def prompt_queued(self, event: PromptQueued) -> None:
+        """The generator holds a prompt."""
+        self._perform(self.session.queued(event.id, event.eta_ms))
+
+    def prompt_superseded(self, event: PromptSuperseded) -> None:
+        """The generator gave a prompt up."""
+        self._perform(self.session.superseded(event.id, event.by))
+
+    def chunk_started(self, record: ChunkRecord) -> None:
+        """The first packet of a chunk leaves now."""
+        self._perform(self.session.chunk_started(record))
+
+    def set_status(self, status: Status) -> None:
+        """What viewers see and hear has changed."""
+        self._perform(self.session.set_status(status))
+
+    def set_viewers(self, viewers: int) -> None:
+        """So many viewers receive media now."""
+        self._perform(self.session.set_viewers(viewers))
+
+    def close(self) -> None:
+        """Give every open request its final answer. Idempotent."""
+        self._perform(self.session.close())
+
+    # The connections' side.
+
+    def connect(self, client: str | None, can: frozenset[Permission]) -> Connection:
+        """Join: the first message in the outbox is the whole `state`."""
+        # A name that no client can choose: parameters of an address hold no line break.
+        connection = Connection(client or f"\n{next(self._anonymous)}", can)
+        self._connections.add(connection)
+        connection.outbox.put(self.session.state(_ordered(can)))
+        return connection
+
+    def disconnect(self, connection: Connection) -> None:
+        """Leave. Idempotent. What the client asked for stays in force."""
+        self._connections.discard(connection)
+
+    def take(self, connection: Connection, message: ClientMessage) -> None:
+        """A connection says something."""
+        if isinstance(message, Ping):
+            pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
+            connection.outbox.put(pong)
+        else:
+            self._perform(self.session.request(connection.client, message, connection.can))
+
+    def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
+        """Answer a frame that cannot be taken."""
+        rejected: Rejected = error.rejected()
+        if retry_after_s is not None:
+            rejected = rejected.model_copy(update={"retry_after_s": retry_after_s})
+        self.session.rejections[error.reason] += 1
+        connection.outbox.put(rejected)
+
+    def _perform(self, effects: Effects) -> None:
+        for delivery in effects.deliveries:
+            for connection in self._connections:
+                if delivery.client is None or delivery.client == connection.client:
+                    connection.outbox.put(_for(connection, delivery.message))
+        for command in effects.commands:
+            self._send(command)
+
+
+def _for(connection: Connection, message: ServerMessage) -> ServerMessage:
+    """`state` says what the one who reads it may do."""
+    if isinstance(message, State):
+        return message.model_copy(update={"can": _ordered(connection.can)})
+    return message
+
+
+def _ordered(can: frozenset[Permission]) -> tuple[Permission, ...]:
+    return tuple(sorted(can))

@@ -1,0 +1,437 @@
+"""The life of every request on one channel, without I/O: events go in, messages and commands come out.
+
+    received -> accepted | rejected -> queued -> applied | superseded
+
+What holds:
+
+- a request that was received reaches exactly one final answer: `rejected`, `applied` or `superseded`;
+- the latest prompt wins: an older one is never applied after a newer one, and the newest is never superseded;
+- an id belongs to the client that chose it: sent again with the same content it gets the same answers and acts
+  once, sent with another content it is rejected (`id_reused`);
+- memory is bounded by `MAX_OPEN_PROMPTS` and by the number of finished requests that are remembered.
+
+Requests wait here while no generator runs. When one is ready it is told the settings in force and the one prompt
+that counts, so a restart forgets nothing that was accepted.
+"""
+
+import math
+from collections import Counter, deque
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+from streamgen.packets import ChunkRecord, Command, SetConfig, SetPrompt
+from streamgen.protocol import (
+    Accepted,
+    Applied,
+    Buffering,
+    Chunk,
+    Config,
+    ConfigUpdate,
+    Pending,
+    Permission,
+    PromptSet,
+    Queued,
+    Reason,
+    Received,
+    Rejected,
+    ServerMessage,
+    Stage,
+    State,
+    Status,
+    Superseded,
+)
+
+MAX_OPEN_PROMPTS: Final = 32  # accepted and not final yet; one more and the oldest is superseded
+MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again gets the same answer
+MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
+START_ID: Final = "start"  # the id of the prompt that the channel starts with; no request can have it
+
+Request = PromptSet | ConfigUpdate
+StandstillReason = Literal["underrun", "starting", "restarting"]
+
+_PERMISSION: Final[dict[str, Permission]] = {"prompt.set": "prompt", "config.update": "config"}
+_REASON_OF: Final[dict[Status, StandstillReason]] = {
+    "starting": "starting",
+    "buffering": "underrun",
+    "slate": "restarting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message for every connection of `client`, or for everybody when that is None."""
+
+    client: str | None
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the caller has to do: send the messages in this order, and hand the commands to the generator."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    commands: tuple[Command, ...] = ()
+
+
+@dataclass(slots=True)
+class _Open:
+    """A request under way, or finished and remembered."""
+
+    client: str
+    message: Request
+    channel_id: str  # unique on the channel, where `message.id` is unique only for its client
+    stage: Stage
+    eta_ms: int | None = None
+    # What is still to be seen in a chunk: of a config.update, its fields that no later one has overridden.
+    unseen: set[str] = field(default_factory=set)
+    answers: list[ServerMessage] = field(default_factory=list)
+
+    @property
+    def final(self) -> bool:
+        return self.stage in ("applied", "superseded", "rejected")
+
+
+class SteeringSession:
+    """The steering state of one channel.
+
+    `prompt` is what plays until somebody steers. Not thread-safe: all methods belong to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        channel: str,
+        *,
+        prompt: str = "",
+        max_open_prompts: int = MAX_OPEN_PROMPTS,
+        max_finished: int = MAX_FINISHED,
+    ) -> None:
+        self.channel = channel
+        # How many requests reached each final answer, and why requests were rejected.
+        self.outcomes: Counter[Stage] = Counter()
+        self.rejections: Counter[Reason] = Counter()
+        self._max_open_prompts = max_open_prompts
+        self._max_finished = max_finished
+        self._requests: dict[tuple[str, str], _Open] = {}
+        self._channel_ids: dict[str, _Open] = {}
+        self._serial = 0
+        self._prompts: dict[str, _Open] = {}  # open ones by channel id, oldest first
+        self._configs: list[_Open] = []  # open ones; at most one per field of the settings
+        self._finished: deque[_Open] = deque()
+        self._settled: deque[_Open] = deque(maxlen=MAX_SETTLED_SHOWN)
+        self._running = False
+        self._closed = False
+        self._status: Status = "starting"
+        self._revision = 0
+        self._viewers = 0
+        self._config = Config()
+        self._text = prompt
+        self._text_id: str | None = None  # None while it is the prompt that the channel started with
+        self._chunk: int | None = None
+        self._media_time_s = 0.0
+
+    @property
+    def status(self) -> Status:
+        """What viewers see and hear now."""
+        return self._status
+
+    @property
+    def remembered(self) -> int:
+        """How many requests are held in memory, open and finished."""
+        return len(self._requests)
+
+    def state(self, can: tuple[Permission, ...] = ()) -> State:
+        """The whole situation, for somebody who joins now."""
+        waiting = [*self._settled, *self._prompts.values()]
+        return State(
+            revision=self._revision,
+            channel=self.channel,
+            status=self._status,
+            prompt=self._text,
+            prompt_id=self._text_id,
+            pending=tuple(
+                Pending(id=each.channel_id, text=each.message.text, stage=each.stage, eta_ms=each.eta_ms)
+                for each in waiting
+                if isinstance(each.message, PromptSet)
+            ),
+            config=self._config,
+            media_time=self._media_time_s,
+            chunk=self._chunk,
+            viewers=self._viewers,
+            can=can,
+        )
+
+    # From clients.
+
+    def request(self, client: str, message: Request, can: frozenset[Permission]) -> Effects:
+        """Take a request of `client`, who holds the permissions `can`."""
+        known = self._requests.get((client, message.id))
+        if known is not None:
+            if known.message != message:
+                return self._refuse(
+                    client,
+                    message.id,
+                    "id_reused",
+                    "id",
+                    "this id belongs to another request of yours; give each request an id of its own",
+                )
+            return Effects(tuple(Delivery(client, answer) for answer in known.answers))
+        if self._closed:
+            return self._refuse(client, message.id, "unavailable", None, "the channel is closing; reconnect later")
+        permission = _PERMISSION[message.type]
+        if permission not in can:
+            return self._refuse(
+                client,
+                message.id,
+                "forbidden",
+                "token",
+                "you are watching; to steer, open the operator's link that the server printed when it started",
+            )
+        return self._accept(client, message)
+
+    # From the generator and the pacer.
+
+    def generator_ready(self) -> Effects:
+        """A generator runs and knows nothing yet: give it what is in force and the newest prompt."""
+        self._running = True
+        commands: list[Command] = []
+        if self._config != Config():
+            commands.append(SetConfig(guidance=self._config.guidance, seed=self._config.seed))
+        newest = self._newest()
+        if newest is not None:
+            commands.append(_set_prompt(newest))
+        elif self._text:
+            commands.append(SetPrompt(id=self._text_id or START_ID, text=self._text))
+        return Effects(commands=tuple(commands))
+
+    def generator_lost(self) -> Effects:
+        """The generator is gone, with whatever it was making. The newest prompt waits for the next one."""
+        self._running = False
+        deliveries = self._keep_newest()
+        return Effects((*deliveries, *self._changed())) if deliveries else Effects()
+
+    def queued(self, channel_id: str, eta_ms: float) -> Effects:
+        """The generator holds this prompt and expects to show it in `eta_ms`."""
+        request = self._prompts.get(channel_id)
+        if request is None:
+            return Effects()
+        request.stage = "queued"
+        request.eta_ms = max(0, round(eta_ms))
+        return Effects((self._answer(request, Queued(id=request.message.id, eta_ms=request.eta_ms)), *self._changed()))
+
+    def superseded(self, channel_id: str, by: str) -> Effects:
+        """The generator gave this prompt up for prompt `by`."""
+        request = self._prompts.get(channel_id)
+        # The newest prompt is never given up: an event that says so is about an id that was used before.
+        if request is None or request is self._newest():
+            return Effects()
+        return Effects((self._supersede(request, by), *self._changed()))
+
+    def chunk_started(self, record: ChunkRecord) -> Effects:
+        """The first packet of this chunk has left for the viewers, at media time `record.pts`."""
+        self._chunk = record.chunk
+        self._media_time_s = record.media_time_s
+        deliveries = self._leave_standstill()
+        changed = bool(deliveries)
+        for channel_id in record.superseded:
+            request = self._prompts.get(channel_id)
+            newest = self._newest()
+            if request is not None and newest is not None and request is not newest:
+                deliveries.append(self._supersede(request, newest.channel_id))
+                changed = True
+        # A prompt counts as applied with the first chunk that shows it. Usually `applied` names it; when that very
+        # chunk was given up before it left, only `prompt_id` of the next one does.
+        for shown in (*record.applied, record.prompt_id):
+            if shown is not None and shown in self._prompts:
+                deliveries += self._apply_prompt(self._prompts[shown], record)
+                changed = True
+        prompt_id = None if record.prompt_id == START_ID else record.prompt_id
+        # Without a prompt the generator plays something of its own; what is to come back after a restart stays.
+        if record.prompt_id is not None and (prompt_id, record.prompt) != (self._text_id, self._text):
+            self._text_id, self._text = prompt_id, record.prompt
+            changed = True
+        deliveries += self._apply_configs(record)
+        chunk = Chunk(
+            index=record.chunk,
+            media_time=record.media_time_s,
+            prompt=record.prompt,
+            prompt_id=prompt_id,
+            rtp_video=record.pts,
+        )
+        deliveries.append(Delivery(None, chunk))
+        return Effects((*deliveries, *(self._changed() if changed else ())))
+
+    def set_status(self, status: Status) -> Effects:
+        """What viewers see and hear has changed. A chunk that starts makes the channel `live` by itself."""
+        if status == self._status:
+            return Effects()
+        was_live = self._status == "live"
+        self._status = status
+        deliveries: list[Delivery] = []
+        if status != "live":
+            deliveries.append(self._buffering(active=True))
+        elif not was_live:
+            deliveries.append(self._buffering(active=False))
+        return Effects((*deliveries, *self._changed()))
+
+    def set_viewers(self, viewers: int) -> Effects:
+        """So many viewers receive media now."""
+        if viewers == self._viewers:
+            return Effects()
+        self._viewers = viewers
+        return Effects(self._changed())
+
+    def close(self) -> Effects:
+        """No more requests; those under way get their final answer. Idempotent."""
+        self._closed = True
+        self._running = False
+        deliveries = [
+            self._finish(
+                request,
+                "rejected",
+                Rejected(id=request.message.id, reason="unavailable", message="the channel closed before it played"),
+            )
+            for request in [*self._prompts.values(), *self._configs]
+        ]
+        return Effects((*deliveries, *self._changed())) if deliveries else Effects()
+
+    # Requests.
+
+    def _accept(self, client: str, message: Request) -> Effects:
+        request = _Open(client, message, self._unused_id(message.id), "accepted")
+        self._requests[client, message.id] = request
+        self._channel_ids[request.channel_id] = request
+        deliveries = [
+            self._answer(request, Received(id=message.id)),
+            self._answer(request, Accepted(id=message.id)),
+        ]
+        command: Command
+        if isinstance(message, PromptSet):
+            self._prompts[request.channel_id] = request
+            if not self._running:
+                deliveries += self._keep_newest()
+            elif len(self._prompts) > self._max_open_prompts:
+                oldest = next(iter(self._prompts.values()))
+                deliveries.append(self._supersede(oldest, request.channel_id))
+            command = _set_prompt(request)
+        else:
+            given = message.model_dump(include={"guidance", "seed"}, exclude_none=True)
+            deliveries += self._override(set(given), request)
+            request.unseen = set(given)
+            self._configs.append(request)
+            self._config = self._config.model_copy(update=given)
+            command = SetConfig(guidance=message.guidance, seed=message.seed)
+        return Effects((*deliveries, *self._changed()), (command,) if self._running else ())
+
+    def _refuse(self, client: str, id: str, reason: Reason, field: str | None, message: str) -> Effects:
+        """A request without effect. It is not remembered: what forbids it may be gone when it comes again."""
+        self.outcomes["rejected"] += 1
+        self.rejections[reason] += 1
+        rejected = Delivery(client, Rejected(id=id, reason=reason, field=field, message=message))
+        if reason == "id_reused":  # `received` of this id has been said, about the request that owns it
+            return Effects((rejected,))
+        return Effects((Delivery(client, Received(id=id)), rejected))
+
+    def _unused_id(self, wanted: str) -> str:
+        if wanted not in self._channel_ids and wanted != START_ID:
+            return wanted
+        while True:
+            self._serial += 1
+            channel_id = f"{wanted}~{self._serial}"
+            if channel_id not in self._channel_ids:
+                return channel_id
+
+    def _newest(self) -> _Open | None:
+        return next(reversed(self._prompts.values()), None)
+
+    def _keep_newest(self) -> list[Delivery]:
+        newest = self._newest()
+        return [
+            self._supersede(request, newest.channel_id)
+            for request in list(self._prompts.values())
+            if newest is not None and request is not newest
+        ]
+
+    def _apply_prompt(self, request: _Open, record: ChunkRecord) -> list[Delivery]:
+        deliveries = []
+        for older in list(self._prompts.values()):
+            if older is request:
+                break
+            deliveries.append(self._supersede(older, request.channel_id))
+        self._settled.clear()
+        deliveries.append(self._finish(request, "applied", _applied(request, record)))
+        return deliveries
+
+    def _override(self, fields: set[str], by: _Open) -> list[Delivery]:
+        deliveries = []
+        for older in list(self._configs):
+            older.unseen -= fields
+            if not older.unseen:
+                deliveries.append(self._supersede(older, by.channel_id))
+        return deliveries
+
+    def _apply_configs(self, record: ChunkRecord) -> list[Delivery]:
+        deliveries = []
+        for request in list(self._configs):
+            asked = request.message
+            assert isinstance(asked, ConfigUpdate)
+            guidance_seen = asked.guidance is None or math.isclose(record.guidance, asked.guidance, rel_tol=1e-6)
+            seed_seen = asked.seed is None or record.seed == asked.seed
+            if (guidance_seen or "guidance" not in request.unseen) and (seed_seen or "seed" not in request.unseen):
+                deliveries.append(self._finish(request, "applied", _applied(request, record)))
+        return deliveries
+
+    def _supersede(self, request: _Open, by: str) -> Delivery:
+        winner = self._channel_ids.get(by)
+        # In the words of the one who asked: its own id where the winner is its own request too.
+        by_id = winner.message.id if winner is not None and winner.client == request.client else by
+        delivery = self._finish(request, "superseded", Superseded(id=request.message.id, by=by_id))
+        if isinstance(request.message, PromptSet):
+            self._settled.append(request)
+        return delivery
+
+    def _finish(self, request: _Open, stage: Stage, message: ServerMessage) -> Delivery:
+        request.stage = stage
+        request.eta_ms = None
+        self._prompts.pop(request.channel_id, None)
+        if request in self._configs:
+            self._configs.remove(request)
+        self.outcomes[stage] += 1
+        if isinstance(message, Rejected):
+            self.rejections[message.reason] += 1
+        self._finished.append(request)
+        while len(self._finished) > self._max_finished:
+            forgotten = self._finished.popleft()
+            del self._requests[forgotten.client, forgotten.message.id]
+            del self._channel_ids[forgotten.channel_id]
+        return self._answer(request, message)
+
+    def _answer(self, request: _Open, message: ServerMessage) -> Delivery:
+        # A repeated `queued` (after a restart, or with a new estimate) replaces the one before it.
+        request.answers = [each for each in request.answers if each.type != message.type]
+        request.answers.append(message)
+        return Delivery(request.client, message)
+
+    # The situation.
+
+    def _leave_standstill(self) -> list[Delivery]:
+        if self._status == "live":
+            return []
+        self._status = "live"
+        return [self._buffering(active=False)]
+
+    def _buffering(self, *, active: bool) -> Delivery:
+        reason = _REASON_OF.get(self._status) if active else None
+        return Delivery(None, Buffering(active=active, reason=reason, media_time=self._media_time_s))
+
+    def _changed(self) -> tuple[Delivery, ...]:
+        self._revision += 1
+        return (Delivery(None, self.state()),)
+
+
+def _set_prompt(request: _Open) -> SetPrompt:
+    assert isinstance(request.message, PromptSet)
+    return SetPrompt(id=request.channel_id, text=request.message.text, cut=request.message.cut)
+
+
+def _applied(request: _Open, record: ChunkRecord) -> Applied:
+    return Applied(id=request.message.id, chunk=record.chunk, media_time=record.media_time_s, rtp_video=record.pts)
