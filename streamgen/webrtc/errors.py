@@ -70,3 +70,10 @@ class TooManyViewersError(WhepError):
 
     status = 503
     title = "Too many viewers"
+
+
+class SessionEndedError(WhepError):
+    """The session was closed while its offer was being answered, as when the server stops."""
+
+    status = 503
+    title = "The session has ended"

@@ -2,9 +2,7 @@
 
 All methods belong to the event loop's thread.
 
-The tracks return `av.Packet`, so aiortc only packetises and encrypts. A packet leaves the moment it is released,
-so aiortc's sender reports, which map the last RTP timestamp to the time of sending, put both tracks on the
-channel's clock, and the viewer keeps picture and sound together.
+The tracks return `av.Packet`, so aiortc only packetises and encrypts. A packet leaves the moment it is released.
 """
 
 import asyncio
@@ -32,9 +30,10 @@ from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamSta
 from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, VideoCodec
 from streamgen.webrtc import seams
 from streamgen.webrtc.answer import complete_answer
-from streamgen.webrtc.errors import UnusableOfferError
+from streamgen.webrtc.errors import SessionEndedError, UnusableOfferError, WhepError
 from streamgen.webrtc.offer import MAX_CANDIDATES, Offer, read_fragment
 from streamgen.webrtc.subscription import Subscription, SubscriptionClosedError
+from streamgen.webrtc.timeline import ReportTimeline
 
 logger = logging.getLogger(__name__)
 
@@ -98,8 +97,12 @@ class Viewer:
         self._on_closed = on_closed
         # No ICE servers: aiortc's default is a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        self._timeline = ReportTimeline()
         self._trickled = 0
         self._senders: dict[str, RTCRtpSender] = {}
+        self._answer_sdp = ""
+        self._refusal: WhepError | None = None
+        self._answered = asyncio.Event()  # one of the two above is there
         self._connected = asyncio.Event()
         self._ending = asyncio.Event()
         self._closed = asyncio.Event()
@@ -121,20 +124,15 @@ class Viewer:
     async def answer(self) -> str:
         """Negotiate and begin to connect; returns the answer SDP with all of this server's candidates.
 
-        To be called once. Raises `UnusableOfferError`.
+        To be called once. Raises `UnusableOfferError`, and `SessionEndedError` when `close` came meanwhile.
         """
-        peer = self._peer
-        peer.on("connectionstatechange", self._connection_state_changed)
-        for kind in self._offer.kinds:
-            self._add_track(kind)
-        seams.offer_loopback(peer, always=self._include_loopback)
-        try:
-            await peer.setRemoteDescription(RTCSessionDescription(sdp=self._offer.sdp, type="offer"))
-            await peer.setLocalDescription(await peer.createAnswer())
-        except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:
-            raise UnusableOfferError(f"the offer cannot be answered: {error}") from error
+        assert self._life is None, "a viewer answers one offer"
+        # Negotiation runs in the viewer's own task: an HTTP request that is cancelled must not leave half of it.
         self._life = asyncio.create_task(self._live(), name="viewer")
-        return complete_answer(peer.localDescription.sdp)
+        await self._answered.wait()
+        if self._refusal is not None:
+            raise self._refusal
+        return self._answer_sdp
 
     async def trickle(self, fragment: str) -> None:
         """Take candidates that the viewer found after its offer; those over `MAX_CANDIDATES` are ignored.
@@ -178,10 +176,10 @@ class Viewer:
         sender = transceiver.sender
         self._senders[kind] = sender
         if kind == "video":
-            seams.send_with_offset(sender, self.rtp_offset_video)
+            seams.send_on_timeline(sender, self.rtp_offset_video, self._timeline)
             seams.on_keyframe_request(sender, self._subscription.request_keyframe)
         else:
-            seams.send_with_offset(sender, self.rtp_offset_audio)
+            seams.send_on_timeline(sender, self.rtp_offset_audio, self._timeline)
 
     def _preferences(self, kind: str) -> list[RTCRtpCodecCapability]:
         if kind == "audio":
@@ -208,21 +206,49 @@ class Viewer:
             self._ending.set()
 
     async def _live(self) -> None:
-        """The viewer's one task: waits for the end and tears everything down."""
+        """The viewer's one task: negotiates, waits for the end and tears everything down."""
         try:
-            try:
-                async with asyncio.timeout(self._connect_timeout_s):
-                    await _first_of(self._connected, self._ending)
-            except TimeoutError:
-                logger.info("a viewer did not connect within %.0f s", self._connect_timeout_s)
-                self._ending.set()
-            await self._ending.wait()
+            if self._ending.is_set():
+                raise _ended_early()
+            self._answer_sdp = await self._negotiate()
+            if self._ending.is_set():
+                raise _ended_early()
+            self._answered.set()
+            await self._until_over()
+        except WhepError as error:
+            self._refusal = error
+        except Exception:
+            logger.exception("a viewer's connection failed unexpectedly")
+            self._refusal = WhepError("the server failed to answer this offer; its log says why")
         finally:
             self._ending.set()
+            self._answered.set()
             self._subscription.close()
             await self._peer.close()
             self._closed.set()
             self._on_closed()
+
+    async def _negotiate(self) -> str:
+        peer = self._peer
+        peer.on("connectionstatechange", self._connection_state_changed)
+        for kind in self._offer.kinds:
+            self._add_track(kind)
+        seams.offer_loopback(peer, always=self._include_loopback)
+        try:
+            await peer.setRemoteDescription(RTCSessionDescription(sdp=self._offer.sdp, type="offer"))
+            await peer.setLocalDescription(await peer.createAnswer())
+        except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:
+            raise UnusableOfferError(f"the offer cannot be answered: {error}") from error
+        return complete_answer(peer.localDescription.sdp)
+
+    async def _until_over(self) -> None:
+        try:
+            async with asyncio.timeout(self._connect_timeout_s):
+                await _first_of(self._connected, self._ending)
+        except TimeoutError:
+            logger.info("a viewer did not connect within %.0f s", self._connect_timeout_s)
+            self._ending.set()
+        await self._ending.wait()
 
 
 class _VideoTrack(MediaStreamTrack):
@@ -263,6 +289,10 @@ def _av_packet(data: bytes, pts: int, clock_hz: int) -> "av.Packet[Any]":
     # The RTP clock itself, so that aiortc converts nothing and rounds nothing.
     packet.time_base = Fraction(1, clock_hz)
     return packet
+
+
+def _ended_early() -> SessionEndedError:
+    return SessionEndedError("the session was ended before it was answered; POST a new offer", retry_after_s=1)
 
 
 async def _track_stats(sender: RTCRtpSender) -> TrackStats:

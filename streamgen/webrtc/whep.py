@@ -19,6 +19,7 @@ from streamgen.webrtc.errors import (
     NotLiveError,
     OfferTooLargeError,
     TooManyViewersError,
+    UnsupportedContentTypeError,
 )
 from streamgen.webrtc.fanout import Fanout
 from streamgen.webrtc.offer import Offer
@@ -33,6 +34,9 @@ MEDIA_TIME_HEADER: Final = "Streamgen-Media-Time"
 EXPOSED_HEADERS: Final = (
     f"Location, Link, Retry-After, {RTP_OFFSET_HEADER}, {RTP_OFFSET_AUDIO_HEADER}, {MEDIA_TIME_HEADER}"
 )
+
+SDP_TYPE: Final = "application/sdp"
+FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 
 RETRY_FULL_S: Final = 10
 RETRY_BUSY_S: Final = 1
@@ -193,6 +197,15 @@ class WhepServer:
     def _forget(self, session_id: str) -> None:
         self._viewers.pop(session_id, None)
         self._sessions.discard(session_id)
+
+
+def require_content_type(value: str | None, wanted: str = SDP_TYPE) -> None:
+    """Check a request's Content-Type; parameters such as a charset are ignored.
+
+    Raises `UnsupportedContentTypeError`.
+    """
+    if value is None or value.split(";")[0].strip().lower() != wanted:
+        raise UnsupportedContentTypeError(f"send the body as Content-Type: {wanted}")
 
 
 def _no_such_session() -> NoSuchSessionError:
