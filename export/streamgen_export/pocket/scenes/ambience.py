@@ -9,10 +9,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.loops import BAR, BEAT, BELL, EIGHTH, FLUTE, LOOP, PAD, WARM, Loop, spectrum
+from streamgen_export.pocket.scenes.loops import BAR, BEAT, BELL, EIGHTH, FLUTE, LOOP, PAD, WARM, Curve, Loop, spectrum
 
-Curve = NDArray[np.float64]
-"""A value per control frame: float64 [F]."""
 Layers = tuple[tuple[NDArray[np.float32], Curve], ...]
 """Noise as (RMS per band, float32 [16]; level over time) pairs."""
 
@@ -72,7 +70,7 @@ def _night_hills(light: str, time_s: Curve) -> Layers:
 
 def _sea(light: str, time_s: Curve) -> Layers:
     period = STORM_WAVE_PERIOD_S if light == "stormy" else WAVE_PERIOD_S
-    level = {"clear": 0.055, "stormy": 0.1, "night": 0.042}[light]
+    level = {"clear": 0.055, "stormy": 0.085, "night": 0.042}[light]
     bright = 11.0 if light == "stormy" else 10.0
     return (
         (spectrum(5, 2.5), level * 0.8 * _swell(time_s, period, 0.35)),
@@ -99,7 +97,7 @@ def _city(light: str, time_s: Curve) -> Layers:
 def _rain(light: str, time_s: Curve) -> Layers:
     if light == "stormy":
         return (
-            (spectrum(12, 2.5), 0.085 * _swell(time_s, WIND_PERIOD_S, 0.75)),
+            (spectrum(12, 2.5), 0.075 * _swell(time_s, WIND_PERIOD_S, 0.75)),
             (spectrum(2, 1.5), 0.06 * _swell(time_s, 12.0, 0.05) ** 2),
         )
     return ((spectrum(12.5, 2), 0.045 * _steady(time_s)),)
@@ -175,10 +173,10 @@ def _chimes(loop: Loop, light: str) -> None:
 
 
 def _crackle(loop: Loop, light: str) -> None:
-    level = 0.12 if light == "bright" else 0.06
+    level = 0.055 if light == "bright" else 0.035
     for step, gain in zip(_CRACKLES, _CRACKLE_GAINS, strict=True):
         if light == "bright" or gain >= 0.7:
-            loop.burst(step * EIGHTH // 2, spectrum(11, 2), level * gain, 0.02)
+            loop.burst(step * EIGHTH // 2, spectrum(12, 1.2), level * gain, 0.02)
 
 
 def _shimmer(loop: Loop, light: str) -> None:

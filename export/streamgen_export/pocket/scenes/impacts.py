@@ -50,13 +50,13 @@ _METAL = Timbre(((0, 0.8, 1.0), (7, 0.5, 0.8), (19, 0.6, 0.9), (28, 0.4, 0.7)), 
 _WATER = Timbre(((0, 1.0, 0.6), (12, 0.4, 0.8)), 0.12)
 
 STRIKES: Final[dict[str, Strike]] = {
-    "ball": Strike(45, 0.3, _BOING, 6.0, 0.2, 0.05),
-    "cube": Strike(50, 0.26, _WOOD, 8.0, 0.22, 0.045),
-    "star": Strike(79, 0.2, _GLASS, 11.0, 0.16, 0.04),
-    "triangle": Strike(67, 0.24, _WOOD, 9.5, 0.2, 0.035),
-    "heart": Strike(48, 0.3, _SOFT, 5.0, 0.18, 0.06),
-    "ring": Strike(72, 0.18, _METAL, 10.5, 0.17, 0.045),
-    "fish": Strike(55, 0.2, _WATER, 9.0, 0.22, 0.1),
+    "ball": Strike(45, 0.26, _BOING, 6.5, 0.17, 0.05),
+    "cube": Strike(50, 0.23, _WOOD, 8.0, 0.187, 0.045),
+    "star": Strike(79, 0.18, _GLASS, 11.0, 0.136, 0.04),
+    "triangle": Strike(67, 0.21, _WOOD, 9.5, 0.17, 0.035),
+    "heart": Strike(48, 0.26, _SOFT, 6.5, 0.153, 0.06),
+    "ring": Strike(72, 0.16, _METAL, 10.5, 0.145, 0.045),
+    "fish": Strike(55, 0.18, _WATER, 9.0, 0.17, 0.08),
 }
 
 
@@ -67,7 +67,7 @@ def strike(subject: str) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     age = np.arange(LENGTH, dtype=np.float64)
     tones = sound.gain * struck(sound.timbre, sound.note, age)
     fall = sound.level * np.exp(-age / (sound.decay_s * FRAME_RATE_HZ))
-    noise = np.where(fall < 1e-4, 0.0, fall)[:, None].astype(np.float32) * spectrum(sound.band, 2.2)
+    noise = np.where(fall < 1e-4, 0.0, fall)[:, None].astype(np.float32) * spectrum(sound.band, 2.4)
     return tones, noise
 
 

@@ -13,6 +13,9 @@ from streamgen_export.pocket.scenes.world import SAMPLES_PER_CHUNK
 
 FRAMES_PER_CHUNK: Final = SAMPLES_PER_CHUNK // HOP
 FRAME_RATE_HZ: Final = 100
+Curve = NDArray[np.float64]
+"""A value per control frame: float64 [F]."""
+
 EIGHTH: Final = FRAMES_PER_CHUNK
 """Control frames of an eighth note: one chunk."""
 BEAT: Final = 2 * EIGHTH
@@ -76,7 +79,8 @@ class Loop:
 
     def strike(self, start: int, note: int, gain: float, timbre: Timbre) -> None:
         """Writes a struck or plucked note at frame `start`."""
-        self.tones[:] += gain * struck(timbre, note, (np.arange(LOOP) - start) % LOOP * 1.0)
+        age = ((np.arange(LOOP) - start) % LOOP).astype(np.float64)
+        self.tones[:] += gain * struck(timbre, note, age)
 
     def hold(self, start: int, length: int, note: int, gain: float, timbre: Timbre, *, fade: int = 40) -> None:
         """Writes a note that rises during `fade` frames, stays, and falls during `fade` frames after `length`."""

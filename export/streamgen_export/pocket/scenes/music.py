@@ -53,9 +53,9 @@ def colour_bell(colour: str) -> Loop:
 
 def _calm(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
     bass, *upper = chord
-    loop.hold(start, BAR - 20, bass, 0.1, WARM, fade=50)
+    loop.hold(start, BAR, bass, 0.1, WARM, fade=50)
     for note in upper:
-        loop.hold(start, BAR - 20, note, 0.055, PAD, fade=50)
+        loop.hold(start, BAR, note, 0.055, PAD, fade=50)
     loop.strike(start, upper[-1] + 12, 0.1, PIANO)
     loop.strike(start + 2 * BEAT, upper[1] + 12, 0.08, PIANO)
 
@@ -64,7 +64,7 @@ def _joyful(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
     bass, *upper = chord
     loop.strike(start, bass, 0.15, BASS)
     for note in upper:
-        loop.hold(start, BAR - 10, note, 0.03, PAD, fade=20)
+        loop.hold(start, BAR, note, 0.03, PAD, fade=20)
     for step, voice in enumerate((0, 1, 2, 3, 2, 1)):
         note = (*upper, upper[0] + 12)[voice]
         loop.strike(start + step * EIGHTH, note, 0.14 if step % 2 == 0 else 0.11, PLUCK)
@@ -72,17 +72,17 @@ def _joyful(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
 
 def _melancholy(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
     bass, *upper = chord
-    loop.hold(start, BAR - 30, bass, 0.11, WARM, fade=60)
+    loop.hold(start, BAR, bass, 0.11, WARM, fade=60)
     for note in upper:
-        loop.hold(start, BAR - 30, note, 0.06, WARM, fade=60)
+        loop.hold(start, BAR, note, 0.06, WARM, fade=60)
     loop.strike(start, upper[1] + 12, 0.12, PIANO)
 
 
 def _dreamy(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
     bass, *upper = chord
-    loop.hold(start, BAR - 60, bass, 0.11, WARM, fade=90)
+    loop.hold(start, BAR - 40, bass, 0.11, WARM, fade=90)
     for note in upper:
-        loop.hold(start, BAR - 60, note, 0.07, PAD, fade=90)
+        loop.hold(start, BAR - 40, note, 0.07, PAD, fade=90)
     loop.strike(start + BEAT, upper[1] + 24, 0.05, BELL)
     loop.strike(start + 2 * BEAT, upper[2] + 24, 0.04, BELL)
 
@@ -93,7 +93,7 @@ def _tense(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
         loop.strike(start + beat * BEAT, bass, 0.12, PULSE)
         loop.strike(start + beat * BEAT + EIGHTH, bass, 0.06, PULSE)
     for note in upper:
-        loop.hold(start, BAR - 20, note, 0.05, PAD, fade=40)
+        loop.hold(start, BAR, note, 0.05, PAD, fade=40)
 
 
 _WRITERS: Final = {

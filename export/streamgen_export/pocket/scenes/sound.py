@@ -13,7 +13,6 @@ from streamgen_export.pocket.scenes.impacts import impacts
 from streamgen_export.pocket.scenes.loops import FRAME_RATE_HZ, FRAMES_PER_CHUNK, LOOP
 from streamgen_export.pocket.scenes.movement import movement
 from streamgen_export.pocket.scenes.music import colour_bell, music
-from streamgen_export.pocket.scenes.synth import NOTES
 from streamgen_export.pocket.scenes.world import World
 
 
@@ -33,7 +32,7 @@ class Controls:
 def sound_controls(world: World) -> Controls:
     """The sound of `world`: 32 control frames a chunk; a pure function of its argument.
 
-    Music and place cross-fade over the first chunk of a new segment; impacts do not.
+    Music, place and movement cross-fade over the first chunk of a new segment; impacts do not.
     """
     frames = world.chunks * FRAMES_PER_CHUNK
     tones, noise = impacts(world, frames)
@@ -60,16 +59,14 @@ def _weight(span: NDArray[np.int64], first: int, end: int) -> NDArray[np.float32
 def _bed(
     world: World, attributes: Attributes, span: NDArray[np.int64]
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Music and place of one segment in the control frames `span`: float32 [F, 73] and [F, 16]."""
+    """Music, place and movement of one segment in the control frames `span`: float32 [F, 73] and [F, 16]."""
     time_s = world.offset_s + (span + 1) / FRAME_RATE_HZ
     at = (span - world.beat_phase * FRAMES_PER_CHUNK) % LOOP
     loops = [music(attributes.mood), pattern(attributes.scene, attributes.light)]
     if attributes.colour != NONE:
         loops.append(colour_bell(attributes.colour))
-    if attributes.subject != NONE:
-        loops.append(movement(attributes.subject, attributes.motion))
-    tones = np.zeros((len(span), NOTES), np.float32)
-    noise = slow_noise(attributes.scene, attributes.light, time_s)
+    tones, noise = movement(world, attributes, span)
+    noise += slow_noise(attributes.scene, attributes.light, time_s)
     for loop in loops:
         tones += loop.tones[at]
         noise += loop.noise[at]

@@ -127,7 +127,8 @@ class Synth:
             self._tones = tones[-1].copy()
             self._levels = noise_levels[-1].copy()
         self.frame += frames
-        return np.tanh(mixed)
+        samples: NDArray[np.float32] = np.tanh(mixed)
+        return samples
 
     def _oscillators(self, amplitudes: NDArray[np.float32]) -> NDArray[np.float32]:
         """float32 [73, S] amplitudes -> float32 [2, S]."""
