@@ -48,5 +48,13 @@ class GraphRunError(EngineError):
     """A graph failed while it ran. The engine's state is undefined until `reset()`."""
 
 
+class PromptError(EngineError):
+    """A prompt or a blend of prompts cannot be encoded as asked."""
+
+
+class ConditionError(EngineError):
+    """A setting of a chunk (guidance, seed, steps) is outside what can be generated."""
+
+
 class NonFiniteError(EngineError):
     """Generation produced NaN or infinity. The generator must be `reset()` before its next step."""

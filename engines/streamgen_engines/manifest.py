@@ -71,10 +71,37 @@ class Attention(_Part):
         return self.sink + self.window + 1
 
 
-class Guard(_Part):
-    """Clips every element of the predicted clean latents to [-limit, limit]: an anchor against drift."""
+Range = tuple[float, float]
 
-    limit: Annotated[float, Field(gt=0)]
+
+class ChannelRanges(_Part):
+    """Where each latent channel's statistics over one chunk lie in training: (low, high) per channel."""
+
+    mean: Annotated[tuple[Range, ...], Field(min_length=1)]
+    deviation: Annotated[tuple[Range, ...], Field(min_length=1)]  # standard deviation
+
+    @model_validator(mode="after")
+    def _ranges_are_ranges(self) -> Self:
+        if len(self.mean) != len(self.deviation):
+            raise ValueError(f"mean has {len(self.mean)} channels, deviation has {len(self.deviation)}")
+        if any(low > high for low, high in (*self.mean, *self.deviation)):
+            raise ValueError("each range is [low, high] with low <= high")
+        if any(low < 0 for low, _ in self.deviation):
+            raise ValueError("a deviation is never negative")
+        return self
+
+
+class Guard(_Part):
+    """Anchors against drift; each is optional.
+
+    `limit` holds every element of the predicted clean latents within [-limit, limit]. `video` and `audio` pull a
+    channel whose mean or deviation left its range back by `pull` of the way (1 = all of it) in every chunk.
+    """
+
+    limit: Annotated[float, Field(gt=0)] | None = None
+    pull: Annotated[float, Field(gt=0, le=1)] = 0.25
+    video: ChannelRanges | None = None
+    audio: ChannelRanges | None = None
 
 
 class Sampler(_Part):
@@ -168,6 +195,18 @@ class Manifest(_Part):
                 f"audio.samples_per_chunk is {self.audio.samples_per_chunk}, but {self.video.frames_per_chunk} "
                 f"pictures last exactly {float(samples):g} samples: a chunk must be exact on both sides"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _guard_matches_latents(self) -> Self:
+        guard = self.sampler.guard
+        for side in ("video", "audio"):
+            ranges: ChannelRanges | None = getattr(guard, side, None)
+            channels: int = getattr(self, side).latent[0]
+            if ranges is not None and len(ranges.mean) != channels:
+                raise ValueError(
+                    f"sampler.guard.{side} has ranges for {len(ranges.mean)} channels, {side}.latent has {channels}"
+                )
         return self
 
     @model_validator(mode="after")

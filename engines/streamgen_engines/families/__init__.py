@@ -1,0 +1,54 @@
+"""Model families: the code that turns a bundle's graphs into chunks. `load` picks it by the manifest."""
+
+from dataclasses import dataclass
+
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import UnknownFamilyError
+from streamgen_engines.families.pocket import Condition, PocketDecoder, PocketGenerator
+from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.text import TextEncoder
+
+__all__ = ["Condition", "Model", "PocketDecoder", "PocketGenerator", "load"]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """The three parts of a loaded model. Each may live on a thread of its own; only `text` may be shared by several.
+
+    Attributes:
+        bundle: what it was loaded from.
+        text: encodes prompts.
+        generator: makes latent chunks.
+        decoder: turns latent chunks into pictures and sound.
+    """
+
+    bundle: Bundle
+    text: TextEncoder
+    generator: PocketGenerator
+    decoder: PocketDecoder
+
+
+def load(bundle: Bundle, threads: int = 1, *, seed: int = 0) -> Model:
+    """Load every graph of a bundle.
+
+    Args:
+        bundle: an opened bundle.
+        threads: compute threads for denoising, and as many for decoding.
+        seed: of the generator and the decoder.
+
+    Raises:
+        UnknownFamilyError: no code here runs the bundle's family.
+        BundleError: a graph does not load or does not fit the manifest.
+    """
+    if bundle.manifest.family != "pocket":
+        raise UnknownFamilyError(
+            f"field family of bundle {bundle.manifest.name} is {bundle.manifest.family!r}; this streamgen runs "
+            f"'pocket'; upgrade with `pip install --upgrade streamgen`, or choose another bundle"
+        )
+    runtime = OnnxRuntimeCpu()
+    return Model(
+        bundle,
+        TextEncoder(bundle, runtime),
+        PocketGenerator(bundle, runtime, seed, threads=threads),
+        PocketDecoder(bundle, runtime, seed, threads=threads),
+    )

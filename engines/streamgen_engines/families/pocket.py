@@ -1,0 +1,262 @@
+"""The pocket family: pictures and sound of a chunk are denoised together, one chunk after the other, without end.
+
+`PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import Chunk, LatentChunk, Latents
+from streamgen_engines.errors import ConditionError, NonFiniteError
+from streamgen_engines.guard import StatisticsGuard
+from streamgen_engines.manifest import Manifest
+from streamgen_engines.ring import SINK_SLOT, KvRing
+from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
+from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
+from streamgen_engines.text import Prompt, null_prompt
+
+# Second number of every seed: latents and the noise in the sound never share random numbers.
+_LATENT_STREAM: Final = 0
+_SOUND_STREAM: Final = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """What one chunk is made from, besides the chunks before it.
+
+    Attributes:
+        prompt: the text.
+        guidance: how far past the velocity without text to go; None = the bundle's own, 1 = one pass per step.
+        seed: new random numbers from here on when it differs from the seed in use; None keeps them going.
+        steps: denoising steps; None = the bundle's own, fewer are faster and coarser.
+        cut: drop the context: nothing of the chunks before is seen.
+    """
+
+    prompt: Prompt
+    guidance: float | None = None
+    seed: int | None = None
+    steps: int | None = None
+    cut: bool = False
+
+    def __post_init__(self) -> None:
+        if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
+            raise ConditionError(f"guidance is {self.guidance}; give a finite number from 0 up, 1.5 is usual")
+        if self.seed is not None:
+            _check_seed(self.seed)
+        if self.steps is not None and self.steps < 1:
+            raise ConditionError(f"steps is {self.steps}; give at least 1, or leave it out for the bundle's own")
+
+
+class PocketGenerator:
+    """The chunk loop: noise to clean latents, each chunk seen by those after it through the ring."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+        manifest = bundle.manifest
+        self._sampler = manifest.sampler
+        guard = manifest.sampler.guard
+        self._limit = guard.limit if guard is not None else None
+        self._steady = StatisticsGuard(guard) if guard is not None else None
+        self._shapes = ((1, *manifest.video.latent), (1, *manifest.audio.latent))
+        self._null = null_prompt(manifest.text)
+        attention = manifest.attention
+        self._ring = KvRing(window=attention.window, sink=attention.sink, tokens=attention.tokens)
+        graph = manifest.graphs["denoise"]
+        self._ring_names = tuple(state.name for state in graph.states)
+        self._engine = runtime.load(bundle.path("denoise"), graph.states, threads=threads)
+        self._engine.signature.require(_denoise_signature(manifest), graph="denoise")
+        self._index = 0
+        self._prompt: Prompt | None = None  # of the last chunk
+        self._seed = _check_seed(seed)
+        self._random = np.random.default_rng((seed, _LATENT_STREAM))
+
+    def step(self, condition: Condition) -> LatentChunk:
+        """Make the next chunk.
+
+        Raises:
+            NonFiniteError: the model ran away; `reset()` before the next step.
+            GraphRunError: the graph failed; `reset()` before the next step.
+        """
+        self._follow(condition)
+        start, echo = self._noise(), self._noise()
+        sigmas = schedule(self._sampler.sigmas, condition.steps)
+        clean = sample(start, sigmas, self._velocity(condition), limit=self._limit)
+        clean = self._steady(clean) if self._steady is not None else clean
+        _check_finite(clean)
+        self._remember(noised(clean, echo, self._sampler.context_noise), condition.prompt)
+        return self._deliver(clean)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin anew, without context and with fresh random numbers; what follows is what a new generator would make.
+
+        Args:
+            seed: None takes the seed in use again.
+        """
+        self._engine.reset()
+        self._ring.cut()
+        self._prompt = None
+        self._reseed(self._seed if seed is None else _check_seed(seed))
+
+    def _follow(self, condition: Condition) -> None:
+        """Take over what differs from the last chunk's condition, before anything is computed."""
+        if condition.seed is not None and condition.seed != self._seed:
+            self._reseed(condition.seed)
+        if condition.cut:
+            self._ring.cut()
+        if self._prompt is not None and condition.prompt.text != self._prompt.text:
+            self._ring.prompt_changed()
+        self._prompt = condition.prompt
+
+    def _reseed(self, seed: int) -> None:
+        self._seed = seed
+        self._random = np.random.default_rng((seed, _LATENT_STREAM))
+
+    def _noise(self) -> Latents:
+        # Two draws per chunk whatever the number of steps, so that fewer steps do not change the chunks after.
+        video, audio = (self._random.standard_normal(shape, np.float32) for shape in self._shapes)
+        return Latents(video, audio)
+
+    def _velocity(self, condition: Condition) -> Velocity:
+        """The guided velocity of the chunk being made.
+
+        Every pass writes its own keys and values into the chunk's slot before it attends, so the pass without text
+        disturbs nothing: the slots before this one hold clean, conditioned chunks, and this one is overwritten by
+        each pass, last by the clean conditioned pass of `_remember`.
+        """
+        guidance = self._sampler.guidance if condition.guidance is None else condition.guidance
+        if guidance == 1:
+            return lambda x, sigma: self._pass(x, sigma, condition.prompt)
+
+        def velocity(x: Latents, sigma: float) -> Latents:
+            null = self._pass(x, sigma, self._null)
+            return guided(null, self._pass(x, sigma, condition.prompt), guidance)
+
+        return velocity
+
+    def _pass(self, x: Latents, sigma: float, prompt: Prompt) -> Latents:
+        """One run of the graph: velocity, and the keys and values of `x` in the current slot."""
+        out = self._engine.run(
+            {
+                "video": x.video,
+                "audio": x.audio,
+                "sigma": np.array([sigma], np.float32),
+                "context": prompt.context,
+                "context_bias": prompt.context_bias,
+                "pooled": prompt.pooled,
+                "age": self._ring.ages(),
+                "write_index": np.array([self._ring.write_index], np.int64),
+            }
+        )
+        return Latents(out["video_velocity"], out["audio_velocity"])
+
+    def _remember(self, context: Latents, prompt: Prompt) -> None:
+        """Write the finished chunk into the ring, slightly noised as in training, and keep the sink up to date."""
+        self._pass(context, self._sampler.context_noise, prompt)
+        anchor = self._ring.advance()
+        if anchor is not None:
+            source, sink = self._ring.rows(anchor), self._ring.rows(SINK_SLOT)
+            for name in self._ring_names:
+                ring = self._engine.state(name)
+                ring[:, :, sink] = ring[:, :, source]
+
+    def _deliver(self, clean: Latents) -> LatentChunk:
+        first = self._ring.position == 1
+        chunk = LatentChunk(self._index, clean.video, clean.audio, seed=self._seed, cut=first)
+        self._index += 1
+        return chunk
+
+
+class PocketDecoder:
+    """Latent chunks to pictures and sound, strictly causal: chunks join without a seam."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+        manifest = bundle.manifest
+        self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
+        self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
+        self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
+        self._seed = _check_seed(seed)
+        self._random = np.random.default_rng((seed, _SOUND_STREAM))
+
+    def decode(self, latents: LatentChunk) -> Chunk:
+        """Decode the next chunk; chunks must come in order and none may be left out.
+
+        Raises:
+            NonFiniteError: the sound is not a number; `reset()` before the next chunk.
+            GraphRunError: a graph failed; `reset()` before the next chunk.
+        """
+        if latents.seed != self._seed:
+            self._reseed(latents.seed)
+        if latents.cut:
+            # The picture must not smear over a cut. The sound keeps its phases and levels, or the cut would click.
+            self._video.reset()
+        noise = self._random.standard_normal(self._sound_shape, np.float32)
+        frames = self._video.run({"latent": latents.video})["frames"]
+        samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
+        if not np.isfinite(samples).all():
+            raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
+        return Chunk(latents.index, frames, samples)
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
+        self._video.reset()
+        self._audio.reset()
+        self._reseed(self._seed if seed is None else _check_seed(seed))
+
+    def _reseed(self, seed: int) -> None:
+        self._seed = seed
+        self._random = np.random.default_rng((seed, _SOUND_STREAM))
+
+
+def _check_seed(seed: int) -> int:
+    if seed < 0:
+        raise ConditionError(f"seed is {seed}; give a whole number from 0 up")
+    return seed
+
+
+def _check_finite(latents: Latents) -> None:
+    if not all(np.isfinite(part).all() for part in (latents.video, latents.audio)):
+        raise NonFiniteError("the latents are not numbers any more; reset the generator, and check the bundle's graphs")
+
+
+def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, threads: int) -> Engine:
+    engine = runtime.load(bundle.path(graph), bundle.manifest.graphs[graph].states, threads=threads)
+    engine.signature.require(expected, graph=graph)
+    return engine
+
+
+def _denoise_signature(manifest: Manifest) -> Signature:
+    text = manifest.text
+    video = _float(1, *manifest.video.latent)
+    audio = _float(1, *manifest.audio.latent)
+    return Signature(
+        {
+            "video": video,
+            "audio": audio,
+            "sigma": _float(1),
+            "context": _float(1, text.max_tokens, text.width),
+            "context_bias": _float(1, text.max_tokens),
+            "pooled": _float(1, text.width),
+            "age": _float(manifest.attention.slots),
+            "write_index": TensorSpec((1,), "int64"),
+        },
+        {"video_velocity": video, "audio_velocity": audio},
+    )
+
+
+def _video_signature(manifest: Manifest) -> Signature:
+    video = manifest.video
+    frames = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
+    return Signature({"latent": _float(1, *video.latent)}, {"frames": frames})
+
+
+def _audio_signature(manifest: Manifest) -> Signature:
+    audio = manifest.audio
+    samples = _float(audio.channels, audio.samples_per_chunk)
+    return Signature({"latent": _float(1, *audio.latent), "noise": samples}, {"samples": samples})
+
+
+def _float(*shape: int) -> TensorSpec:
+    return TensorSpec(shape, "float32")
