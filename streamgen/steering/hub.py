@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from streamgen.packets import ChunkRecord, Command, PromptQueued, PromptSuperseded
+from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
 from streamgen.protocol import (
     ClientMessage,
     Permission,
@@ -36,8 +36,9 @@ class Connection:
 class SteeringHub:
     """What a channel exposes as `.steering`.
 
-    The channel calls `generator_ready`, `generator_lost`, `prompt_queued`, `prompt_superseded`, `chunk_started`,
-    `set_status` and `set_viewers` as those things happen; connections call `connect`, `take` and `disconnect`.
+    The channel calls `generator_ready`, `generator_lost`, `prompt_queued`, `prompt_superseded`, `prompt_failed`,
+    `chunk_started`, `set_status` and `set_viewers` as those things happen; connections call `connect`, `take`,
+    `reject` and `disconnect`.
     `send` hands a command to the running generator and must return at once; it is only called between
     `generator_ready` and `generator_lost`. `media_time_s` gives the media time (s) that leaves the server now.
     """
@@ -86,6 +87,10 @@ class SteeringHub:
     def prompt_superseded(self, event: PromptSuperseded) -> None:
         """The generator gave a prompt up."""
         self._perform(self.session.superseded(event.id, event.by))
+
+    def prompt_failed(self, event: PromptFailed) -> None:
+        """The generator cannot use a prompt."""
+        self._perform(self.session.failed(event.id, event.message))
 
     def chunk_started(self, record: ChunkRecord) -> None:
         """The first packet of a chunk leaves now."""

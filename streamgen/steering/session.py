@@ -80,6 +80,7 @@ class _Open:
     client: str
     message: Request
     channel_id: str  # unique on the channel, where `message.id` is unique only for its client
+    order: int  # rises with every request of the channel
     stage: Stage
     eta_ms: int | None = None
     # What is still to be seen in a chunk: of a config.update, its fields that no later one has overridden.
@@ -113,7 +114,7 @@ class SteeringSession:
         self._max_finished = max_finished
         self._requests: dict[tuple[str, str], _Open] = {}
         self._channel_ids: dict[str, _Open] = {}
-        self._serial = 0
+        self._order = 0
         self._prompts: dict[str, _Open] = {}  # open ones by channel id, oldest first
         self._configs: list[_Open] = []  # open ones; at most one per field of the settings
         self._finished: deque[_Open] = deque()
@@ -221,10 +222,18 @@ class SteeringSession:
     def superseded(self, channel_id: str, by: str) -> Effects:
         """The generator gave this prompt up for prompt `by`."""
         request = self._prompts.get(channel_id)
-        # The newest prompt is never given up: an event that says so is about an id that was used before.
-        if request is None or request is self._newest():
+        winner = self._channel_ids.get(by)
+        if request is None or winner is None or winner.order <= request.order:
             return Effects()
         return Effects((self._supersede(request, by), *self._changed()))
+
+    def failed(self, channel_id: str, message: str) -> Effects:
+        """The generator cannot use this prompt."""
+        request = self._prompts.get(channel_id)
+        if request is None:
+            return Effects()
+        rejected = Rejected(id=request.message.id, reason="invalid", field="text", message=message)
+        return Effects((self._finish(request, "rejected", rejected), *self._changed()))
 
     def chunk_started(self, record: ChunkRecord) -> Effects:
         """The first packet of this chunk has left for the viewers, at media time `record.pts`."""
@@ -232,11 +241,12 @@ class SteeringSession:
         self._media_time_s = record.media_time_s
         deliveries = self._leave_standstill()
         changed = bool(deliveries)
+        newest = self._newest()
         for channel_id in record.superseded:
             request = self._prompts.get(channel_id)
-            newest = self._newest()
             if request is not None and newest is not None and request is not newest:
-                deliveries.append(self._supersede(request, newest.channel_id))
+                by = record.applied[-1] if record.applied else newest.channel_id
+                deliveries.append(self._supersede(request, by))
                 changed = True
         # A prompt counts as applied with the first chunk that shows it. Usually `applied` names it; when that very
         # chunk was given up before it left, only `prompt_id` of the next one does.
@@ -297,7 +307,8 @@ class SteeringSession:
     # Requests.
 
     def _accept(self, client: str, message: Request) -> Effects:
-        request = _Open(client, message, self._unused_id(message.id), "accepted")
+        self._order += 1
+        request = _Open(client, message, self._unused_id(message.id), self._order, "accepted")
         self._requests[client, message.id] = request
         self._channel_ids[request.channel_id] = request
         deliveries = [
@@ -334,11 +345,10 @@ class SteeringSession:
     def _unused_id(self, wanted: str) -> str:
         if wanted not in self._channel_ids and wanted != START_ID:
             return wanted
-        while True:
-            self._serial += 1
-            channel_id = f"{wanted}~{self._serial}"
-            if channel_id not in self._channel_ids:
-                return channel_id
+        channel_id = f"{wanted}~{self._order}"
+        while channel_id in self._channel_ids:  # only when a client chose an id of this very form
+            channel_id += "~"
+        return channel_id
 
     def _newest(self) -> _Open | None:
         return next(reversed(self._prompts.values()), None)

@@ -1,0 +1,1 @@
+"""The HTTP surface: WHEP, steering, the page, health and metrics."""

@@ -1,0 +1,63 @@
+"""Guards a server on the loopback address against pages of other sites.
+
+Such a server asks for no token, so a page anywhere could steer it through the browser of the person who runs it:
+by opening a WebSocket to localhost (told by its `Origin`), or after pointing its own name at 127.0.0.1 (DNS
+rebinding, told by the `Host` that the browser asked for).
+"""
+
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from streamgen.http.auth import is_loopback
+from streamgen.http.problem import problem
+
+
+def host_name(host: str) -> str | None:
+    """The name in a `Host` header, in lower case and without the port; None when there is none."""
+    try:
+        return urlsplit(f"//{host}").hostname
+    except ValueError:
+        return None
+
+
+def host_allowed(host: str | None, extra: Collection[str]) -> bool:
+    """Whether this `Host` header can only come from somebody who means this machine, or names one of `extra`."""
+    name = host_name(host) if host else None
+    return name is not None and (is_loopback(name) or name in {each.lower() for each in extra})
+
+
+def origin_allowed(origin: str | None, extra: Collection[str]) -> bool:
+    """Whether a page of this `Origin` may steer without a token. Programs send none."""
+    if origin is None:
+        return True
+    try:
+        parts = urlsplit(origin)
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and host_allowed(parts.netloc, extra)
+
+
+class HostGuard:
+    """ASGI middleware: answers 421 to requests that name another host than this one."""
+
+    def __init__(self, app: ASGIApp, extra: Collection[str] = ()) -> None:
+        self._app = app
+        self._extra = extra
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the request through, or answer it."""
+        if scope["type"] in ("http", "websocket"):
+            host = Headers(scope=scope).get("host")
+            if not host_allowed(host, self._extra):
+                name = host_name(host) if host else None
+                refusal = problem(
+                    421,
+                    f"this server answers on the machine's own names only, and not as {name or 'nothing'}; "
+                    "open it as http://localhost, or start it with --allowed-hosts",
+                )
+                await refusal(scope, receive, send)
+                return
+        await self._app(scope, receive, send)

@@ -1,0 +1,70 @@
+"""The page at `/`: the files of `streamgen_client/web`, found without importing that package."""
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Final
+
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+# Fixed here, because a machine's own table of types may lack them or map .js to text/plain, and a browser refuses
+# to run such a module. Any other kind of file in that folder is not part of the page.
+MEDIA_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".ico": "image/x-icon",
+    ".jpg": "image/jpeg",
+    ".js": "text/javascript; charset=utf-8",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+    ".woff2": "font/woff2",
+}
+
+PAGE_HEADERS: Final = {
+    # Revalidated each time: after an update no browser mixes old modules with new ones.
+    "Cache-Control": "no-cache",
+    "X-Content-Type-Options": "nosniff",
+    # The operator's link carries a token; no other site is told of it.
+    "Referrer-Policy": "no-referrer",
+    "Content-Security-Policy": (
+        "default-src 'self'; connect-src 'self' ws: wss:; media-src 'self' blob:; img-src 'self' data: blob:; "
+        "style-src 'self' 'unsafe-inline'; object-src 'none'; base-uri 'none'"
+    ),
+}
+
+
+def web_folder() -> Path | None:
+    """Where the page's files are; None when the client package is not installed."""
+    spec = find_spec("streamgen_client")
+    if spec is None or not spec.submodule_search_locations:
+        return None
+    folder = Path(next(iter(spec.submodule_search_locations))) / "web"
+    return folder if folder.is_dir() else None
+
+
+class PageFiles(StaticFiles):
+    """Serves the page, with its own media types and headers, and nothing but the page."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(directory=folder, html=True)
+
+    def file_response(
+        self,
+        full_path: str | os.PathLike[str],
+        stat_result: os.stat_result,
+        scope: Scope,
+        status_code: int = 200,
+    ) -> Response:
+        """One file of the page."""
+        media_type = MEDIA_TYPES.get(Path(full_path).suffix)
+        if media_type is None:
+            raise HTTPException(404)
+        response = super().file_response(full_path, stat_result, scope, status_code)
+        if response.status_code != 304:
+            response.headers["Content-Type"] = media_type
+        response.headers.update(PAGE_HEADERS)
+        return response
