@@ -164,7 +164,7 @@ def _hum(loop: Loop, light: str) -> None:
 
 def _drops(loop: Loop, light: str) -> None:
     for step in (1, 4, 6, 9, 11):
-        loop.burst(step * EIGHTH, spectrum(12, 1.5), 0.03 if light == "stormy" else 0.02, 0.05)
+        loop.burst(step * EIGHTH, spectrum(12, 1.5), 0.022 if light == "stormy" else 0.015, 0.05)
 
 
 def _chimes(loop: Loop, light: str) -> None:
@@ -173,7 +173,7 @@ def _chimes(loop: Loop, light: str) -> None:
 
 
 def _crackle(loop: Loop, light: str) -> None:
-    level = 0.055 if light == "bright" else 0.035
+    level = 0.042 if light == "bright" else 0.028
     for step, gain in zip(_CRACKLES, _CRACKLE_GAINS, strict=True):
         if light == "bright" or gain >= 0.7:
             loop.burst(step * EIGHTH // 2, spectrum(12, 1.2), level * gain, 0.02)

@@ -50,13 +50,13 @@ _METAL = Timbre(((0, 0.8, 1.0), (7, 0.5, 0.8), (19, 0.6, 0.9), (28, 0.4, 0.7)), 
 _WATER = Timbre(((0, 1.0, 0.6), (12, 0.4, 0.8)), 0.12)
 
 STRIKES: Final[dict[str, Strike]] = {
-    "ball": Strike(45, 0.26, _BOING, 6.5, 0.17, 0.05),
-    "cube": Strike(50, 0.23, _WOOD, 8.0, 0.187, 0.045),
+    "ball": Strike(45, 0.2, _BOING, 6.5, 0.17, 0.05),
+    "cube": Strike(50, 0.19, _WOOD, 8.0, 0.187, 0.045),
     "star": Strike(79, 0.18, _GLASS, 11.0, 0.136, 0.04),
     "triangle": Strike(67, 0.21, _WOOD, 9.5, 0.17, 0.035),
-    "heart": Strike(48, 0.26, _SOFT, 6.5, 0.153, 0.06),
+    "heart": Strike(48, 0.2, _SOFT, 7.0, 0.17, 0.05),
     "ring": Strike(72, 0.16, _METAL, 10.5, 0.145, 0.045),
-    "fish": Strike(55, 0.18, _WATER, 9.0, 0.17, 0.08),
+    "fish": Strike(55, 0.18, _WATER, 9.0, 0.15, 0.08),
 }
 
 
@@ -81,7 +81,7 @@ def impacts(world: World, frames: int) -> tuple[NDArray[np.float32], NDArray[np.
         subjects = [subject for subject in (shown.subject, shown.second) if subject != NONE]
         for subject in subjects:
             body, burst = strike(subject)
-            # Two subjects land together and are as loud as one.
-            tones[at] += body / len(subjects) ** 0.5
-            noise[at] += burst / len(subjects) ** 0.5
+            # Two subjects land together and are about as loud as one: their bands share one noise, so levels add up.
+            tones[at] += body / len(subjects)
+            noise[at] += burst / len(subjects)
     return tones[:frames], noise[:frames]

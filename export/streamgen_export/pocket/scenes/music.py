@@ -90,8 +90,8 @@ def _dreamy(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
 def _tense(loop: Loop, start: int, chord: tuple[int, ...]) -> None:
     bass, *upper = chord
     for beat in range(3):
-        loop.strike(start + beat * BEAT, bass, 0.12, PULSE)
-        loop.strike(start + beat * BEAT + EIGHTH, bass, 0.06, PULSE)
+        loop.strike(start + beat * BEAT, bass, 0.1, PULSE)
+        loop.strike(start + beat * BEAT + EIGHTH, bass, 0.05, PULSE)
     for note in upper:
         loop.hold(start, BAR, note, 0.05, PAD, fade=40)
 
