@@ -55,6 +55,7 @@ export class MediaClock {
   }
 }
 
+const PROMPTS_KEPT = 64; // the oldest is dropped
 const PICTURES_KEPT = 256; // 20 s at 12.5 pictures/s: far longer than `applied` can be late
 
 /**
@@ -91,6 +92,11 @@ export class PromptToPhoton {
   /** @param {string} id @param {number} pts of the first picture made with it */
   applied(id, pts) {
     this.#applied.set(id, pts);
+    // While nothing is shown here nothing is taken out either.
+    for (const oldest of this.#applied.keys()) {
+      if (this.#applied.size <= PROMPTS_KEPT) break;
+      this.forget(oldest);
+    }
   }
 
   /** @param {number} pts @param {number} atMs when it is presented, on the clock of `entered` */

@@ -13,7 +13,8 @@ import { PLAYER_MARKUP, PLAYER_STYLE } from "./player-view.js";
 import { WhepClient } from "./whep.js";
 
 /** @typedef {import("./whep.js").WhepSession} WhepSession */
-/** @typedef {"idle" | "connecting" | "live" | "buffering" | "offline"} PlayerState */
+/** @typedef {"idle" | "connecting" | "live" | "buffering" | "slate" | "offline"} PlayerState */
+/** @typedef {"live" | "buffering" | "slate"} Programme what the server says about its own stream */
 /**
  * @typedef {object} PictureDetail
  * @property {number | undefined} rtpTimestamp of the picture, as received
@@ -26,7 +27,7 @@ const CHECK_EVERY_MS = 200;
 const CONTROLS_FOR_MS = 2500;
 
 const STATE_WORDS = {
-  idle: "", connecting: "Connecting", live: "Live", buffering: "Buffering", offline: "Offline",
+  idle: "", connecting: "Connecting", live: "Live", buffering: "Buffering", slate: "Back in a moment", offline: "Offline",
 };
 
 export class StreamgenPlayer extends HTMLElement {
@@ -38,14 +39,18 @@ export class StreamgenPlayer extends HTMLElement {
   #state = "idle";
   #view;
   #glow;
-  /** @type {ReturnType<typeof setInterval> | undefined} */
-  #checks;
+  /** Ends everything that runs outside the element's own tree. @type {AbortController | null} */
+  #connected = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #controlsTimer;
   #pictureAtMs = 0;
   #retryAtMs = 0;
   #pressedAtMs = 0;
-  #serverBuffers = false;
+  /** @type {Programme} */
+  #programme = "live";
+  #programmeReason = "";
+  /** The browser allowed no sound; the first click or key press turns it on. */
+  #silenced = false;
 
   /** Pictures presented since the element exists. */
   pictures = 0;
@@ -75,6 +80,7 @@ export class StreamgenPlayer extends HTMLElement {
       stop: part("stop", HTMLButtonElement),
       mute: part("mute", HTMLButtonElement),
       full: part("full", HTMLButtonElement),
+      sound: part("sound", HTMLButtonElement),
       status: part("status", HTMLParagraphElement),
     };
     this.#glow = new Glow(this.#view.glow);
@@ -83,12 +89,25 @@ export class StreamgenPlayer extends HTMLElement {
   }
 
   connectedCallback() {
-    this.#checks = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    const { signal } = (this.#connected = new AbortController());
+    const checks = setInterval(() => this.#check(), CHECK_EVERY_MS);
+    signal.addEventListener("abort", () => clearInterval(checks));
+    document.addEventListener("visibilitychange", () => {
+      if (this.#pictureAtMs > 0) this.#pictureAtMs = performance.now();
+    }, { signal });
+    let playing = false;
+    addEventListener("pagehide", () => {
+      playing = this.#client !== null;
+      this.stop();
+    }, { signal });
+    addEventListener("pageshow", ({ persisted }) => {
+      if (persisted && playing) this.play(); // back from the browser's page cache
+    }, { signal });
     if (this.hasAttribute("autoplay")) this.play();
   }
 
   disconnectedCallback() {
-    clearInterval(this.#checks);
+    this.#connected?.abort();
     this.stop();
   }
 
@@ -107,9 +126,15 @@ export class StreamgenPlayer extends HTMLElement {
     return this.#session;
   }
 
-  /** What the server says about its own stream: it buffers although pictures may still arrive. */
-  set buffering(/** @type {boolean} */ active) {
-    this.#serverBuffers = active;
+  /**
+   * What the server says about its own stream, which may stand still or show a slate although pictures arrive.
+   *
+   * @param {Programme} programme
+   * @param {string} [reason] in words, for the viewer
+   */
+  setProgramme(programme, reason = "") {
+    this.#programme = programme;
+    this.#programmeReason = reason;
     this.#check();
   }
 
@@ -169,16 +194,32 @@ export class StreamgenPlayer extends HTMLElement {
     video.play().catch((/** @type {unknown} */ error) => {
       // NotAllowedError: sound needs a gesture. AbortError: the stream was replaced meanwhile, and plays already.
       if (error instanceof DOMException && error.name === "NotAllowedError" && !video.muted) {
-        video.muted = true;
+        video.muted = this.#silenced = true;
         this.#start(video);
       }
     });
   }
 
-  /** @param {DOMHighResTimeStamp} _now @param {VideoFrameCallbackMetadata} metadata */
+  #awaitPicture() {
+    const video = /** @type {HTMLVideoElement & {requestVideoFrameCallback?: unknown}} */ (this.#view.video);
+    if (typeof video.requestVideoFrameCallback === "function") {
+      this.#view.video.requestVideoFrameCallback(this.#picture);
+      return;
+    }
+    // An old browser tells neither which picture is shown nor exactly when: it plays, but nothing can be measured.
+    video.addEventListener("timeupdate", () => {
+      const nowMs = performance.now();
+      this.#picture(nowMs, { presentationTime: nowMs, expectedDisplayTime: nowMs });
+    }, { once: true });
+  }
+
+  /**
+   * @param {DOMHighResTimeStamp} _now
+   * @param {Pick<VideoFrameCallbackMetadata, "presentationTime" | "expectedDisplayTime" | "rtpTimestamp">} metadata
+   */
   #picture = (_now, metadata) => {
     const { video } = this.#view;
-    video.requestVideoFrameCallback(this.#picture);
+    this.#awaitPicture();
     if (this.#session === null) return;
     const atMs = Math.max(metadata.expectedDisplayTime, metadata.presentationTime);
     this.pictures += 1;
@@ -201,16 +242,18 @@ export class StreamgenPlayer extends HTMLElement {
     // A hidden page is shown no pictures; that says nothing about the stream.
     if (this.#session === null || this.#pictureAtMs === 0 || document.hidden) return;
     const stalled = nowMs - this.#pictureAtMs > STALLED_MS;
-    this.#enter(stalled || this.#serverBuffers ? "buffering" : "live");
+    if (this.#programme !== "live") this.#enter(this.#programme, this.#programmeReason);
+    else this.#enter(stalled ? "buffering" : "live");
   }
 
   /** @param {PlayerState} state @param {string} [reason] */
   #enter(state, reason = "") {
-    const { frame, badge, notice, play, status } = this.#view;
-    const changed = state !== this.#state || frame.dataset["state"] === undefined;
+    const { frame, badge, glow, notice, play, status } = this.#view;
+    const changed = state !== this.#state || frame.dataset["state"] === undefined || notice.textContent !== reason;
     if (!changed && state !== "offline") return;
     this.#state = state;
     frame.dataset["state"] = state;
+    glow.classList.toggle("on", state === "live" || state === "buffering" || state === "slate");
     badge.textContent = STATE_WORDS[state];
     notice.textContent = reason;
     play.ariaLabel = state === "offline" ? "Try now" : "Play, with sound";
@@ -220,10 +263,11 @@ export class StreamgenPlayer extends HTMLElement {
   }
 
   #listen() {
-    const { frame, video, play, stop, mute, full } = this.#view;
+    const { frame, video, play, stop, mute, full, sound } = this.#view;
     play.addEventListener("click", () => this.play());
     stop.addEventListener("click", () => this.stop());
     mute.addEventListener("click", () => this.#toggleMute());
+    sound.addEventListener("click", () => this.#toggleMute());
     full.addEventListener("click", () => void this.#toggleFullscreen());
     video.addEventListener("volumechange", () => this.#showMute());
     video.addEventListener("dblclick", () => void this.#toggleFullscreen());
@@ -234,11 +278,7 @@ export class StreamgenPlayer extends HTMLElement {
     frame.addEventListener("pointermove", () => this.#showControls());
     frame.addEventListener("focusin", () => this.#showControls());
     frame.addEventListener("keydown", (event) => this.#key(event));
-    document.addEventListener("visibilitychange", () => {
-      this.#pictureAtMs &&= performance.now();
-    });
-    addEventListener("pagehide", () => this.stop());
-    video.requestVideoFrameCallback(this.#picture);
+    this.#awaitPicture();
     this.#showMute();
   }
 
@@ -256,7 +296,9 @@ export class StreamgenPlayer extends HTMLElement {
   }
 
   #showMute() {
-    const { mute, video } = this.#view;
+    const { mute, sound, video } = this.#view;
+    if (!video.muted) this.#silenced = false;
+    sound.hidden = !this.#silenced;
     mute.ariaPressed = String(video.muted);
     mute.ariaLabel = video.muted ? "Sound on" : "Sound off";
     mute.title = `${mute.ariaLabel} (m)`;

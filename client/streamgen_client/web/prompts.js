@@ -96,10 +96,20 @@ export class PromptHistory {
    */
   shown(id, latencyMs) {
     const entry = this.find(id);
-    if (entry === undefined || entry.stage === "shown") return;
-    for (const other of this.entries) if (other.stage === "shown") other.stage = "past";
+    if (entry === undefined) return;
+    entry.latencyMs ??= latencyMs;
+    if (entry.stage === "shown" || !this.#canAdvance(entry, "shown")) return;
+    this.#overtaken(id);
     entry.stage = "shown";
-    entry.latencyMs = latencyMs ?? entry.latencyMs;
+  }
+
+  /**
+   * The channel plays this prompt, but nothing is on this screen: whatever was played before is past.
+   *
+   * @param {string} id
+   */
+  playing(id) {
+    if (this.find(id) !== undefined) this.#overtaken(id);
   }
 
   /**
@@ -173,9 +183,22 @@ export class PromptHistory {
    */
   #advance(id, stage, change = {}) {
     const entry = this.find(id);
-    if (entry === undefined || entry.stage === "superseded" || entry.stage === "rejected") return;
-    if (ORDER.indexOf(stage) <= ORDER.indexOf(entry.stage)) return;
-    Object.assign(entry, change, { stage });
+    if (entry !== undefined && this.#canAdvance(entry, stage)) Object.assign(entry, change, { stage });
+  }
+
+  /** @param {Entry} entry @param {Stage} stage */
+  #canAdvance(entry, stage) {
+    if (entry.stage === "superseded" || entry.stage === "rejected") return false;
+    return ORDER.indexOf(stage) > ORDER.indexOf(entry.stage);
+  }
+
+  /** What was played before `id` is past; a later prompt that is on its way is not. @param {string} id */
+  #overtaken(id) {
+    const position = this.entries.findIndex((entry) => entry.id === id);
+    this.entries.forEach((entry, i) => {
+      if (i === position) return;
+      if (entry.stage === "shown" || (entry.stage === "applied" && i < position)) entry.stage = "past";
+    });
   }
 
   /**

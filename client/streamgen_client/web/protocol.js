@@ -26,7 +26,8 @@
  * @typedef {{type: "queued", id: string, eta_ms: number}} Queued
  * @typedef {{type: "applied", id: string, chunk: number, media_time: number, rtp_video?: number | null}} Applied
  * @typedef {{type: "superseded", id: string, by: string}} Superseded
- * @typedef {{type: "buffering", active: boolean, reason: string | null, media_time: number}} Buffering
+ * @typedef {{type: "buffering", active: boolean, reason: "underrun" | "starting" | "restarting" | null,
+ *   media_time: number}} Buffering
  * @typedef {{type: "chunk", index: number, media_time: number, prompt: string, prompt_id: string | null,
  *   rtp_video: number}} Chunk
  * @typedef {{type: "pong", id: string, t: number, server_media_time: number}} Pong

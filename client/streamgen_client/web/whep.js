@@ -5,6 +5,7 @@
  */
 
 import { Backoff } from "./backoff.js";
+import { withStereo } from "./sdp.js";
 
 const GATHERING_LIMIT_MS = 250; // our candidates help a server behind NAT; one that we can reach does without
 const POST_LIMIT_MS = 15_000;
@@ -29,23 +30,6 @@ export class WhepError extends Error {
   get retryable() {
     return this.status < 400 || this.status >= 500 || [404, 408, 409, 425, 429].includes(this.status);
   }
-}
-
-/**
- * Ask for stereo: Opus is decoded to one channel unless the receiver says otherwise (RFC 7587, section 6.1).
- *
- * @param {string} sdp
- */
-export function withStereo(sdp) {
-  const payload = /^a=rtpmap:(\d+) opus\/48000\/2\s*$/im.exec(sdp)?.[1];
-  if (payload === undefined) return sdp;
-  const format = new RegExp(`^(a=fmtp:${payload} )(.*?)(\\r?)$`, "m");
-  if (!format.test(sdp)) {
-    return sdp.replace(new RegExp(`^(a=rtpmap:${payload} .*?)(\\r?)$`, "m"), `$1$2\na=fmtp:${payload} stereo=1$2`);
-  }
-  return sdp.replace(format, (line, start, parameters, end) =>
-    /(^|;)\s*stereo=/.test(parameters) ? line : `${start}${parameters};stereo=1${end}`,
-  );
 }
 
 /**
@@ -77,11 +61,11 @@ function refusal(status, body) {
     case 422:
       return `The server cannot play to this browser${said ? `: ${said}` : "."}`;
     case 409:
-      return "The channel is not live yet.";
+      return "The channel is not live yet: the model is loading.";
     case 429:
       return "Too many requests; waiting a moment.";
     case 503:
-      return "The channel is full.";
+      return said || "The channel is full.";
     default:
       return `The server answered ${status}${said ? `: ${said}` : "."}`;
   }
@@ -125,6 +109,17 @@ function gathered(peer) {
   });
 }
 
+/**
+ * Keep the jitter buffer as short as the network allows: what is typed should be seen soon. A hint, in whichever of
+ * its two names the browser knows.
+ *
+ * @param {RTCRtpReceiver} receiver
+ */
+function playAtOnce(receiver) {
+  if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0; // ms
+  else Object.assign(receiver, { playoutDelayHint: 0 }); // s, before Chromium 124
+}
+
 /** One WHEP session. Open it with `WhepSession.open`, end it with `close`. */
 export class WhepSession {
   #location;
@@ -158,7 +153,10 @@ export class WhepSession {
     try {
       // One stream for both tracks, even if the answer names two: only then are sound and picture synchronised.
       const stream = new MediaStream();
-      peer.addEventListener("track", ({ track }) => stream.addTrack(track));
+      peer.addEventListener("track", ({ track, receiver }) => {
+        playAtOnce(receiver);
+        stream.addTrack(track);
+      });
       peer.addTransceiver("video", { direction: "recvonly" });
       peer.addTransceiver("audio", { direction: "recvonly" });
       const offer = await peer.createOffer();
