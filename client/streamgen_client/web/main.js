@@ -6,7 +6,7 @@ import { Measurements } from "./measurements.js";
 import { Meter } from "./meter.js";
 import { StreamgenPlayer } from "./player.js";
 import { PromptList } from "./prompt-list.js";
-import { PromptHistory } from "./prompts.js";
+import { PromptHistory, refusal } from "./prompts.js";
 import { MAX_TEXT_CHARS } from "./protocol.js";
 import { SteeringClient, newId, socketUrl } from "./steering.js";
 import { Suggestions } from "./suggestions.js";
@@ -191,10 +191,10 @@ function takeChunk(chunk) {
 }
 
 /** @param {import("./protocol.js").Rejected} message */
-function takeRejected({ id, message }) {
-  const entry = id === null ? undefined : history.find(id);
+function takeRejected(message) {
+  const entry = message.id === null ? undefined : history.find(message.id);
   if (entry === undefined) {
-    journey.say(message);
+    journey.say(refusal(message));
     return;
   }
   measurements.forget(entry.id);

@@ -52,9 +52,9 @@ export const PLAYER_STYLE = `
   box-shadow: 0 0 0 1px rgb(255 255 255 / 0.08), 0 8px 40px rgb(0 0 0 / 0.45);
 }
 #frame:fullscreen { border-radius: 0; background: #000; }
-#frame:fullscreen video { object-fit: contain; }
+#frame:fullscreen video { inset: 0; width: 100%; height: 100%; object-fit: contain; }
 video {
-  position: absolute; inset: 0; width: 100%; height: 100%; object-fit: cover; opacity: 0; outline: none;
+  position: absolute; inset: -1px; width: calc(100% + 2px); height: calc(100% + 2px); object-fit: cover; opacity: 0; outline: none;
   transition: opacity 0.5s ease;
 }
 :is([data-state="live"], [data-state="slate"]) video { opacity: 1; }

@@ -33,6 +33,17 @@ const OPEN = new Set(["sending", "received", "accepted", "queued"]);
 /** @type {readonly Stage[]} */
 const ORDER = ["sending", "received", "accepted", "queued", "applied", "shown", "past"];
 
+/**
+ * What the server says against a request, for people: the name of the field means nothing to them.
+ *
+ * @param {import("./protocol.js").Rejected} message
+ */
+export function refusal({ message, field }) {
+  const prefix = `${field ?? ""}: `;
+  const words = field && message.startsWith(prefix) ? message.slice(prefix.length) : message;
+  return words.charAt(0).toUpperCase() + words.slice(1) + (/[.!?…]$/.test(words) ? "" : ".");
+}
+
 export class PromptHistory {
   /** Oldest first. @type {Entry[]} */
   entries = [];
@@ -77,7 +88,7 @@ export class PromptHistory {
         this.#settle(message.id, "superseded");
         break;
       case "rejected":
-        if (message.id !== null) this.#settle(message.id, "rejected", message.message);
+        if (message.id !== null) this.#settle(message.id, "rejected", refusal(message));
         break;
       case "state":
         this.#takeState(message, nowMs);

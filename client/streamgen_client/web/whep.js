@@ -49,7 +49,7 @@ export function retryAfterS(header, nowMs = Date.now()) {
  * @param {string} body what the server says about it, if anything
  */
 function refusal(status, body) {
-  const said = body.trim().slice(0, 200);
+  const said = body.trim().slice(0, 200).replace(/\.$/, "");
   switch (status) {
     case 401:
     case 403:
@@ -65,7 +65,7 @@ function refusal(status, body) {
     case 429:
       return "Too many requests; waiting a moment.";
     case 503:
-      return said || "The channel is full.";
+      return said ? `${said.charAt(0).toUpperCase()}${said.slice(1)}.` : "The channel is full.";
     default:
       return `The server answered ${status}${said ? `: ${said}` : "."}`;
   }
