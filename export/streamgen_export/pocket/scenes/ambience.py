@@ -70,7 +70,7 @@ def _night_hills(light: str, time_s: Curve) -> Layers:
 
 def _sea(light: str, time_s: Curve) -> Layers:
     period = STORM_WAVE_PERIOD_S if light == "stormy" else WAVE_PERIOD_S
-    level = {"clear": 0.055, "stormy": 0.085, "night": 0.042}[light]
+    level = {"clear": 0.055, "stormy": 0.075, "night": 0.042}[light]
     bright = 11.0 if light == "stormy" else 10.0
     return (
         (spectrum(5, 2.5), level * 0.8 * _swell(time_s, period, 0.35)),
@@ -97,7 +97,7 @@ def _city(light: str, time_s: Curve) -> Layers:
 def _rain(light: str, time_s: Curve) -> Layers:
     if light == "stormy":
         return (
-            (spectrum(12, 2.5), 0.075 * _swell(time_s, WIND_PERIOD_S, 0.75)),
+            (spectrum(12, 2.5), 0.065 * _swell(time_s, WIND_PERIOD_S, 0.75)),
             (spectrum(2, 1.5), 0.06 * _swell(time_s, 12.0, 0.05) ** 2),
         )
     return ((spectrum(12.5, 2), 0.045 * _steady(time_s)),)

@@ -139,7 +139,7 @@ class Synth:
         at_frame = np.mod(cycles[:, None] * HOP * starts, 1.0)
         within = np.mod(cycles[:, None] * np.arange(HOP), 1.0)
         phases = (2 * np.pi * (at_frame[:, :, None] + within[:, None, :])).astype(np.float32)
-        waves = np.sin(phases).reshape(len(sounding), -1) * amplitudes[sounding]
+        waves = np.sin(phases).reshape(amplitudes[sounding].shape) * amplitudes[sounding]
         panned: NDArray[np.float32] = pan()[:, sounding] @ waves
         return panned
 
