@@ -82,8 +82,9 @@ class ChunkRecord:
 class EncodedChunk:
     """Pictures and sound of one chunk: they are queued, released and given up together.
 
-    `video` holds every picture once per codec that is watched, in the order of `pts`; `video` and `audio` are
-    empty while nobody watches. `duration_ticks` (90 kHz) is the length of the chunk on the timeline.
+    `video` holds every picture once per codec that is watched, in the order of `pts`, and is empty while nobody
+    watches. `audio` is always there, so that a first viewer joins a running Opus stream; it covers
+    `duration_ticks` (90 kHz), the length of the chunk on the timeline, exactly.
     """
 
     index: int
@@ -91,6 +92,8 @@ class EncodedChunk:
     audio: tuple[AudioPacket, ...]
     record: ChunkRecord
     duration_ticks: int
+    fade: tuple[bytes, ...] = ()
+    """Opus packets to release after this chunk when the next one is late: they take the sound to silence."""
 
 
 # Commands to the generator process.
@@ -174,6 +177,14 @@ class PromptSuperseded:
 
 
 @dataclass(frozen=True, slots=True)
+class PromptFailed:
+    """The prompt cannot be encoded and will not be shown; `message` says why."""
+
+    id: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorStats:
     """How generation is going, about once a second.
 
@@ -199,4 +210,4 @@ class GeneratorError:
     message: str
 
 
-Event = Ready | PromptQueued | PromptSuperseded | EncodedChunk | GeneratorStats | GeneratorError
+Event = Ready | PromptQueued | PromptSuperseded | PromptFailed | EncodedChunk | GeneratorStats | GeneratorError

@@ -1,0 +1,161 @@
+"""Just in time: when may a chunk start, and with how many steps? Free of I/O; time comes in as an argument.
+
+A chunk starts as late as it safely can, at its deadline minus the 95th percentile of its stages minus a margin, so that
+a prompt that arrives in the meantime still gets in. Nothing is queued beyond that lead. When time is short, chunks are
+made with fewer sampler steps first; only when the fewest steps do not keep up is the generator `behind`.
+
+Denoising is measured per pass of the transformer, so that a change of steps or guidance does not spoil the estimate.
+"""
+
+from collections import deque
+from dataclasses import dataclass
+from typing import Final
+
+WINDOW: Final = 64  # measurements that percentiles are taken of: some 20 s
+PRIMING_CHUNKS: Final = 2
+"""Chunks that start at once: the pacer begins with the first one when it comes, and the second must be there soon."""
+
+MARGIN_NS: Final = 40_000_000  # beyond the 95th percentile
+_MARGIN_STEP_NS: Final = 40_000_000  # added after a chunk that was nearly late: some host is noisier than its past
+_MARGIN_DECAY_NS: Final = 200_000  # taken back per chunk: a step in a minute
+_NEARLY_LATE_NS: Final = 10_000_000
+_FULL_LOAD: Final = 0.95  # of a chunk's duration that denoising may take
+_EASY_LOAD: Final = 0.80  # below this, one step more is tried
+_PATIENCE_CHUNKS: Final = 16  # between two changes for the better
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How to make one chunk: not before `start_ns` (monotonic), in `steps` sampler steps."""
+
+    start_ns: int
+    steps: int
+
+
+class Durations:
+    """Percentiles over the newest measurements of one stage, in ns."""
+
+    def __init__(self, window: int = WINDOW) -> None:
+        self._values: deque[int] = deque(maxlen=window)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def add(self, duration_ns: int) -> None:
+        """One more measurement."""
+        self._values.append(duration_ns)
+
+    def percentile(self, percent: int) -> int:
+        """The nearest-rank percentile; 0 when nothing was measured."""
+        if not self._values:
+            return 0
+        ordered = sorted(self._values)
+        return ordered[max(0, -(-len(ordered) * percent // 100) - 1)]
+
+
+class Schedule:
+    """Start times and steps of one generator's chunks.
+
+    Attributes:
+        epoch_ns: monotonic time of programme time 0; None until the parent sets it, and nothing starts before.
+        margin_ns: what is kept in reserve beyond the 95th percentile.
+        steps: sampler steps that the machine can sustain now.
+    """
+
+    def __init__(self, *, chunk_ns: int, max_steps: int, min_steps: int = 1, sound_ahead_ns: int = 0) -> None:
+        """Nothing is measured yet.
+
+        Args:
+            chunk_ns: media time of one chunk.
+            max_steps, min_steps: sampler steps at full quality and at the least.
+            sound_ahead_ns: how much before the first picture the first packet of sound is due.
+        """
+        self.epoch_ns: int | None = None
+        self.margin_ns = MARGIN_NS
+        self.steps = max_steps
+        self._chunk_ns = chunk_ns
+        self._max_steps = max_steps
+        self._min_steps = min_steps
+        self._sound_ahead_ns = sound_ahead_ns
+        self._pass = Durations()  # one pass of the transformer
+        self._after = Durations()  # decoding, encoding and handing over
+        self._since_change = 0
+
+    def deadline_ns(self, chunk: int) -> int:
+        """When a chunk must have reached the pacer. Needs the epoch."""
+        assert self.epoch_ns is not None
+        return self.epoch_ns + chunk * self._chunk_ns - self._sound_ahead_ns
+
+    def plan(self, chunk: int, now_ns: int, *, guided: bool) -> Plan | None:
+        """How to make a chunk; None while there is no epoch. Ask again after waiting, things may have changed.
+
+        Args:
+            chunk: programme index.
+            now_ns: monotonic time.
+            guided: every step costs two passes.
+        """
+        if self.epoch_ns is None:
+            return None
+        if chunk < PRIMING_CHUNKS or not len(self._pass):
+            return Plan(now_ns, self.steps)
+        latest_ns = self.deadline_ns(chunk) - self._after.percentile(95)
+        start_ns = latest_ns - self._denoise_ns(self.steps, guided) - self.margin_ns
+        # Late already: what can still be saved is saved with fewer steps.
+        steps = self.steps
+        while steps > self._min_steps and max(now_ns, start_ns) + self._denoise_ns(steps, guided) > latest_ns:
+            steps -= 1
+        return Plan(start_ns, steps)
+
+    def denoised(self, duration_ns: int, steps: int, *, guided: bool) -> None:
+        """A chunk was denoised in this time; adapts the steps that the machine can sustain."""
+        self._pass.add(duration_ns // passes(steps, guided))
+        self._since_change += 1
+        affordable = _FULL_LOAD * self._chunk_ns
+        if self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
+            while self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
+                self.steps -= 1
+            self._since_change = 0
+        elif (
+            self.steps < self._max_steps
+            and self._since_change >= _PATIENCE_CHUNKS
+            and self._typical_ns(self.steps + 1, guided) < _EASY_LOAD * self._chunk_ns
+        ):
+            self.steps += 1
+            self._since_change = 0
+
+    def delivered(self, chunk: int, duration_ns: int, now_ns: int) -> int:
+        """A chunk left for the pacer, `duration_ns` after it was denoised; returns its lead in ns (negative: late)."""
+        self._after.add(duration_ns)
+        lead_ns = self.deadline_ns(chunk) - now_ns
+        if chunk >= PRIMING_CHUNKS and lead_ns < _NEARLY_LATE_NS:
+            self.margin_ns = min(self.margin_ns + _MARGIN_STEP_NS, self._chunk_ns)
+        else:
+            self.margin_ns = max(self.margin_ns - _MARGIN_DECAY_NS, MARGIN_NS)
+        return lead_ns
+
+    def eta_ns(self, next_chunk: int, now_ns: int, *, guided: bool) -> int:
+        """How long until a prompt that is ready now is seen, `next_chunk` being the next one to start."""
+        if self.epoch_ns is None:
+            return self._denoise_ns(self.steps, guided) + self._after.percentile(95) + self.margin_ns
+        return max(0, self.epoch_ns + next_chunk * self._chunk_ns - now_ns)
+
+    def behind(self, *, guided: bool) -> bool:
+        """Whether even the fewest steps do not keep up."""
+        slowest = max(self._typical_ns(self._min_steps, guided), self._after.percentile(50))
+        return self.steps == self._min_steps and slowest > self._chunk_ns
+
+    def realtime_ratio(self, *, guided: bool) -> float:
+        """Media time made per time that the slowest stage works; 0 while nothing was measured."""
+        slowest = max(self._typical_ns(self.steps, guided), self._after.percentile(50))
+        return self._chunk_ns / slowest if slowest else 0.0
+
+    def _denoise_ns(self, steps: int, guided: bool) -> int:
+        return self._pass.percentile(95) * passes(steps, guided)
+
+    def _typical_ns(self, steps: int, guided: bool) -> int:
+        return self._pass.percentile(50) * passes(steps, guided)
+
+
+def passes(steps: int, guided: bool) -> int:
+    """Runs of the transformer per chunk: one or two per step, and one that writes the cache."""
+    return steps * (2 if guided else 1) + 1
