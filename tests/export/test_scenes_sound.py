@@ -8,15 +8,17 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.ambience import STORM_WAVE_PERIOD_S, WAVE_PERIOD_S, pattern, slow_noise
+from streamgen_export.pocket.scenes.ambience import WAVE_PERIOD_S, pattern, slow_noise
 from streamgen_export.pocket.scenes.attributes import COLOURS, LIGHTS, MOODS, MOTIONS, Attributes
+from streamgen_export.pocket.scenes.canvas import Moment
 from streamgen_export.pocket.scenes.impacts import FRAMES_PER_PICTURE, STRIKES, impacts
 from streamgen_export.pocket.scenes.loops import BAR, BEAT, EIGHTH, FRAMES_PER_CHUNK, LOOP
-from streamgen_export.pocket.scenes.motion import bars, beats, contacts
+from streamgen_export.pocket.scenes.motion import HEIGHT, WIDTH, bars, beats, contacts
 from streamgen_export.pocket.scenes.movement import movement
 from streamgen_export.pocket.scenes.music import CHORDS, colour_bell, music
 from streamgen_export.pocket.scenes.sound import Controls, sound_controls
 from streamgen_export.pocket.scenes.synth import BANDS, FIRST_NOTE, HOP, NOTES, Synth
+from streamgen_export.pocket.scenes.water import Breakers
 from streamgen_export.pocket.scenes.world import SAMPLES_PER_PICTURE, World, sample_world
 
 BALL = Attributes("meadow", "clear", "ball", "red", "bounces", "calm")
@@ -196,14 +198,32 @@ def test_every_light_sounds_different(scene: str) -> None:
             assert np.abs(sound - other).max() > 2e-4
 
 
-@pytest.mark.parametrize(("light", "period_s"), [("clear", WAVE_PERIOD_S), ("stormy", STORM_WAVE_PERIOD_S)])
-def test_the_sea_swells_with_the_clock_of_the_waves(light: str, period_s: float) -> None:
-    time_s = np.arange(0, 30, 0.01)
-    level = slow_noise("sea", light, time_s).sum(axis=1)
-    peaks = time_s[1:-1][(level[1:-1] > level[:-2]) & (level[1:-1] >= level[2:])]
-    distance = np.abs(peaks / period_s - np.round(peaks / period_s)) * period_s
-    assert len(peaks) >= 4
-    assert distance.max() <= 0.02
+def test_the_calm_sea_swells_with_the_slowest_wave() -> None:
+    time_s = np.arange(0, 40, 0.01)
+    peaks = time_s[_tops(slow_noise("sea", "clear", time_s).sum(axis=1))]
+    np.testing.assert_allclose(peaks, WAVE_PERIOD_S * np.arange(1, 7), atol=0.02)
+
+
+def test_the_storm_swells_when_the_nearest_breaker_is_in_the_middle() -> None:
+    water = Breakers(50, far="#000000", near="#000000", foam="#ffffff")
+    time_s = np.arange(0, 24, 0.08)
+    foam = []
+    for second in time_s:
+        canvas = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+        water.draw(canvas, Moment(time_s=float(second), picture=0, beat=0.0))
+        foam.append(canvas[79:85, 78:83].mean())
+    seen = time_s[_tops(np.convolve(foam, np.ones(9) / 9, "same"))]
+    loud = time_s[_tops(slow_noise("sea", "stormy", time_s).sum(axis=1))]
+    nearest = [float(np.abs(seen - second).min()) for second in loud[1:-1]]
+    assert len(nearest) >= 4
+    assert len(seen) <= len(loud) + 2
+    assert max(nearest) < 0.4
+
+
+def _tops(values: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Where a curve has a local maximum."""
+    inner = values[1:-1]
+    return np.flatnonzero((inner > values[:-2]) & (inner >= values[2:])) + 1
 
 
 def test_a_pulsing_subject_swells_on_the_beat() -> None:

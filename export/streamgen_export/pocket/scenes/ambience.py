@@ -14,8 +14,8 @@ from streamgen_export.pocket.scenes.loops import BAR, BEAT, BELL, EIGHTH, FLUTE,
 Layers = tuple[tuple[NDArray[np.float32], Curve], ...]
 """Noise as (RMS per band, float32 [16]; level over time) pairs."""
 
-WAVE_PERIOD_S: Final = 6.0
-STORM_WAVE_PERIOD_S: Final = 5.0
+WAVE_PERIOD_S: Final = 2 * np.pi
+"""Of the slowest of the waves that `water.Water` draws."""
 WIND_PERIOD_S: Final = 8.0
 
 _CRACKLES: Final = (0, 2, 3, 5, 7, 8, 11, 12, 14, 17, 18, 21)
@@ -54,6 +54,13 @@ def _swell(time_s: Curve, period_s: float, low: float = 0.0, lag_s: float = 0.0)
     return low + (1 - low) * hump
 
 
+def _breakers(time_s: Curve) -> Curve:
+    """1 when the crest of the nearest wave that `water.Breakers` draws is in the middle of the picture, else less."""
+    turn = 2 * np.pi / 84 * 80 + 1.61 * time_s + 5.7
+    hump: Curve = 0.5 + 0.5 * np.cos(turn + 0.5 * np.sin(0.5 * turn + 0.4 * time_s))
+    return hump
+
+
 def _steady(time_s: Curve) -> Curve:
     return np.ones_like(time_s)
 
@@ -69,12 +76,12 @@ def _night_hills(light: str, time_s: Curve) -> Layers:
 
 
 def _sea(light: str, time_s: Curve) -> Layers:
-    period = STORM_WAVE_PERIOD_S if light == "stormy" else WAVE_PERIOD_S
     level = {"clear": 0.055, "stormy": 0.075, "night": 0.042}[light]
     bright = 11.0 if light == "stormy" else 10.0
+    swell = _breakers(time_s) if light == "stormy" else _swell(time_s, WAVE_PERIOD_S)
     return (
-        (spectrum(5, 2.5), level * 0.8 * _swell(time_s, period, 0.35)),
-        (spectrum(bright, 2), level * _swell(time_s, period, 0.1) ** 2),
+        (spectrum(5, 2.5), level * 0.8 * (0.35 + 0.65 * swell)),
+        (spectrum(bright, 2), level * (0.1 + 0.9 * swell) ** 2),
     )
 
 
@@ -153,7 +160,7 @@ def _crickets(loop: Loop, light: str) -> None:
         return
     for beat in range(LOOP // BEAT):
         for pulse in range(3):
-            loop.hold(beat * BEAT + 10 * pulse, 3, 107, 0.016, FLUTE, fade=3)
+            loop.hold(beat * BEAT + 12 * pulse, 4, 107, 0.016, FLUTE, fade=4)
 
 
 def _hum(loop: Loop, light: str) -> None:
