@@ -94,7 +94,7 @@ def _sunset(light: str, time_s: Curve) -> Layers:
 
 
 def _city(light: str, time_s: Curve) -> Layers:
-    level = 0.03 if light == "misty" else 0.036
+    level = 0.024 if light == "misty" else 0.03
     return (
         (spectrum(3, 2), level * _swell(time_s, WIND_PERIOD_S, 0.6)),
         (spectrum(7, 1.5), level * 0.6 * _swell(time_s, WIND_PERIOD_S, 0.15)),

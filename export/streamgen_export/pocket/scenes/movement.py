@@ -58,7 +58,7 @@ def movement(
             noise = _noise(8.0, 0.04 * crossing)
         case "rolls":
             turn = curve([np.cos(pose.angle) for pose in path])
-            noise = _noise(3.0, 0.08 * crossing * (0.75 + 0.25 * turn))
+            noise = _noise(3.0, 0.055 * crossing * (0.75 + 0.25 * turn))
         case "spins":
             turn = curve([np.cos(2 * pose.angle) for pose in path])
             tones = _chord(_SHIMMER, (0.5 + 0.5 * turn) ** 2)

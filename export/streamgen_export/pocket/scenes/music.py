@@ -47,7 +47,7 @@ def colour_bell(colour: str) -> Loop:
     """The bell of a colour, once a bar."""
     loop = Loop()
     for bar in range(2):
-        loop.strike(bar * BAR + BEAT, COLOUR_NOTES[colour], 0.05, BELL)
+        loop.strike(bar * BAR + BEAT, COLOUR_NOTES[colour], 0.06, BELL)
     return loop.sealed()
 
 
