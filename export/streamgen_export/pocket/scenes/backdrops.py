@@ -1,0 +1,673 @@
+"""The twelve scenes in their lights: which layers make each of them, and how it lights a subject."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final, Protocol
+
+from streamgen_export.pocket.scenes.canvas import Moment, Plane, curve
+from streamgen_export.pocket.scenes.landscape import Land, Wandering
+from streamgen_export.pocket.scenes.sky import Clouds, Stars, add_moon, add_sun, sky
+from streamgen_export.pocket.scenes.spectacles import Aurora, Embers, Flames, Nebula, Planet, Rings, Skyline
+from streamgen_export.pocket.scenes.water import Breakers, Water
+from streamgen_export.pocket.scenes.weather import Mist, Rain, Snow
+
+VARIANTS: Final = 3
+"""Shapes of the land that each scene comes in."""
+
+
+class Layer(Protocol):
+    """Something that is painted over what is already there."""
+
+    def draw(self, canvas: Plane, moment: Moment) -> None:
+        """Paint it over the canvas in place."""
+
+
+@dataclass(frozen=True)
+class Lighting:
+    """How a scene lights a subject.
+
+    Attributes:
+        towards: direction of the light from the subject (right, down), not normalised.
+        key: colour of the light.
+        ambient: brightness of the side away from the light, 0 to 1.
+        rim: colour of the light from behind.
+        tint: colour that everything in the scene is bathed in.
+        shadow: darkness of the shadow on the ground, 0 to 1.
+        mirror: strength of the reflection in water or on a wet floor, 0 to 1.
+        glow: strength of the coloured light that the subject gives off, 0 to 1.
+    """
+
+    towards: tuple[float, float]
+    key: str
+    ambient: float
+    rim: str
+    tint: str
+    shadow: float
+    mirror: float = 0.0
+    glow: float = 0.0
+
+
+@dataclass(frozen=True, eq=False)
+class Backdrop:
+    """A scene without its subjects.
+
+    Attributes:
+        still: what never moves, float32 [96, 160, 3].
+        behind: layers between it and the subjects.
+        before: layers in front of the subjects.
+        lighting: of the subjects.
+    """
+
+    still: Plane
+    behind: Sequence[Layer]
+    before: Sequence[Layer]
+    lighting: Lighting
+
+    def draw(self, moment: Moment) -> Plane:
+        """The picture behind the subjects, a new array."""
+        canvas = self.still.copy()
+        for layer in self.behind:
+            layer.draw(canvas, moment)
+        return canvas
+
+
+@lru_cache(maxsize=128)
+def backdrop(scene: str, light: str, variant: int, colour: str = "none") -> Backdrop:
+    """The backdrop of a scene; `colour` is that of the rings of "pulses", if they have one."""
+    if scene == "pulses":
+        return _pulses(light, colour)
+    return _SCENES[scene](light, f"{scene} {variant}", variant)
+
+
+def _meadow(light: str, key: str, variant: int) -> Backdrop:
+    far, mid = curve(key + " far", 50, 5), curve(key + " mid", 58, 5)
+    near = curve(key + " near", 70, 4, 2, 220)
+    x = (122.0, 36.0, 100.0)[variant]
+    if light == "golden":
+        base = sky([(0, "#5f7fb4"), (22, "#b6a6ae"), (40, "#f6c583"), (56, "#ffdf9e")])
+        add_sun(base, x, 37, 6.5, "#fff6d2", "#ffc35e", 42)
+        clouds = Clouds(
+            "meadow",
+            rows=46,
+            size=(80, 20),
+            cover=-0.35,
+            edge=1.3,
+            lit="#ffe3b0",
+            shaded="#b98a86",
+            opacity=0.8,
+            speed=3.0,
+            roughness=0.8,
+        )
+        land = Land().hill(far, "#c79a6c", "#b98f6a", 10).hill(mid, "#b99a3e", "#7f7a34", 9, rim="#ffe08a")
+        land.tree(30 if variant != 1 else 128, 66, 6.5, "#c9a545", "#57521f").tree(
+            44 if variant != 1 else 140, 63, 4.5, "#b8993f", "#57521f"
+        )
+        land.hill(near, "#d8b545", "#5f6a22", 17, grain=key, rim="#ffeaa0")
+        lighting = Lighting((-0.5, -0.45), "#ffe2ac", 0.5, "#ffd27a", "#ffcf8a", 0.5)
+    elif light == "cloudy":
+        base = sky([(0, "#8f9ba8"), (40, "#c3cace"), (60, "#d6d8d4")])
+        clouds = Clouds(
+            "meadow",
+            rows=56,
+            size=(110, 26),
+            cover=0.7,
+            edge=1.8,
+            lit="#dde1e3",
+            shaded="#8a949f",
+            opacity=0.85,
+            speed=5.0,
+            roughness=0.8,
+        )
+        land = Land().hill(far, "#92a69a", "#9db0a2", 10).hill(mid, "#7f9b6c", "#6d8a5e", 9)
+        land.tree(30 if variant != 1 else 128, 66, 6.5, "#6f8d58", "#33492f").tree(
+            44 if variant != 1 else 140, 63, 4.5, "#6f8d58", "#3c5235"
+        )
+        land.hill(near, "#86a45c", "#4b6b35", 17, grain=key)
+        lighting = Lighting((-0.2, -0.8), "#f2f5f7", 0.6, "#ffffff", "#dfe6ea", 0.32)
+    else:
+        base = sky([(0, "#2f7fd6"), (26, "#6db3ee"), (52, "#cdeaf7")])
+        add_sun(base, x, 14, 7, "#fffef0", "#fff3c4", 30)
+        clouds = Clouds(
+            "meadow",
+            rows=48,
+            size=(72, 24),
+            cover=-0.55,
+            edge=0.8,
+            lit="#ffffff",
+            shaded="#a9c3dd",
+            opacity=0.95,
+            speed=3.4,
+            roughness=0.9,
+        )
+        land = Land().hill(far, "#86b3b8", "#8fbf9f", 10).hill(mid, "#6fb04f", "#4c9340", 9)
+        land.tree(30 if variant != 1 else 128, 66, 6.5, "#5fa83f", "#20562b").tree(
+            44 if variant != 1 else 140, 63, 4.5, "#5fa83f", "#245c2e"
+        )
+        land.hill(near, "#8fd04f", "#3b8a33", 17, grain=key)
+        lighting = Lighting((-0.55, -0.65), "#fffbe8", 0.56, "#ffffff", "#f3f8ee", 0.48)
+    return Backdrop(base, (clouds, land, Wandering("meadow", 50, 0.13, 7.0, (70, 16))), (), lighting)
+
+
+def _night_hills(light: str, key: str, variant: int) -> Backdrop:
+    x = (112.0, 46.0, 84.0)[variant]
+    misty = light == "misty"
+    if misty:
+        base = sky([(0, "#1b2338"), (40, "#3a475e"), (64, "#5d6b7e")])
+        add_moon(base, x, 22, 9, "#b9c8dd", 0.72)
+    else:
+        base = sky([(0, "#060b22"), (34, "#14234d"), (62, "#30477a")])
+        add_moon(base, x, 22, 9.5, "#a9c4ff", 1.0)
+    far, mid, near = curve(key + " far", 56, 6), curve(key + " mid", 65, 6), curve(key + " near", 76, 4, 2, 200)
+    stars = Stars("night_hills", 48, 58, 0.35 if misty else 1.0)
+    haze = ("#4a5870", "#3b4860", "#212b3c") if misty else ("#2a3d6d", "#1a2a52", "#0e1836")
+    one = Land().hill(far, haze[0], haze[0], 12, rim="#7f97c4" if not misty else "#8392a8")
+    two = Land().hill(mid, haze[1], haze[2], 14, rim="#5a75ac" if not misty else "#6d7d94")
+    three = Land().hill(
+        near, "#16233f" if not misty else "#2a3648", "#060a16" if not misty else "#121a26", 16, grain=key, rim="#4b679c"
+    )
+    three.pine(20, 80, 17, "#070c1a").pine(30, 82, 13, "#080e1e").pine(144, 80, 15, "#070c1a")
+    clouds = Clouds(
+        "night_hills",
+        rows=50,
+        size=(90, 16),
+        cover=-0.7,
+        edge=1.8,
+        lit="#8fa6d4",
+        shaded="#1d2a52",
+        opacity=0.55,
+        speed=2.2,
+        roughness=0.7,
+    )
+    if misty:
+        fog1 = Mist("night 1", top=48, bottom=68, strength=0.75, colour="#8593a8", speed=5.0)
+        fog2 = Mist("night 2", top=62, bottom=88, strength=0.8, colour="#76859b", speed=-4.0)
+        layers: tuple[Layer, ...] = (stars, clouds, one, fog1, two, fog2, three)
+        before: tuple[Layer, ...] = (Mist("night 3", top=76, bottom=100, strength=0.5, colour="#8290a6", speed=7.0),)
+    else:
+        layers, before = (stars, clouds, one, two, three, Wandering("night_hills", 56, 0.2, 5.0, (70, 18))), ()
+    return Backdrop(
+        base,
+        layers,
+        before,
+        Lighting((0.45 if x > 80 else -0.45, -0.7), "#dfe9ff", 0.46, "#a9c4ff", "#8ea8e0", 0.45, glow=0.16),
+    )
+
+
+def _sea(light: str, key: str, variant: int) -> Backdrop:
+    x = (106.0, 58.0, 84.0)[variant]
+    if light == "stormy":
+        base = sky([(0, "#2c343d"), (30, "#4c5761"), (50, "#7d8a8e")])
+        clouds = Clouds(
+            "storm",
+            rows=52,
+            size=(100, 26),
+            cover=0.8,
+            edge=1.5,
+            lit="#7f8b92",
+            shaded="#1f262e",
+            opacity=0.9,
+            speed=11.0,
+            light_from=(2, 3),
+            roughness=0.9,
+            fade=20,
+        )
+        mist = Mist("storm", top=42, bottom=58, strength=0.5, colour="#98a5a8", speed=14.0)
+        return Backdrop(
+            base,
+            (clouds, Breakers(50, far="#5c6f74", near="#17323b", foam="#e3eceb"), mist),
+            (),
+            Lighting((-0.3, -0.8), "#e8eef0", 0.52, "#dfe8ea", "#b5c2c6", 0.25, mirror=0.2),
+        )
+    if light == "night":
+        base = sky([(0, "#050a20"), (30, "#11224c"), (48, "#34507f")])
+        add_moon(base, x, 19, 9, "#a9c4ff")
+        clouds = Clouds(
+            "sea night",
+            rows=44,
+            size=(100, 13),
+            cover=-0.7,
+            edge=1.6,
+            lit="#8fa6d4",
+            shaded="#1a2a55",
+            opacity=0.6,
+            speed=2.4,
+            roughness=0.7,
+        )
+        water = Water(
+            48,
+            colours=("#24406e", "#060f28"),
+            crest="#5f82bd",
+            mirror=0.4,
+            swell=0.8,
+            glitter="#f3f3e0",
+            glitter_x=x,
+            sparkle=0.85,
+        )
+        return Backdrop(
+            base,
+            (Stars("sea", 40, 44), clouds, water),
+            (),
+            Lighting(
+                (0.4 if x > 80 else -0.4, -0.7), "#e4ecff", 0.46, "#b9ceff", "#8ba6e0", 0.3, mirror=0.5, glow=0.16
+            ),
+        )
+    base = sky([(0, "#3f8fdc"), (26, "#83c3f0"), (48, "#d8f0f6")])
+    add_sun(base, x, 13, 7, "#fffef2", "#fff6cf", 30)
+    clouds = Clouds(
+        "sea",
+        rows=46,
+        size=(80, 20),
+        cover=-0.65,
+        edge=0.9,
+        lit="#ffffff",
+        shaded="#aac8e2",
+        opacity=0.92,
+        speed=3.0,
+        roughness=0.9,
+    )
+    water = Water(
+        48,
+        colours=("#4a9cc9", "#0d4f86"),
+        crest="#a9def0",
+        mirror=0.35,
+        swell=0.9,
+        glitter="#fffef0",
+        glitter_x=x,
+        sparkle=0.6,
+    )
+    return Backdrop(
+        base, (clouds, water), (), Lighting((-0.5, -0.65), "#fffdf0", 0.56, "#ffffff", "#e6f3fa", 0.25, mirror=0.45)
+    )
+
+
+def _sunset(light: str, key: str, variant: int) -> Backdrop:
+    x = (80.0, 52.0, 110.0)[variant]
+    if light == "cloudy":
+        base = sky([(0, "#2b1f4a"), (22, "#6a3a72"), (38, "#c25f7f"), (50, "#ff9d86")])
+        add_sun(base, x, 47, 9, "#ffd2a0", "#ff7f72", 40)
+        clouds = Clouds(
+            "sunset cloudy",
+            rows=50,
+            size=(130, 18),
+            cover=0.35,
+            edge=1.3,
+            lit="#ff9a8c",
+            shaded="#46305f",
+            opacity=0.9,
+            speed=3.6,
+            light_from=(0, 3),
+            roughness=0.8,
+            fade=10,
+        )
+        water = Water(
+            50,
+            colours=("#b0587c", "#1d1638"),
+            crest="#f0919a",
+            mirror=0.55,
+            swell=0.8,
+            glitter="#ffc3a0",
+            glitter_x=x,
+            sparkle=0.6,
+        )
+        return Backdrop(
+            base,
+            (clouds, water),
+            (),
+            Lighting((-0.5, -0.5), "#ffdcd2", 0.5, "#ff9f8a", "#e3a0b8", 0.3, mirror=0.5, glow=0.06),
+        )
+    base = sky([(0, "#3a2f6e"), (18, "#8d4f86"), (34, "#f08254"), (50, "#ffd27a")])
+    add_sun(base, x, 43, 12, "#fff3c0", "#ffb14e", 44)
+    clouds = Clouds(
+        "sunset",
+        rows=46,
+        size=(120, 12),
+        cover=-0.3,
+        edge=1.2,
+        lit="#ffc274",
+        shaded="#94507c",
+        opacity=0.85,
+        speed=2.6,
+        light_from=(0, 3),
+        roughness=0.8,
+    )
+    water = Water(
+        50,
+        colours=("#e08a5a", "#3b2350"),
+        crest="#ffc98a",
+        mirror=0.55,
+        swell=0.8,
+        glitter="#fff0b8",
+        glitter_x=x,
+        sparkle=0.9,
+    )
+    return Backdrop(
+        base,
+        (clouds, water),
+        (),
+        Lighting((-0.5, -0.5), "#fff0d2", 0.52, "#ffc070", "#ffc79a", 0.3, mirror=0.5, glow=0.05),
+    )
+
+
+def _city(light: str, key: str, variant: int) -> Backdrop:
+    misty = light == "misty"
+    base = sky(
+        [(0, "#222a3c"), (40, "#4d5468"), (74, "#7c7a80")]
+        if misty
+        else [(0, "#070a1f"), (34, "#221c48"), (58, "#6a3a66"), (74, "#c0705c")]
+    )
+    glow = "#85838c" if misty else "#a8566a"
+    skyline = Skyline(key, glow=glow, haze=0.95 if misty else 0.6)
+    if not misty:
+        add_moon(base, (128.0, 30.0, 92.0)[variant], 14, 6, "#cdb8e8", 0.9)
+        layers: tuple[Layer, ...] = (
+            Stars("city", 22, 34, 0.7),
+            Clouds(
+                "city",
+                rows=40,
+                size=(110, 12),
+                cover=-0.6,
+                edge=1.6,
+                lit="#b46a86",
+                shaded="#2c2250",
+                opacity=0.6,
+                speed=2.0,
+                light_from=(0, 3),
+            ),
+            skyline,
+        )
+        return Backdrop(
+            base, layers, (), Lighting((-0.4, -0.6), "#fff0e0", 0.5, "#ffb48a", "#b8a0d8", 0.4, mirror=0.35, glow=0.18)
+        )
+    fog = Mist("city", top=30, bottom=76, strength=0.62, colour="#8f9098", speed=5.0)
+    low = Mist("city low", top=66, bottom=100, strength=0.4, colour="#9a9aa2", speed=-6.0)
+    return Backdrop(
+        base,
+        (skyline, fog),
+        (low,),
+        Lighting((-0.2, -0.8), "#f4f2ee", 0.54, "#d8d4cc", "#b8b8c4", 0.35, mirror=0.3, glow=0.14),
+    )
+
+
+def _rain(light: str, key: str, variant: int) -> Backdrop:
+    far, mid, near = curve(key + " far", 50, 6), curve(key + " mid", 60, 6), curve(key + " near", 72, 4, 2, 220)
+    if light == "stormy":
+        base = sky([(0, "#20262e"), (40, "#46505a"), (60, "#626d74")])
+        clouds = Clouds(
+            "rain storm",
+            rows=56,
+            size=(110, 28),
+            cover=0.8,
+            edge=1.5,
+            lit="#68737c",
+            shaded="#171c23",
+            opacity=0.9,
+            speed=12.0,
+            light_from=(1, 3),
+            fade=22,
+        )
+        land = (
+            Land()
+            .hill(far, "#4a575d", "#56636a", 12)
+            .hill(mid, "#39474a", "#3d4c4e", 12)
+            .hill(near, "#3c4b42", "#161f1d", 18, grain=key)
+        )
+        rain = (
+            Rain("heavy far", spacing=5, length=16, slant=0.42, strength=0.3, colour="#b9c6d0"),
+            Rain("heavy near", spacing=9, length=24, slant=0.42, strength=0.42, colour="#d5e0e8"),
+        )
+        lighting = Lighting((-0.2, -0.8), "#e6edf2", 0.52, "#cfdae2", "#a4b2bc", 0.3, mirror=0.14)
+    else:
+        base = sky([(0, "#6c7884"), (40, "#98a3aa"), (60, "#b3babb")])
+        clouds = Clouds(
+            "rain",
+            rows=54,
+            size=(110, 24),
+            cover=0.7,
+            edge=1.8,
+            lit="#b4bdc2",
+            shaded="#66727d",
+            opacity=0.85,
+            speed=6.0,
+        )
+        land = (
+            Land()
+            .hill(far, "#8a9a9c", "#94a3a3", 12)
+            .hill(mid, "#6e8480", "#74897f", 12)
+            .hill(near, "#6d8668", "#33473a", 18, grain=key)
+        )
+        rain = (
+            Rain("light far", spacing=8, length=14, slant=0.2, strength=0.3, colour="#dfe7ec"),
+            Rain("light near", spacing=14, length=20, slant=0.2, strength=0.42, colour="#eef4f8"),
+        )
+        lighting = Lighting((-0.2, -0.8), "#f0f4f6", 0.56, "#e4ecf0", "#c3ced4", 0.3, mirror=0.12)
+    haze = Mist(
+        key + " haze", top=46, bottom=70, strength=0.5, colour="#8f9ca2" if light == "stormy" else "#b9c3c6", speed=8.0
+    )
+    return Backdrop(base, (clouds, land, haze, rain[0]), (rain[1],), lighting)
+
+
+def _snow(light: str, key: str, variant: int) -> Backdrop:
+    far, mid, near = curve(key + " far", 48, 7), curve(key + " mid", 60, 5), curve(key + " near", 72, 4, 2, 220)
+    flakes = (
+        Snow("far", spacing=19, size=1.2, speed=1.0, strength=0.62),
+        Snow("near", spacing=32, size=2.1, speed=2.0, strength=0.85),
+    )
+    side = 128.0 if variant == 1 else 34.0
+    if light == "night":
+        base = sky([(0, "#0a1230"), (40, "#1f3060"), (60, "#3c5186")])
+        add_moon(base, (118.0, 40.0, 96.0)[variant], 18, 7.5, "#b4c8ff")
+        land = (
+            Land().hill(far, "#5a6ea6", "#3a4d82", 14, rim="#9db2e6").hill(mid, "#6f86bd", "#45598f", 12, rim="#a9bdec")
+        )
+        land.cabin(side, 72, "#2b2438", "#8497c8", "#ffc764")
+        for x, h in ((side - 17, 19), (side + 18, 16), (160 - side, 15)):
+            land.pine(x, 71, h, "#16233f", "#8ca2d4")
+        land.hill(near, "#a3b7e4", "#5a6fa8", 18, grain=key)
+        lighting = Lighting((0.4, -0.7), "#e8efff", 0.5, "#c4d4ff", "#9fb4e6", 0.4, glow=0.12)
+        layers: tuple[Layer, ...] = (
+            Stars("snow", 30, 44, 0.8),
+            land,
+            Wandering("snow", 48, 0.1, 6.0, (80, 18)),
+            flakes[0],
+        )
+    else:
+        base = sky([(0, "#a3b2c4"), (40, "#cfd8e2"), (60, "#e6eaee")])
+        clouds = Clouds(
+            "snow",
+            rows=52,
+            size=(110, 24),
+            cover=0.5,
+            edge=1.9,
+            lit="#eceff3",
+            shaded="#a7b3c3",
+            opacity=0.7,
+            speed=4.0,
+        )
+        land = Land().hill(far, "#dbe4ee", "#b7c6d8", 14).hill(mid, "#eff4f9", "#c0cfe0", 12)
+        land.cabin(side, 72, "#6b4a3c", "#f4f7fb", "#ffd27a")
+        for x, h in ((side - 17, 19), (side + 18, 16), (160 - side, 15)):
+            land.pine(x, 71, h, "#3d5a58", "#f1f6fb")
+        land.hill(near, "#fbfdff", "#b9c9de", 18, grain=key)
+        lighting = Lighting((-0.3, -0.8), "#ffffff", 0.6, "#ffffff", "#e8f0f8", 0.36)
+        layers = (clouds, land, Wandering("snow", 48, 0.05, 6.0, (80, 18)), flakes[0])
+    return Backdrop(base, layers, (flakes[1],), lighting)
+
+
+def _fire(light: str, key: str, variant: int) -> Backdrop:
+    if light == "dim":
+        base = sky([(0, "#0b0507"), (50, "#1a0a09"), (96, "#2c0f0a")])
+        embers = Embers("embers", 70, "#5e1208", "#e2460f", 1.25)
+        flames = Flames(("#3a0d08", "#8f230b", "#d4540f", "#ff9a2e"), 26 + 3 * variant, "#c23c0c", 0.42)
+        return Backdrop(
+            base, (flames, embers), (), Lighting((0.1, 0.8), "#ffc28a", 0.5, "#ff7a2e", "#d88a60", 0.3, glow=0.1)
+        )
+    base = sky([(0, "#1a0808"), (50, "#3a1108"), (96, "#54180a")])
+    flames = Flames(
+        ("#7d1506", "#d8390a", "#ff7d12", "#ffb92e", "#ffe577", "#fffbd6"), 74 + 6 * variant, "#ff7a22", 0.6
+    )
+    embers = Embers("coals", 82, "#5e1208", "#e2460f", 1.3)
+    return Backdrop(
+        base, (flames, embers), (), Lighting((0.1, 0.7), "#ffdca6", 0.54, "#ffb04a", "#e8a070", 0.3, glow=0.05)
+    )
+
+
+def _aurora(light: str, key: str, variant: int) -> Backdrop:
+    bright = light == "bright"
+    base = sky(
+        [(0, "#0b0722"), (40, "#221146"), (66, "#43246a")]
+        if bright
+        else [(0, "#040a1c"), (40, "#0a2236"), (66, "#174454")]
+    )
+    ridge, near = curve(key + " far", 62, 8, 4, 90), curve(key + " near", 76, 3, 2, 220)
+    curtains = (
+        Aurora("#ff5fb4", "#8a3dff", "#c46bff", "#4a4bff", 1.05)
+        if bright
+        else Aurora("#5dffa0", "#1fb5a0", "#39e0c0", "#3a6fd8", 0.95)
+    )
+    rock, snow_light = ("#1a1236", "#b48ad8") if bright else ("#0c1c2c", "#8fd8c4")
+    land = Land().peaks(ridge, rock, snow_light, 9)
+    land.hill(
+        near,
+        "#8d6cb8" if bright else "#6fae9f",
+        "#241640" if bright else "#0d2a36",
+        16,
+        grain=key,
+        rim="#e2b6ff" if bright else "#b4f2d8",
+    )
+    for x, h in ((16, 15), (26, 19), (146, 17)):
+        land.pine(x, 79, h, "#0b0a1e" if bright else "#06121c")
+    lighting = Lighting(
+        (0.0, -0.8),
+        "#f6e4ff" if bright else "#e2fff2",
+        0.5,
+        "#d88aff" if bright else "#7dffc0",
+        "#b090e0" if bright else "#90c8c0",
+        0.4,
+        glow=0.14,
+    )
+    return Backdrop(
+        base, (Stars("aurora", 46, 62, 0.9), curtains, land, Wandering("aurora", 60, 0.14, 5.0, (60, 16))), (), lighting
+    )
+
+
+def _space(light: str, key: str, variant: int) -> Backdrop:
+    misty = light == "misty"
+    base = sky(
+        [(0, "#0d0620"), (48, "#1d0c38"), (96, "#120726")]
+        if misty
+        else [(0, "#03050f"), (48, "#080d22"), (96, "#04060f")]
+    )
+    nebula = Nebula("nebula", ("#b23cff", "#ff4fa0"), 0.75) if misty else Nebula("space", ("#2a4fa8", "#234a78"), 0.3)
+    x, y = ((124.0, 30.0), (34.0, 34.0), (118.0, 66.0))[variant]
+    planet = Planet(
+        x, y, 21.0, ("#8a5a3c", "#f0c48a", "#c98a5a", "#ffe3b4", "#b87a52", "#e8b884", "#7a4a38"), "#e6cfa8"
+    )
+    lighting = Lighting(
+        (-0.6, -0.5),
+        "#ffffff",
+        0.46,
+        "#a8c4ff" if not misty else "#ff9ae0",
+        "#b4c0e8" if not misty else "#c8a0e8",
+        0.0,
+        glow=0.18,
+    )
+    return Backdrop(base, (Stars("space", 64, 96, 1.0), nebula, planet), (), lighting)
+
+
+def _desert(light: str, key: str, variant: int) -> Backdrop:
+    far, mid, near = curve(key + " far", 54, 4), curve(key + " mid", 63, 6, 2, 130), curve(key + " near", 74, 5, 2, 190)
+    x = (120.0, 40.0, 96.0)[variant]
+    wind = Wandering("desert", 52, 0.07, 10.0, (60, 10))
+    if light == "night":
+        base = sky([(0, "#070a22"), (34, "#1a2152"), (56, "#4a4478")])
+        add_moon(base, x, 18, 7, "#c4c8ff")
+        land = (
+            Land()
+            .hill(far, "#4a4a78", "#3f4270", 10)
+            .dune(mid, "#5f6296", "#262a55", "#3c3f70", 16)
+            .dune(near, "#7678aa", "#23264c", "#2c2e58", 20)
+        )
+        return Backdrop(
+            base,
+            (Stars("desert", 54, 54), land, wind),
+            (),
+            Lighting((-0.5, -0.6), "#e4e8ff", 0.48, "#b4bcff", "#9aa0dc", 0.45, glow=0.16),
+        )
+    if light == "golden":
+        base = sky([(0, "#4f4a86"), (22, "#c06a78"), (40, "#ff9f5a"), (56, "#ffd88a")])
+        add_sun(base, x, 42, 8, "#fff3c0", "#ffb14e", 40)
+        clouds = Clouds(
+            "desert golden",
+            rows=44,
+            size=(120, 11),
+            cover=-0.7,
+            edge=1.2,
+            lit="#ffc88a",
+            shaded="#b06a80",
+            opacity=0.75,
+            speed=2.2,
+            light_from=(0, 3),
+        )
+        land = (
+            Land()
+            .hill(far, "#c87a62", "#d08a62", 10)
+            .dune(mid, "#f0a458", "#9a4a4a", "#d07a48", 16)
+            .dune(near, "#ffbe6a", "#8a3f44", "#b5623c", 22)
+        )
+        return Backdrop(
+            base, (clouds, land, wind), (), Lighting((-0.6, -0.4), "#fff0d2", 0.5, "#ffc070", "#ffc79a", 0.5)
+        )
+    base = sky([(0, "#2f86d8"), (26, "#78bcec"), (54, "#e6eee2")])
+    add_sun(base, x, 14, 7, "#fffef2", "#fff3c4", 32)
+    clouds = Clouds(
+        "desert", rows=44, size=(110, 10), cover=-1.0, edge=1.2, lit="#ffffff", shaded="#c4d8e6", opacity=0.7, speed=2.4
+    )
+    land = (
+        Land()
+        .hill(far, "#d8b98a", "#dcc094", 10)
+        .dune(mid, "#f0cf8e", "#c0905a", "#e0b878", 16)
+        .dune(near, "#fbdc9c", "#b8844e", "#d8a862", 22)
+    )
+    return Backdrop(
+        base, (clouds, land, wind), (), Lighting((-0.55, -0.65), "#fffbe8", 0.56, "#ffffff", "#fff4dc", 0.48)
+    )
+
+
+_RING_COLOURS: Final[dict[str, tuple[str, str]]] = {
+    "none": ("#5f86c8", "#10142e"),
+    "red": ("#ff2a2a", "#2c0508"),
+    "orange": ("#ff8412", "#2c1404"),
+    "yellow": ("#ffe01e", "#2a2406"),
+    "green": ("#22e04a", "#04240e"),
+    "cyan": ("#16e4f0", "#042428"),
+    "blue": ("#2452ff", "#050c34"),
+    "purple": ("#9a2cff", "#18062e"),
+    "pink": ("#ff62b4", "#2e0a1e"),
+    "white": ("#f4f6ff", "#1c1e26"),
+}
+"""Colour of the rings and of the dark between them; "none" where a subject has the colour."""
+
+
+def _pulses(light: str, colour: str) -> Backdrop:
+    bright, deep = _RING_COLOURS[colour]
+    rings = Rings(bright, deep, 1.15 if light == "bright" else 0.5)
+    still = sky([(0, deep), (96, deep)])
+    return Backdrop(still, (rings,), (), Lighting((-0.4, -0.6), "#ffffff", 0.52, "#ffffff", "#d8def0", 0.0, glow=0.16))
+
+
+_SCENES: Final[dict[str, Callable[[str, str, int], Backdrop]]] = {
+    "meadow": _meadow,
+    "night_hills": _night_hills,
+    "sea": _sea,
+    "sunset": _sunset,
+    "city": _city,
+    "rain": _rain,
+    "snow": _snow,
+    "fire": _fire,
+    "aurora": _aurora,
+    "space": _space,
+    "desert": _desert,
+}
