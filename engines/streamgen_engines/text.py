@@ -111,9 +111,9 @@ class TextEncoder:
         """
         if any(not math.isfinite(weight) or weight < 0 for _, weight in weighted):
             raise PromptError("a weight of a blend is negative or not finite; give numbers from 0 up")
-        total = math.fsum(weight for _, weight in weighted)
+        total = sum(weight for _, weight in weighted)
         if not 0 < total < math.inf:
-            raise PromptError("a blend has no positive weight; give at least one text with a weight above 0")
+            raise PromptError(f"the weights of a blend add up to {total}; give at least one text a weight above 0")
         parts = [(self.encode(text), weight / total) for text, weight in weighted if weight > 0]
         if len(parts) == 1:
             return parts[0][0]

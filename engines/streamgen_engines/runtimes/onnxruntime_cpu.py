@@ -135,7 +135,7 @@ class OnnxRuntimeEngine:
             raise GraphMismatchError(f"{self._path.name} has no input {unknown}")
         try:
             self._session.run_with_iobinding(self._binding)
-        except _ORT_ERRORS as error:
+        except (*_ORT_ERRORS, RuntimeError) as error:  # a failing kernel arrives as a plain RuntimeError
             raise GraphRunError(f"{self._path.name} failed: {error}") from error
         if not self._in_place:
             self._states = {name: (new, old) for name, (old, new) in self._states.items()}
