@@ -56,7 +56,7 @@ const view = {
 
 const token = tokenFromLink();
 const steerPath = document.querySelector("[data-steer]")?.getAttribute("data-steer") ?? "steer/main";
-const steering = new SteeringClient(socketUrl(steerPath, document.baseURI, token));
+const steering = new SteeringClient(socketUrl(steerPath, document.baseURI, token, newId()));
 const history = new PromptHistory();
 const levels = new Levels(Array.from(view.levels.querySelectorAll("i")));
 const measurements = new Measurements(view.player, () => levels.rms);
@@ -247,7 +247,8 @@ steering.addEventListener("closed", (event) => {
   view.player.setProgramme("live"); // nobody says otherwise any more; the player sees for itself whether it stalls
   if (retryInMs === null) {
     showConnection("refused", "Not allowed");
-    journey.say(`${reason} Open the operator's link that the server printed when it started.`);
+    allow(false);
+    journey.say(`${reason}.`);
   } else {
     showConnection("lost", "Reconnecting");
   }

@@ -153,6 +153,11 @@ export class PromptHistory {
       const entry = this.find(pending.id);
       if (entry !== undefined) entry.etaMs = pending.eta_ms ?? entry.etaMs;
     }
+    // What somebody else sent is answered to them alone: here it is over when the state does not name it any more.
+    const named = new Set([state.prompt_id, ...state.pending.map(({ id }) => id)]);
+    for (const entry of this.entries) {
+      if (!entry.mine && !named.has(entry.id)) this.#settle(entry.id, "superseded");
+    }
   }
 
   /**

@@ -27,12 +27,14 @@ export function newId() {
  * @param {string} path relative to the page, or absolute
  * @param {string} page the page's own address
  * @param {string | null} token
+ * @param {string | null} client this page's name: a request that is sent again over a new connection is known by it
  */
-export function socketUrl(path, page, token) {
+export function socketUrl(path, page, token, client) {
   const url = new URL(path, page);
   url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
   url.hash = "";
   if (token !== null) url.searchParams.set("token", token);
+  if (client !== null) url.searchParams.set("client", client);
   return url.href;
 }
 

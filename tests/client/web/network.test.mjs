@@ -50,8 +50,8 @@ test("only what may heal is tried again", () => {
 });
 
 test("the steering address follows the page's scheme and carries the token", () => {
-  assert.equal(socketUrl("steer/main", "http://host:8080/?token=x#y", null), "ws://host:8080/steer/main");
-  assert.equal(socketUrl("steer/main", "https://host/a/", "a&b"), "wss://host/a/steer/main?token=a%26b");
+  assert.equal(socketUrl("steer/main", "http://host:8080/?token=x#y", null, null), "ws://host:8080/steer/main");
+  assert.equal(socketUrl("steer/main", "https://host/a/", "a&b", "me"), "wss://host/a/steer/main?token=a%26b&client=me");
 });
 
 test("ids are unique and short enough for the protocol", () => {

@@ -85,6 +85,19 @@ test("other people's prompts arrive with the state and with chunks", () => {
   assert.ok(history.entries.every(({ mine }) => !mine));
 });
 
+test("somebody else's prompt is over when the state does not name it any more", () => {
+  const history = new PromptHistory();
+  const state = {
+    type: "state", version: 1, revision: 1, channel: "main", status: "live", prompt: "", prompt_id: null,
+    pending: [{ id: "y", text: "snow", stage: "queued", eta_ms: null }], config: { guidance: null, seed: null },
+    media_time: 1, chunk: 3, viewers: 2, can: [],
+  };
+  history.entered("mine", "fire", 0);
+  history.take(state, 0);
+  history.take({ ...state, revision: 2, pending: [] }, 0);
+  assert.deepEqual(stages(history), ["mine:sending", "y:superseded"]);
+});
+
 test("after a lost connection only the newest open prompt is sent again, with its own id", () => {
   const history = new PromptHistory();
   history.entered("a", "a", 0);
