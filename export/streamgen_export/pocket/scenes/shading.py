@@ -96,6 +96,9 @@ def shine(frame: Frame, at: tuple[float, float], size: float, strength: float) -
 
 def inflated(distance: Plane, thickness: float) -> tuple[Plane, Plane, Plane]:
     """Normals of a cushion from its signed distance in units, flat further inside than `thickness`."""
+    if min(distance.shape) < 2:  # a sliver at the picture's edge has no slope to take
+        level = np.zeros_like(distance)
+        return level, level, np.ones_like(distance)
     dv, du = np.gradient(distance)
     length = np.sqrt(du * du + dv * dv) + 1e-6
     height = np.clip(-distance * (1.0 / thickness), 0.0, 1.0)
