@@ -25,11 +25,13 @@ class PocketConfig:
     """Neighbouring cells of a row that make one token."""
     audio_merge: int = 2
     """Successive audio latents that make one token."""
-    dim: int = 192
+    dim: int = 224
     layers: int = 6
-    heads: int = 6
+    heads: int = 4
     text_width: int = 384
     text_tokens: int = 32
+    text_narrow: int = 160
+    """Width to which the text is brought once, for all layers."""
     window: int = 6
     sink: int = 1
 

@@ -1,0 +1,180 @@
+"""Writes a trained run as a bundle: float32 graphs checked against torch, int8 ones checked against those, manifest.
+
+python -m streamgen_export.pocket.export --run runs/nano
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
+from streamgen_export.compact import store_as_int8
+from streamgen_export.pocket import checkpoint, graphs
+from streamgen_export.pocket.config import NANO, PocketConfig
+from streamgen_export.pocket.encoders import load_encoders
+from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
+from streamgen_export.pocket.transformer import JointTransformer
+from streamgen_export.quantise import quantise_linears, relative_errors, rollout
+
+SIGMAS = (1.0, 0.9, 0.7, 0.4, 0.0)
+GUIDANCE = 1.5
+CONTEXT_NOISE = 0.05
+CHECKED_CHUNKS = 20
+WORST_INT8 = 0.1
+"""Largest relative error that an int8 graph may have over the checked chunks."""
+DESCRIPTION = (
+    "Landscapes, weather, light, a few solid subjects and their sound, made together in real time on a CPU. "
+    "Trained from nothing on scenes that streamgen renders itself."
+)
+
+
+class ParityError(RuntimeError):
+    """An exported graph does not do what the trained model does."""
+
+
+def load_transformer(config: PocketConfig, run: Path) -> JointTransformer:
+    """The averaged weights of a run.
+
+    Raises:
+        FileNotFoundError: there is no checkpoint yet.
+    """
+    state = checkpoint.load(run / "transformer.pt")
+    if state is None:
+        raise FileNotFoundError(f"{run}/transformer.pt is missing; train with: python -m streamgen_export.pocket.train")
+    model = JointTransformer(config)
+    model.load_state_dict(state["ema"])
+    return model.eval()
+
+
+def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """Write every graph and the manifest into `bundle`, where `text.onnx` and `tokenizer.json` already lie.
+
+    Returns:
+        the measured errors, which also go into the manifest's `training.parity`.
+
+    Raises:
+        ParityError: a graph is off; nothing is written then.
+    """
+    model, encoders = load_transformer(config, run), load_encoders(config, run)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        denoise = graphs.write_denoise(folder / "denoise.onnx", model)
+        video, audio = graphs.write_decoders(folder, encoders, config)
+        calls = {
+            "denoise": (denoise, graphs.denoise_calls(config, CHECKED_CHUNKS), denoise.states()),
+            "decode_video": (video, graphs.decode_video_calls(config, CHECKED_CHUNKS), DecodeVideo.states(config)),
+            "decode_audio": (audio, graphs.decode_audio_calls(config, CHECKED_CHUNKS), DecodeAudio.states(config)),
+        }
+        parity: dict[str, Any] = {}
+        for name, (module, inputs, states) in calls.items():
+            found = graphs.difference(folder / f"{name}.onnx", module, inputs, states)
+            if max(found.values()) > graphs.TOLERANCES[name]:
+                raise ParityError(f"{name}.onnx differs from torch: {found}, allowed {graphs.TOLERANCES[name]}")
+            parity[name] = {"float32_max_difference": found}
+        small = folder / "small"
+        small.mkdir()
+        quantise_linears(folder / "denoise.onnx", small / "denoise.onnx")
+        for name in ("decode_video", "decode_audio"):
+            store_as_int8(folder / f"{name}.onnx", small / f"{name}.onnx")
+        for name, (_, inputs, states) in calls.items():
+            feeds = rollout(folder / f"{name}.onnx", inputs, {state: f"{state}_out" for state in states}).feeds
+            errors = relative_errors(folder / f"{name}.onnx", small / f"{name}.onnx", feeds)
+            visible = {output: round(error, 5) for output, error in errors.items() if not output.endswith("_out")}
+            if max(visible.values()) > WORST_INT8:
+                raise ParityError(f"int8 {name}.onnx is {visible} off in norm, allowed {WORST_INT8}")
+            parity[name]["int8_relative_error"] = visible
+        for name in calls:
+            (bundle / f"{name}.onnx").write_bytes((small / f"{name}.onnx").read_bytes())
+    training = {"parity": parity, **(notes or {})}
+    write_manifest(config, bundle, {name: states for name, (_, _, states) in calls.items()}, training)
+    return parity
+
+
+def write_manifest(
+    config: PocketConfig,
+    bundle: Path,
+    states: Mapping[str, Mapping[str, Sequence[int]]],
+    training: Mapping[str, Any],
+) -> None:
+    """Write `manifest.json` for the graphs that lie in `bundle`, checked as a reader would check it."""
+    precisions = {"text": "int8", "denoise": "int8", "decode_video": "fp32", "decode_audio": "fp32"}
+    document = {
+        "format": "streamgen-bundle",
+        "version": 1,
+        "family": "pocket",
+        "name": config.name,
+        "licence": "Apache-2.0",
+        "description": DESCRIPTION,
+        "video": {
+            "width": config.width,
+            "height": config.height,
+            "fps": list(config.fps),
+            "frames_per_chunk": config.frames_per_chunk,
+            "latent": [config.video_channels, config.rows, config.columns],
+        },
+        "audio": {
+            "sample_rate": config.sample_rate,
+            "channels": 2,
+            "samples_per_chunk": config.samples_per_chunk,
+            "latent": [config.audio_channels, config.audio_latents],
+        },
+        "attention": {
+            "layers": config.layers,
+            "heads": config.heads,
+            "head_dim": config.head_dim,
+            "tokens": config.tokens,
+            "window": config.window,
+            "sink": config.sink,
+        },
+        "sampler": {"sigmas": list(SIGMAS), "guidance": GUIDANCE, "context_noise": CONTEXT_NOISE},
+        "text": {
+            "max_tokens": config.text_tokens,
+            "width": config.text_width,
+            "tokenizer": {"file": "tokenizer.json", "sha256": _digest(bundle / "tokenizer.json")},
+        },
+        "graphs": {
+            name: {
+                "file": f"{name}.onnx",
+                "sha256": _digest(bundle / f"{name}.onnx"),
+                "precision": precision,
+                "states": [
+                    {"name": state, "shape": list(shape), "dtype": "float32"}
+                    for state, shape in states.get(name, {}).items()
+                ],
+            }
+            for name, precision in precisions.items()
+        },
+        "training": dict(training),
+    }
+    text = json.dumps(document, indent=1) + "\n"
+    parse_manifest(text)
+    (bundle / MANIFEST_FILE).write_text(text)
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description="Write a trained run as a bundle.")
+    parser.add_argument("--run", type=Path, default=Path("runs/nano"))
+    parser.add_argument("--bundle", type=Path, default=Path("engines/streamgen_engines/bundles/pocket-nano"))
+    options = parser.parse_args()
+    torch.set_grad_enabled(False)
+    parity = export(NANO, options.run, options.bundle)
+    print(json.dumps(parity, indent=1))
+    size = sum(path.stat().st_size for path in options.bundle.iterdir())
+    print(f"{options.bundle}: {size / 1e6:.2f} MB")
+
+
+if __name__ == "__main__":
+    main()

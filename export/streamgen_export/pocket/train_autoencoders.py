@@ -1,0 +1,183 @@
+"""Trains the picture and the sound autoencoder on rendered clips."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from tqdm import tqdm
+
+from streamgen_export.pocket import checkpoint
+from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, compress, control_loss
+from streamgen_export.pocket.clips import ClipArrays
+from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.video_autoencoder import (
+    VideoDecoder,
+    VideoEncoder,
+    pictures_to_float,
+    principal_components,
+    reconstruction_loss,
+)
+
+SUBJECT_WEIGHT = 4.0
+IMPACT_WEIGHT = 3.0
+SAVE_EVERY = 200
+LOG_EVERY = 20
+
+
+def cosine(step: int, steps: int, warmup: int = 50) -> float:
+    """Learning rate factor: linear warm-up, then half a cosine to 2 %."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+
+
+class VideoTraining:
+    """The picture autoencoder in training; `run` resumes where the last run stopped."""
+
+    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+        torch.manual_seed(seed)
+        self.folder, self.seed = folder, seed
+        self.encoder, self.decoder = VideoEncoder(config), VideoDecoder(config)
+        self.step = 0
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.folder / "video_autoencoder.pt"
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Everything that learns."""
+        return [*self.encoder.parameters(), *self.decoder.parameters()]
+
+    def run(self, clips: list[ClipArrays], steps: int, *, batch: int = 6, chunks: int = 3, rate: float = 8e-4) -> None:
+        """Train up to `steps` steps."""
+        optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
+        state = checkpoint.load(self.path)
+        if state is None:
+            rng = np.random.default_rng([self.seed, 0])
+            picked = [self._pick(clips, rng, 1)[0][0] for _ in range(256)]
+            principal_components(self.encoder, self.decoder, torch.stack(picked))
+        else:
+            self.restore(state)
+            optimiser.load_state_dict(state["optimiser"])
+        for module in (self.encoder, self.decoder):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        log = checkpoint.LossLog(self.folder / "video_autoencoder.jsonl")
+        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="pictures", unit="step")
+        for step in bar:
+            # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
+            rng = np.random.default_rng([self.seed, 1, step])
+            torch.manual_seed(self.seed * 1_000_003 + step)
+            rows = [self._pick(clips, rng, chunks) for _ in range(batch)]
+            true, weight = (torch.stack(part) for part in zip(*rows, strict=True))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * cosine(step, steps)
+            loss = self._loss(true, weight)
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+            optimiser.step()
+            if step % LOG_EVERY == 0:
+                log.write(step, {"pictures": loss.item()})
+                bar.set_postfix(loss=f"{loss.item():.4f}")
+            self.step = step + 1
+            if self.step % SAVE_EVERY == 0 or self.step == steps:
+                checkpoint.save(self.path, {**self.state(), "optimiser": optimiser.state_dict()})
+                log.draw()
+
+    def _pick(self, clips: list[ClipArrays], rng: np.random.Generator, chunks: int) -> tuple[Tensor, Tensor]:
+        """Successive chunks of some clip: pictures [chunks, 12, H, W] and weights [chunks, 4, H, W]."""
+        clip = clips[int(rng.integers(len(clips)))]
+        first = int(rng.integers(len(clip.rgb) // 4 - chunks + 1)) * 4
+        part = slice(first, first + 4 * chunks)
+        pictures = pictures_to_float(torch.from_numpy(clip.rgb[part]))
+        weight = 1.0 + SUBJECT_WEIGHT * torch.from_numpy(clip.subject[part]).float() / 255
+        return pictures, weight.unflatten(0, (chunks, 4))
+
+    def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
+        with torch.autocast("cpu", torch.bfloat16):
+            flat = true.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            latents = self.encoder(flat).unflatten(0, true.shape[:2])
+            # The transformer's latents are never exact: the decoder learns to forgive.
+            noise = torch.rand(len(true), 1, 1, 1, 1) * 0.25
+            made = self.decoder.clips(latents + noise * torch.randn_like(latents))
+        loss: Tensor = reconstruction_loss(made.float(), true, weight) + 1e-3 * latents.float().square().mean()
+        return loss
+
+    def state(self) -> dict[str, object]:
+        """Everything but the optimiser."""
+        return {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict(), "step": self.step}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Take back what `state` gave."""
+        self.encoder.load_state_dict(state["encoder"])  # type: ignore[arg-type]
+        self.decoder.load_state_dict(state["decoder"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]
+
+
+class AudioTraining:
+    """The sound autoencoder in training; `run` resumes where the last run stopped."""
+
+    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+        torch.manual_seed(seed + 1)
+        self.folder, self.seed = folder, seed
+        self.encoder, self.decoder = AudioEncoder(config), AudioDecoder(config)
+        self.step = 0
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.folder / "audio_autoencoder.pt"
+
+    def parameters(self) -> list[torch.nn.Parameter]:
+        """Everything that learns."""
+        return [*self.encoder.parameters(), *self.decoder.parameters()]
+
+    def run(self, clips: list[ClipArrays], steps: int, *, batch: int = 32, rate: float = 2e-3) -> None:
+        """Train up to `steps` steps."""
+        optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
+        state = checkpoint.load(self.path)
+        if state is not None:
+            self.restore(state)
+            optimiser.load_state_dict(state["optimiser"])
+        controls = compress(torch.from_numpy(np.stack([clip.controls for clip in clips])))
+        weights = 1.0 + IMPACT_WEIGHT * torch.from_numpy(np.stack([clip.impact for clip in clips])).float()
+        log = checkpoint.LossLog(self.folder / "audio_autoencoder.jsonl")
+        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="sound", unit="step")
+        for step in bar:
+            rng = np.random.default_rng([self.seed, 2, step])
+            torch.manual_seed(self.seed * 1_000_003 + step)
+            rows = torch.from_numpy(rng.integers(len(clips), size=batch))
+            for group in optimiser.param_groups:
+                group["lr"] = rate * cosine(step, steps)
+            latents = self.encoder(controls[rows])
+            noisy = latents + torch.rand(batch, 1, 1) * 0.2 * torch.randn_like(latents)
+            made, _, _ = self.decoder(noisy, *self.decoder.start(batch))
+            loss = control_loss(made, controls[rows], weights[rows])
+            # Unit variance is asked for loosely: it fixes the scale against which the noise above is measured.
+            loss = loss + 1e-3 * latents.square().mean()
+            optimiser.zero_grad(set_to_none=True)
+            loss.backward()
+            torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+            optimiser.step()
+            if step % LOG_EVERY == 0:
+                log.write(step, {"sound": loss.item()})
+                bar.set_postfix(loss=f"{loss.item():.4f}")
+            self.step = step + 1
+            if self.step % (SAVE_EVERY * 2) == 0 or self.step == steps:
+                checkpoint.save(self.path, {**self.state(), "optimiser": optimiser.state_dict()})
+                log.draw()
+
+    def state(self) -> dict[str, object]:
+        """Everything but the optimiser."""
+        return {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict(), "step": self.step}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Take back what `state` gave."""
+        self.encoder.load_state_dict(state["encoder"])  # type: ignore[arg-type]
+        self.decoder.load_state_dict(state["decoder"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]

@@ -1,0 +1,139 @@
+"""Trains the joint transformer on latent shards while they are being made."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from streamgen_export.pocket import checkpoint
+from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.flow import losses, own_predictions
+from streamgen_export.pocket.latents import HELDOUT_SHARD, SHARD, LatentSet, batch_of, read_shard
+from streamgen_export.pocket.transformer import JointTransformer
+
+CAPTION_DROP = 0.1
+SAVE_EVERY = 250
+LOG_EVERY = 10
+CHECK_EVERY = 250
+OWN_PAST_FROM = 0.6
+"""Share of the steps after which some batches see the model's own predictions as their past."""
+OWN_PAST_SHARE = 0.35
+DECAY_FROM = 0.7
+EMA_DECAY = 0.9985
+
+
+def rate_factor(step: int, steps: int) -> float:
+    """Warm-up, a plateau, then a straight descent to 2 %."""
+    if step < 100:
+        return (step + 1) / 100
+    start = DECAY_FROM * steps
+    return 1.0 if step < start else max(0.02, 1 - (step - start) / max(steps - start, 1))
+
+
+class TransformerTraining:
+    """The transformer in training; `run` resumes where the last run stopped."""
+
+    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+        torch.manual_seed(seed + 2)
+        self.folder, self.seed = folder, seed
+        self.model = JointTransformer(config)
+        self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.step = 0
+        # Orthogonalised momentum (Muon, Jordan et al. 2024) for the matrices inside the layers, AdamW for the rest.
+        matrices = [p for name, p in self.model.named_parameters() if name.startswith("layers.") and p.dim() == 2]
+        matrices = [p for p in matrices if p.shape[0] > 6]
+        inner = {id(p) for p in matrices}
+        others = [p for p in self.model.parameters() if id(p) not in inner]
+        self.optimisers: list[torch.optim.Optimizer] = [
+            torch.optim.Muon(matrices, lr=1.0, weight_decay=0.02, momentum=0.95, adjust_lr_fn="match_rms_adamw"),
+            torch.optim.AdamW(others, lr=1.0, betas=(0.9, 0.98), weight_decay=0.0),
+        ]
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.folder / "transformer.pt"
+
+    def restore(self) -> bool:
+        """Take up the last checkpoint; False where there is none."""
+        state = checkpoint.load(self.path)
+        if state is None:
+            return False
+        self.model.load_state_dict(state["model"])
+        self.ema = state["ema"]
+        self.step = state["step"]
+        for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
+            optimiser.load_state_dict(saved)
+        return True
+
+    def save(self) -> None:
+        """Write a checkpoint."""
+        state = {"model": self.model.state_dict(), "ema": self.ema, "step": self.step}
+        checkpoint.save(self.path, {**state, "optimisers": [o.state_dict() for o in self.optimisers]})
+
+    def averaged(self) -> JointTransformer:
+        """A copy with the averaged weights: the one that is judged and shipped."""
+        model = JointTransformer(self.model.config)
+        model.load_state_dict(self.ema)
+        return model.eval()
+
+    def run(self, steps: int, *, batch: int, rate: float, channel_weight: torch.Tensor, wait_clips: int) -> None:
+        """Train up to `steps` steps, waiting at first until `wait_clips` clips are there."""
+        self.restore()
+        data = LatentSet(self.folder / "latents")
+        while data.refresh() < wait_clips:
+            time.sleep(2)
+        log = checkpoint.LossLog(self.folder / "transformer.jsonl")
+        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="transformer", unit="step")
+        for step in bar:
+            rng = np.random.default_rng([self.seed, 3, step])
+            torch.manual_seed(self.seed * 1_000_003 + step)
+            if step % 50 == 0:
+                data.refresh()
+            clips = data.draw(rng, batch, CAPTION_DROP)
+            own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
+            past = own_predictions(self.model, clips) if own else None
+            loss = losses(self.model, clips, channel_weight, past)
+            for optimiser in self.optimisers:
+                optimiser.zero_grad(set_to_none=True)
+                for group in optimiser.param_groups:
+                    group["lr"] = rate * rate_factor(step, steps)
+            loss.total.backward()
+            torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
+            for optimiser in self.optimisers:
+                optimiser.step()
+            self._average(step)
+            if step % LOG_EVERY == 0:
+                entry = {"video": loss.video.item(), "audio": loss.audio.item()}
+                log.write(step, entry)
+                bar.set_postfix({"clips": len(data.shards) * SHARD, **{k: f"{v:.3f}" for k, v in entry.items()}})
+            self.step = step + 1
+            if self.step % CHECK_EVERY == 0:
+                log.write(step, self.check(channel_weight))
+            if self.step % SAVE_EVERY == 0 or self.step == steps:
+                self.save()
+                log.draw()
+
+    def _average(self, step: int) -> None:
+        decay = min(EMA_DECAY, (step + 1) / (step + 10))
+        with torch.no_grad():
+            for name, value in self.model.state_dict().items():
+                self.ema[name].lerp_(value, 1 - decay)
+
+    def check(self, channel_weight: torch.Tensor) -> dict[str, float]:
+        """The loss of the averaged weights on held-out combinations, always with the same noise."""
+        shard = read_shard(self.folder / "latents" / HELDOUT_SHARD)
+        model = self.averaged()
+        found = []
+        for first in range(0, 32, 8):
+            torch.manual_seed(first)
+            rows = [(shard, row) for row in range(first, first + 8)]
+            with torch.no_grad():
+                loss = losses(model, batch_of(rows, np.random.default_rng(0), 0.0), channel_weight)
+            found.append((loss.video.item(), loss.audio.item()))
+        video, audio = np.mean(found, axis=0)
+        return {"heldout_video": float(video), "heldout_audio": float(audio)}

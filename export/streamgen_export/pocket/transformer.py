@@ -1,0 +1,273 @@
+"""The joint transformer: one sequence of video and audio tokens per chunk, causal over chunks.
+
+Attention is bidirectional inside a chunk, across both modalities, and reaches back over a window of earlier
+chunks and a sink. Keys are kept without rotation: rotary positions (Su et al. 2021, RoFormer) are applied
+when they are read, from the *age* of a chunk, so that nothing grows with the length of a stream. Text enters
+by cross-attention and, pooled, through the shared modulation (adaLN with one projection for all layers and a
+bias per layer; Chen et al. 2023, PixArt-alpha, section 2.3). Training is flow matching (Lipman et al. 2022):
+x_t = (1 - s) x_0 + s eps, and the velocity eps - x_0 is predicted.
+
+Shapes: G groups (a group is one chunk with everything that shares its text), P copies of the chunk inside a
+group (1 when streaming; clean context and noisy target in training), N tokens of a chunk, D width, H heads,
+Dh width of a head, T text tokens, W width of the text.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from streamgen_export.pocket.config import PocketConfig
+
+MASKED = -1.0e4
+"""Additive bias of a key that may not be seen: large, and finite in every float type."""
+TIME_SPAN = 24.0
+"""Longest period of the rotary angles over time, in chunks."""
+
+Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
+"""(layer, query, key, value), each [G, P, H, N, Dh] and not rotated -> [G, P, H, N, Dh]."""
+
+
+def axial_frequencies(head_dim: int) -> tuple[Tensor, Tensor]:
+    """Angular frequencies over time (chunks) and over space (cells), together head_dim / 2 of them."""
+    half = head_dim // 2
+    over_time = half // 4
+    over_space = half - over_time
+    time = 2 * math.pi / torch.logspace(math.log10(2.5), math.log10(TIME_SPAN), over_time)
+    space = 2 * math.pi / torch.logspace(math.log10(2.5), math.log10(24.0), over_space)
+    return time, space
+
+
+def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    """Turn the two halves of the last axis against each other. x [..., n, Dh]; cos, sin [..., n, Dh / 2]."""
+    a, b = x.chunk(2, dim=-1)
+    return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
+
+
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
+    """Scaled dot-product attention with an additive bias that broadcasts.
+
+    Written out, not fused: on a CPU the fused kernel's backward pass takes 1.6 times as long, and ONNX Runtime's
+    `Attention` does not broadcast a mask over the queries.
+    """
+    scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
+    return torch.matmul(torch.softmax(scores + bias.to(scores.dtype), dim=-1), value)
+
+
+class Text:
+    """The distinct texts of a batch and which of them each group follows.
+
+    context [U, T, W]; bias [U, T] (0 = attend, `MASKED` = padding); pooled [U, W]; index int64 [G], or None when
+    the texts already stand in the order of the groups.
+    """
+
+    def __init__(self, context: Tensor, bias: Tensor, pooled: Tensor, index: Tensor | None = None) -> None:
+        self.context, self.bias, self.pooled, self.index = context, bias, pooled, index
+
+    def per_group(self, x: Tensor) -> Tensor:
+        """[U, ...] -> [G, ...]."""
+        return x if self.index is None else x[self.index]
+
+
+class Layer(nn.Module):
+    """Self-attention over chunks, cross-attention to the text, SwiGLU; each modulated or gated."""
+
+    def __init__(self, config: PocketConfig, index: int) -> None:
+        super().__init__()
+        d = config.dim
+        self.index = index
+        self.heads = config.heads
+        self.qkv = nn.Linear(d, 3 * d, bias=False)
+        self.query_norm = nn.RMSNorm(config.head_dim)
+        self.key_norm = nn.RMSNorm(config.head_dim)
+        self.out = nn.Linear(d, d, bias=False)
+        self.text_norm = nn.RMSNorm(d)
+        self.text_query = nn.Linear(d, d, bias=False)
+        self.text_kv = nn.Linear(config.text_narrow, 2 * d, bias=False)
+        self.text_out = nn.Linear(d, d, bias=False)
+        hidden = int(d * 8 / 3 / 32) * 32
+        self.up = nn.Linear(d, 2 * hidden, bias=False)
+        self.down = nn.Linear(hidden, d, bias=False)
+        self.bias = nn.Parameter(torch.zeros(6, d))
+
+    def heads_first(self, x: Tensor) -> Tensor:
+        """[..., n, D] -> [..., H, n, Dh]."""
+        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+
+    def forward(self, x: Tensor, modulation: Tensor, context: Tensor, text: Text, attend: Attend) -> Tensor:
+        """One layer. x [G, P, N, D]; modulation [G, P, 1, 6, D]; context [U, T, narrow width]."""
+        m = modulation + self.bias
+        shift_a, scale_a, gate_a, shift_b, scale_b, gate_b = m.unbind(-2)
+        h = F.rms_norm(x, x.shape[-1:]) * (1 + scale_a) + shift_a
+        q, k, v = self.qkv(h).chunk(3, dim=-1)
+        q, k, v = self.query_norm(self.heads_first(q)), self.key_norm(self.heads_first(k)), self.heads_first(v)
+        y = attend(self.index, q, k, v)
+        x = x + gate_a * self.out(y.transpose(-3, -2).flatten(-2))
+
+        copies = x.shape[1]
+        tk, tv = (text.per_group(self.heads_first(part)) for part in self.text_kv(context).chunk(2, dim=-1))
+        tq = self.heads_first(self.text_query(self.text_norm(x.flatten(1, 2))))
+        y = attention(tq, tk, tv, text.per_group(text.bias)[:, None, None])
+        x = x + self.text_out(y.transpose(-3, -2).flatten(-2)).unflatten(1, (copies, -1))
+
+        h = F.rms_norm(x, x.shape[-1:]) * (1 + scale_b) + shift_b
+        gate, value = self.up(h).chunk(2, dim=-1)
+        return x + gate_b * self.down(F.silu(gate) * value)
+
+
+class JointTransformer(nn.Module):
+    """Velocity of the video and audio latents of a chunk, given the chunks before it and the text."""
+
+    space: Tensor
+    time_frequencies: Tensor
+    sigma_frequencies: Tensor
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        self.config = config
+        d = config.dim
+        self.video_in = nn.Linear(config.video_channels * config.merge, d)
+        self.audio_in = nn.Linear(config.audio_channels * config.audio_merge, d)
+        self.place = nn.Parameter(torch.randn(config.tokens, d) * 0.02)
+        self.sigma_in = nn.Sequential(nn.Linear(64, d), nn.SiLU(), nn.Linear(d, d))
+        self.pooled_in = nn.Linear(config.text_width, d)
+        # One narrowing for all layers: a quarter of the weights that each layer's own view of the text would take.
+        self.text_in = nn.Linear(config.text_width, config.text_narrow, bias=False)
+        self.modulation = nn.Linear(d, 6 * d)
+        self.layers = nn.ModuleList(Layer(config, i) for i in range(config.layers))
+        self.final_modulation = nn.Linear(d, 2 * d)
+        self.video_out = nn.Linear(d, config.video_channels * config.merge)
+        self.audio_out = nn.Linear(d, config.audio_channels * config.audio_merge)
+        for module in (self.modulation, self.final_modulation, self.video_out, self.audio_out):
+            nn.init.zeros_(module.weight)
+            nn.init.zeros_(module.bias)
+        time, space = axial_frequencies(config.head_dim)
+        self.register_buffer("time_frequencies", time)
+        self.register_buffer("space", self._space_angles(space))
+        self.register_buffer("sigma_frequencies", torch.logspace(0, 2.5, 32))
+
+    def _space_angles(self, frequencies: Tensor) -> Tensor:
+        """Angles of each token's place, [N, Fs]: half the frequencies see the row, half the column.
+
+        Audio tokens sit on a diagonal of their own below the picture, so that their order in time is seen too.
+        """
+        c = self.config
+        columns = c.columns // c.merge
+        y = torch.cat((torch.arange(c.rows).repeat_interleave(columns), c.rows + 1 + torch.arange(c.audio_tokens)))
+        x = torch.cat(
+            (torch.arange(columns).repeat(c.rows) * c.merge, columns * c.merge + torch.arange(c.audio_tokens))
+        )
+        split = len(frequencies) // 2
+        return torch.cat((y[:, None] * frequencies[:split], x[:, None] * frequencies[split:]), dim=-1).float()
+
+    def rotation(self, age: Tensor) -> tuple[Tensor, Tensor]:
+        """cos and sin, [C * N, Dh / 2], of every token of chunks of these ages [C] (0 = now, larger = older)."""
+        n = self.config.tokens
+        time = -age.clamp(min=0)[:, None, None] * self.time_frequencies
+        time = time.expand(-1, n, -1)
+        space = self.space.expand(age.shape[0], -1, -1)
+        angles = torch.cat((time, space), dim=-1).flatten(0, 1)
+        return angles.cos(), angles.sin()
+
+    def tokens(self, video: Tensor, audio: Tensor) -> Tensor:
+        """Latents [B, Cv, h, w] and [B, Ca, L] -> tokens [B, N, D]."""
+        c = self.config
+        v = video.unflatten(-1, (-1, c.merge)).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+        a = audio.unflatten(-1, (-1, c.audio_merge)).permute(0, 2, 1, 3).flatten(2)
+        return torch.cat((self.video_in(v), self.audio_in(a)), dim=1) + self.place
+
+    def latents(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Tokens [B, N, D] -> latents, the inverse arrangement of `tokens`."""
+        c = self.config
+        v = self.video_out(x[:, : c.video_tokens]).unflatten(1, (c.rows, -1)).unflatten(-1, (c.video_channels, c.merge))
+        a = self.audio_out(x[:, c.video_tokens :]).unflatten(-1, (c.audio_channels, c.audio_merge))
+        return v.permute(0, 3, 1, 2, 4).flatten(3), a.permute(0, 2, 1, 3).flatten(2)
+
+    def condition(self, sigma: Tensor, pooled: Tensor) -> Tensor:
+        """Noise level [G, P] and pooled text [G, W] -> [G, P, D]."""
+        angles = sigma[..., None] * self.sigma_frequencies
+        features = torch.cat((angles.cos(), angles.sin()), dim=-1)
+        # Unit length over W components is tiny per component: scaled to unit variance.
+        told = self.pooled_in(pooled[:, None] * pooled.shape[-1] ** 0.5)
+        condition: Tensor = F.silu(self.sigma_in(features) + told)
+        return condition
+
+    def run(self, x: Tensor, sigma: Tensor, text: Text, attend: Attend) -> Tensor:
+        """Tokens [G, P, N, D] at noise levels [G, P] through all layers, normalised and modulated, same shape."""
+        condition = self.condition(sigma, text.per_group(text.pooled))
+        modulation = self.modulation(condition).unflatten(-1, (6, -1))[:, :, None]
+        context = self.text_in(text.context)
+        for layer in self.layers:
+            x = layer(x, modulation, context, text, attend)
+        shift, scale = self.final_modulation(condition)[:, :, None].chunk(2, dim=-1)
+        return F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
+
+    def train_forward(
+        self, clean: tuple[Tensor, Tensor], noisy: tuple[Tensor, Tensor], sigma: Tensor, text: Text, sink: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Velocities of every chunk of whole clips at once, each given the lightly noised chunks before it.
+
+        Args:
+            clean: context latents, video [B, C, Cv, h, w] and audio [B, C, Ca, L], already lightly noised.
+            noisy: latents to denoise, same shapes.
+            sigma: [B, C, 2], noise level of the context copy and of the noisy copy.
+            text: of the B * C groups.
+            sink: bool [B], whether chunks beyond the window see the first chunk.
+
+        Returns:
+            video and audio velocity of the noisy copy, shapes as the inputs.
+        """
+        b, c = sigma.shape[:2]
+        x = torch.stack([self.tokens(v.flatten(0, 1), a.flatten(0, 1)) for v, a in (clean, noisy)], dim=1)
+        attend = TeacherForcing(self, b, c, sink)
+        out = self.run(x, sigma.flatten(0, 1), text, attend)
+        video, audio = self.latents(out[:, 1])
+        return video.unflatten(0, (b, c)), audio.unflatten(0, (b, c))
+
+
+class TeacherForcing:
+    """Attention of whole clips: chunk i sees the context copies of its window and its sink, and its own copy.
+
+    The keys of each chunk are laid out by age exactly as the ring has them when streaming, so training and
+    streaming attend alike by construction (the mask is only about chunks that do not exist yet).
+    """
+
+    def __init__(self, model: JointTransformer, clips: int, chunks: int, sink: Tensor) -> None:
+        c = model.config
+        self.window, self.clips, self.chunks = c.window, clips, chunks
+        device = model.place.device
+        self.now = model.rotation(torch.zeros(1, device=device))
+        ages = torch.arange(1, c.window + 2, device=device, dtype=torch.float32)
+        # [1, 1, 1, window + 1, N, Dh / 2], the oldest age standing for the sink.
+        self.past = tuple(x.unflatten(0, (c.window + 1, -1))[None, None, None] for x in model.rotation(ages))
+        i = torch.arange(chunks, device=device)
+        exists = i[:, None] >= ages[None, :-1]
+        sees_sink = (i > c.window)[None] & sink[:, None]
+        slots = torch.cat((exists.expand(clips, -1, -1), sees_sink[..., None]), dim=-1)
+        past = slots.repeat_interleave(c.tokens, dim=-1)[:, :, None].expand(-1, -1, 2, -1)
+        own = torch.eye(2, dtype=torch.bool, device=device).repeat_interleave(c.tokens, dim=-1)
+        seen = torch.cat((past, own.expand(clips, chunks, -1, -1)), dim=-1)
+        bias = torch.zeros(seen.shape, device=device).masked_fill(~seen, MASKED)
+        self.bias = bias.repeat_interleave(c.tokens, dim=2).flatten(0, 1)[:, None]  # [G, 1, 2 N, keys]
+
+    def _past(self, x: Tensor) -> Tensor:
+        """Context copies [B, C, H, N, Dh] -> [B, C, H, window + 1, N, Dh], by age, the sink last."""
+        padded = F.pad(x, (0, 0, 0, 0, 0, 0, self.window, 0))
+        aged = [padded[:, self.window - age : self.window - age + self.chunks] for age in range(1, self.window + 1)]
+        return torch.stack([*aged, x[:, :1].expand_as(x)], dim=3)
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend inside and across chunks; see `Attend`."""
+        del layer
+        shape = (self.clips, self.chunks)
+        past_k = rotate(self._past(key[:, 0].unflatten(0, shape)), *self.past).flatten(3, 4).flatten(0, 1)
+        past_v = self._past(value[:, 0].unflatten(0, shape)).flatten(3, 4).flatten(0, 1)
+        own_k = rotate(key, *self.now)
+        k = torch.cat((past_k, own_k[:, 0], own_k[:, 1]), dim=2).to(query.dtype)
+        v = torch.cat((past_v, value[:, 0], value[:, 1]), dim=2)
+        q = rotate(query, *self.now).transpose(1, 2).flatten(2, 3).to(query.dtype)
+        return attention(q, k, v, self.bias).unflatten(2, (2, -1)).transpose(1, 2)

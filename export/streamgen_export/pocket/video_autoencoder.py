@@ -1,0 +1,171 @@
+"""The picture autoencoder: one latent per chunk of four pictures, a decoder that is strictly causal.
+
+The encoder sees its own chunk only. The decoder sees the latents of its chunk and of two before it, through two
+carried states of finite reach, so an error in one chunk is forgotten three chunks later and nothing can drift.
+Both halves start as the closed-form principal components of patches (16 x 16 pixels x 4 pictures), beside which
+learned branches start at zero: training begins where the linear code ends.
+
+Shapes: B batch, T chunks. Pictures are float32 [B, 12, H, W] in [-1, 1], the 12 being four RGB pictures in order;
+latents float32 [B, 48, H / 16, W / 16].
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from streamgen_export.pocket.config import PocketConfig
+
+CHANNELS = 12  # four pictures of three colours
+COARSE, MIDDLE, FINE, FINEST = 144, 112, 96, 48
+"""Widths at 1/16, 1/8, 1/4 and 1/2 of the picture's size."""
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside the identity; the second starts at zero."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(8, width)
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, h, w], same shape out."""
+        out: Tensor = x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
+        return out
+
+
+class VideoEncoder(nn.Module):
+    """Pictures [B, 12, H, W] -> latents [B, 48, H / 16, W / 16]."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        self.linear = nn.Conv2d(CHANNELS, config.video_channels, config.patch, stride=config.patch)
+        self.stem = nn.Conv2d(CHANNELS * 16, 128, 3, padding=1)
+        self.fine = Residual(128)
+        self.down = nn.Conv2d(128 * 4, 160, 1)
+        self.middle = Residual(160)
+        self.down_again = nn.Conv2d(160 * 4, 192, 1)
+        self.coarse = Residual(192)
+        self.out = nn.Conv2d(192, config.video_channels, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Encode; see the class."""
+        x = self.fine(self.stem(F.pixel_unshuffle(pictures, 4)))
+        x = self.middle(self.down(F.pixel_unshuffle(x, 2)))
+        x = self.coarse(self.down_again(F.pixel_unshuffle(x, 2)))
+        latents: Tensor = self.linear(pictures) + self.out(F.silu(x))
+        return latents
+
+
+class VideoDecoder(nn.Module):
+    """Latents and two carried states -> pictures and the new states."""
+
+    def __init__(self, config: PocketConfig) -> None:
+        super().__init__()
+        z = config.video_channels
+        self.linear = nn.ConvTranspose2d(z, CHANNELS, config.patch, stride=config.patch)
+        self.stem = nn.Conv2d(2 * z, COARSE, 3, padding=1)
+        self.coarse = Residual(COARSE)
+        self.up = nn.Conv2d(COARSE, MIDDLE * 4, 1)
+        self.middle = Residual(MIDDLE)
+        self.up_again = nn.Conv2d(MIDDLE, FINE * 4, 1)
+        self.join = nn.Conv2d(2 * FINE, FINE, 3, padding=1)
+        self.fine = nn.Sequential(Residual(FINE), Residual(FINE))
+        self.up_last = nn.Conv2d(FINE, FINEST * 4, 1)
+        self.finest = nn.Sequential(Residual(FINEST), Residual(FINEST))
+        self.out = nn.Conv2d(FINEST, CHANNELS * 4, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+        """One chunk.
+
+        Args:
+            latents: [B, 48, h, w].
+            previous: [B, 48, h, w], latents of the chunk before (zeros at the start).
+            features: [B, FINE, 4 h, 4 w], features of the chunk before (zeros at the start).
+
+        Returns:
+            pictures [B, 12, 16 h, 16 w], nominally in [-1, 1], and the features to carry.
+        """
+        now = self.ascend(latents, previous)
+        return self.paint(latents, now, features), now
+
+    def ascend(self, latents: Tensor, previous: Tensor) -> Tensor:
+        """Latents of this chunk and the one before -> features [B, FINE, 4 h, 4 w]."""
+        x = self.coarse(self.stem(torch.cat((latents, previous), dim=1)))
+        x = self.middle(F.pixel_shuffle(self.up(x), 2))
+        features: Tensor = F.pixel_shuffle(self.up_again(x), 2)
+        return features
+
+    def paint(self, latents: Tensor, now: Tensor, before: Tensor) -> Tensor:
+        """Features of this chunk and the one before -> pictures."""
+        x = self.fine(self.join(torch.cat((now, before), dim=1)))
+        x = self.finest(F.pixel_shuffle(self.up_last(x), 2))
+        pictures: Tensor = self.linear(latents) + F.pixel_shuffle(self.out(F.silu(x)), 2)
+        return pictures
+
+    def clips(self, latents: Tensor) -> Tensor:
+        """Whole clips [B, T, 48, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
+        before = torch.cat((torch.zeros_like(latents[:, :1]), latents[:, :-1]), dim=1)
+        shape = latents.shape[:2]
+        now = self.ascend(latents.flatten(0, 1), before.flatten(0, 1)).unflatten(0, shape)
+        last = torch.cat((torch.zeros_like(now[:, :1]), now[:, :-1]), dim=1)
+        pictures = self.paint(latents.flatten(0, 1), now.flatten(0, 1), last.flatten(0, 1))
+        return pictures.unflatten(0, shape)
+
+
+def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Tensor) -> None:
+    """Set the linear branches to the principal components of patches, each latent channel of unit variance.
+
+    Args:
+        encoder: its `linear` is set.
+        decoder: its `linear` is set to the matching reconstruction.
+        pictures: [B, 12, H, W], a sample of the data (some thousand patches).
+    """
+    size = encoder.linear.kernel_size[0]
+    patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
+    mean = patches.mean(0)
+    _, scale, components = torch.pca_lowrank(patches, q=encoder.linear.out_channels, niter=4)
+    deviation = scale / (len(patches) - 1) ** 0.5
+    basis = components.T.unflatten(1, (-1, size, size))
+    spread = deviation[:, None, None, None]
+    with torch.no_grad():
+        encoder.linear.weight.copy_(basis / spread)
+        if encoder.linear.bias is None or decoder.linear.bias is None:
+            raise AssertionError("the linear branches have biases")
+        encoder.linear.bias.copy_(-(components.T @ mean) / deviation)
+        decoder.linear.weight.copy_(basis * spread)
+        # The mean patch is a picture of one patch's size; a transposed convolution's bias is one number per channel.
+        decoder.linear.bias.copy_(mean.unflatten(0, (-1, size * size)).mean(1))
+
+
+def pictures_to_float(rgb: Tensor) -> Tensor:
+    """uint8 [..., T * 4, H, W, 3] -> float32 [..., T, 12, H, W] in [-1, 1]."""
+    x = rgb.unflatten(-4, (-1, 4)).movedim(-1, -3).flatten(-4, -3)
+    return x.float() / 127.5 - 1.0
+
+
+def float_to_pictures(x: Tensor) -> Tensor:
+    """float [..., 12, H, W] -> uint8 [..., 4, H, W, 3]."""
+    rgb = x.unflatten(-3, (4, 3)).movedim(-3, -1)
+    return ((rgb.clamp(-1, 1) + 1.0) * 127.5 + 0.5).to(torch.uint8)
+
+
+def reconstruction_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:
+    """L1 of the pictures, of their spatial gradients (half) and of their change from picture to picture (half).
+
+    made, true [B, T, 12, H, W]; weight [B, T, 4, H, W], mean about one.
+    """
+    w = weight.repeat_interleave(3, dim=2)
+    error = made - true
+    loss = (error.abs() * w).mean()
+    down, right = error.diff(dim=-2).abs(), error.diff(dim=-1).abs()
+    loss = loss + 0.5 * ((down * w[..., 1:, :]).mean() + (right * w[..., 1:]).mean())
+    pictures = error.unflatten(2, (4, 3)).flatten(1, 2)
+    change = pictures.diff(dim=1).abs() * weight.flatten(1, 2)[:, 1:, None]
+    return loss + 0.5 * change.mean()

@@ -1,0 +1,35 @@
+"""The joint transformer's pieces: the arrangement of tokens and positions that depend on differences of age only."""
+
+import torch
+
+from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.transformer import JointTransformer, rotate
+
+
+def test_latents_undoes_the_arrangement_of_tokens() -> None:
+    model = JointTransformer(NANO)
+    width = NANO.video_channels * NANO.merge
+    with torch.no_grad():
+        for inward, outward in ((model.video_in, model.video_out), (model.audio_in, model.audio_out)):
+            inward.weight.zero_()
+            inward.bias.zero_()
+            eye = torch.eye(inward.in_features)
+            inward.weight[: inward.in_features] = eye
+            outward.weight[:, : inward.in_features] = eye
+        model.place.zero_()
+        video, audio = torch.randn(2, 48, 6, 10), torch.randn(2, 16, 8)
+        back_video, back_audio = model.latents(model.tokens(video, audio))
+    assert width <= NANO.dim
+    assert torch.equal(back_video, video)
+    assert torch.equal(back_audio, audio)
+
+
+def test_attention_sees_only_the_difference_of_ages() -> None:
+    model = JointTransformer(NANO)
+    q, k = torch.randn(NANO.tokens, NANO.head_dim), torch.randn(NANO.tokens, NANO.head_dim)
+
+    def scores(now: float, then: float) -> torch.Tensor:
+        return rotate(q, *model.rotation(torch.tensor([now]))) @ rotate(k, *model.rotation(torch.tensor([then]))).T
+
+    torch.testing.assert_close(scores(0.0, 3.0), scores(2.0, 5.0), rtol=1e-4, atol=1e-4)
+    assert not torch.allclose(scores(0.0, 3.0), scores(0.0, 4.0), atol=1e-2)
