@@ -9,7 +9,7 @@ from typing import Final, Protocol
 
 from streamgen_export.pocket.scenes.canvas import Moment, Plane, curve
 from streamgen_export.pocket.scenes.landscape import Land, Wandering
-from streamgen_export.pocket.scenes.sky import Clouds, Stars, add_moon, add_sun, sky
+from streamgen_export.pocket.scenes.sky import Clouds, LowSun, Stars, add_moon, add_sun, sky
 from streamgen_export.pocket.scenes.spectacles import Aurora, Embers, Flames, Nebula, Planet, Rings, Skyline
 from streamgen_export.pocket.scenes.water import Breakers, Water
 from streamgen_export.pocket.scenes.weather import Mist, Rain, Snow
@@ -133,14 +133,14 @@ def _meadow(light: str, key: str, variant: int) -> Backdrop:
         clouds = Clouds(
             "meadow",
             rows=48,
-            size=(72, 24),
-            cover=-0.55,
-            edge=0.8,
+            size=(58, 30),
+            cover=-0.75,
+            edge=0.7,
             lit="#ffffff",
             shaded="#a9c3dd",
             opacity=0.95,
             speed=3.4,
-            roughness=0.9,
+            roughness=1.7,
         )
         land = Land().hill(far, "#86b3b8", "#8fbf9f", 10).hill(mid, "#6fb04f", "#4c9340", 9)
         land.tree(30 if variant != 1 else 128, 66, 6.5, "#5fa83f", "#20562b").tree(
@@ -217,7 +217,7 @@ def _sea(light: str, key: str, variant: int) -> Backdrop:
         mist = Mist("storm", top=42, bottom=58, strength=0.5, colour="#98a5a8", speed=14.0)
         return Backdrop(
             base,
-            (clouds, Breakers(50, far="#5c6f74", near="#17323b", foam="#e3eceb"), mist),
+            (clouds, Breakers(50, far="#5c6f74", near="#17323b", foam="#e3eceb", through="#4f9a96"), mist),
             (),
             Lighting((-0.3, -0.8), "#e8eef0", 0.52, "#dfe8ea", "#b5c2c6", 0.25, mirror=0.2),
         )
@@ -259,14 +259,14 @@ def _sea(light: str, key: str, variant: int) -> Backdrop:
     clouds = Clouds(
         "sea",
         rows=46,
-        size=(80, 20),
-        cover=-0.65,
-        edge=0.9,
+        size=(62, 28),
+        cover=-0.85,
+        edge=0.7,
         lit="#ffffff",
         shaded="#aac8e2",
         opacity=0.92,
         speed=3.0,
-        roughness=0.9,
+        roughness=1.7,
     )
     water = Water(
         48,
@@ -287,7 +287,7 @@ def _sunset(light: str, key: str, variant: int) -> Backdrop:
     x = (80.0, 52.0, 110.0)[variant]
     if light == "cloudy":
         base = sky([(0, "#2b1f4a"), (22, "#6a3a72"), (38, "#c25f7f"), (50, "#ff9d86")])
-        add_sun(base, x, 47, 9, "#ffd2a0", "#ff7f72", 40)
+        sun = LowSun(x, 45, 9, colour="#ffd9a8", glow="#ff7a6a", bottom=50)
         clouds = Clouds(
             "sunset cloudy",
             rows=50,
@@ -314,12 +314,12 @@ def _sunset(light: str, key: str, variant: int) -> Backdrop:
         )
         return Backdrop(
             base,
-            (clouds, water),
+            (clouds, sun, water),
             (),
             Lighting((-0.5, -0.5), "#ffdcd2", 0.5, "#ff9f8a", "#e3a0b8", 0.3, mirror=0.5, glow=0.06),
         )
-    base = sky([(0, "#3a2f6e"), (18, "#8d4f86"), (34, "#f08254"), (50, "#ffd27a")])
-    add_sun(base, x, 43, 12, "#fff3c0", "#ffb14e", 44)
+    base = sky([(0, "#33286a"), (16, "#7d4385"), (33, "#e0664f"), (50, "#ff9f48")])
+    sun = LowSun(x, 42, 13, colour="#fff2b0", glow="#ffa53c", bottom=50)
     clouds = Clouds(
         "sunset",
         rows=46,
@@ -345,7 +345,7 @@ def _sunset(light: str, key: str, variant: int) -> Backdrop:
     )
     return Backdrop(
         base,
-        (clouds, water),
+        (clouds, sun, water),
         (),
         Lighting((-0.5, -0.5), "#fff0d2", 0.52, "#ffc070", "#ffc79a", 0.3, mirror=0.5, glow=0.05),
     )
@@ -500,13 +500,15 @@ def _fire(light: str, key: str, variant: int) -> Backdrop:
     if light == "dim":
         base = sky([(0, "#0b0507"), (50, "#1a0a09"), (96, "#2c0f0a")])
         embers = Embers("embers", 70, "#5e1208", "#e2460f", 1.25)
-        flames = Flames(("#3a0d08", "#8f230b", "#d4540f", "#ff9a2e"), 26 + 3 * variant, "#c23c0c", 0.42)
+        flames = Flames(
+            ("#3a0d08", "#8f230b", "#7c1c08", "#c8480e", "#b8400c", "#f08a28"), 46 + 4 * variant, "#c23c0c", 0.42
+        )
         return Backdrop(
             base, (flames, embers), (), Lighting((0.1, 0.8), "#ffc28a", 0.5, "#ff7a2e", "#d88a60", 0.3, glow=0.1)
         )
     base = sky([(0, "#1a0808"), (50, "#3a1108"), (96, "#54180a")])
     flames = Flames(
-        ("#7d1506", "#d8390a", "#ff7d12", "#ffb92e", "#ffe577", "#fffbd6"), 74 + 6 * variant, "#ff7a22", 0.6
+        ("#a81c06", "#f04a0c", "#ff6a10", "#ffb02a", "#ffd24a", "#fff6c8"), 104 + 6 * variant, "#ff7a22", 0.6
     )
     embers = Embers("coals", 82, "#5e1208", "#e2460f", 1.3)
     return Backdrop(
@@ -637,7 +639,7 @@ def _desert(light: str, key: str, variant: int) -> Backdrop:
 
 
 _RING_COLOURS: Final[dict[str, tuple[str, str]]] = {
-    "none": ("#5f86c8", "#10142e"),
+    "none": ("#5a5f86", "#11121d"),
     "red": ("#ff2a2a", "#2c0508"),
     "orange": ("#ff8412", "#2c1404"),
     "yellow": ("#ffe01e", "#2a2406"),

@@ -64,29 +64,31 @@ def balloon(frame: Frame, shades: Shades) -> Paint:
 def bird(frame: Frame, shades: Shades) -> Paint:
     """A plump bird flying to the right, flapping slowly."""
     local = frame.turned(frame.angle)
-    tip = -0.12 - 0.85 * cos(2 * pi * frame.phase)
-    far = _wing(local, shades, tip * 0.9 - 0.05, 0.16, 0.5)
-    body = ellipse(local, (0.0, 0.08), (0.72, 0.42))
-    tail = polygon(local, [(-1.1, -0.22), (-0.4, -0.12), (-0.4, 0.24), (-1.15, 0.12)])
-    head = ellipse(local, (0.62, -0.2), (0.33, 0.32))
-    beak = polygon(local, [(0.86, -0.32), (1.22, -0.14), (0.86, -0.04)])
-    shape = f32(np.minimum(body, head))
+    lift = cos(2 * pi * frame.phase)
+    body = ellipse(local, (0.0, 0.1), (0.74, 0.4))
+    tail = polygon(local, [(-1.22, -0.16), (-0.45, -0.06), (-0.45, 0.24), (-1.18, 0.18)])
+    head = ellipse(local, (0.66, -0.16), (0.33, 0.32))
+    beak = polygon(local, [(0.9, -0.28), (1.28, -0.1), (0.9, 0.0)])
+    shape = np.minimum(body, head)
     colour = toned(shades, tone(local, inflated(shape, 0.4)) + 0.05)
-    belly = smooth(0.0, 0.45, local.v)
+    belly = smooth(0.05, 0.5, local.v)
     colour = mix(colour, mix(shades.light, shades.base, 0.2), (0.55 * belly)[..., None])
-    paint = far.under(Paint(toned(shades, np.full_like(local.u, 0.55)), local.cover(tail - 0.04)))
+    paint = _wing(local, shades, 0.85 * lift + 0.08, 0.22, 0.56)
+    paint = paint.under(Paint(toned(shades, np.full_like(local.u, 0.6)), local.cover(tail - 0.04)))
     paint = paint.under(_flat(local, _BEAK, beak)).under(Paint(colour, local.cover(shape)))
-    paint = paint.under(_flat(local, _INK, ellipse(local, (0.72, -0.26), (0.085, 0.085))))
-    return paint.under(_wing(local, shades, tip, 0.0, 0.8))
+    paint = paint.under(_flat(local, _INK, ellipse(local, (0.75, -0.22), (0.085, 0.085))))
+    return paint.under(_wing(local, shades, lift, 0.0, 0.8))
 
 
-def _wing(frame: Frame, shades: Shades, tip: float, shift: float, bright: float) -> Paint:
-    points = [(-0.42 + shift, 0.06), (-0.3 + shift, tip), (-0.08 + shift, tip), (0.36 + shift, -0.02)]
-    if tip > 0.03:
-        points.reverse()
-    distance = polygon(frame, points) - 0.1
-    along = np.clip(np.abs(frame.v) / max(abs(tip), 0.2), 0, 1)
-    return Paint(toned(shades, f32(bright + 0.25 * along)), frame.cover(distance))
+def _wing(frame: Frame, shades: Shades, lift: float, shift: float, bright: float) -> Paint:
+    """A wing that bends backwards to its tip; `lift` runs from -1, down, to 1, up."""
+    up = (0.06 - frame.v) * (1 if lift >= 0 else -1)
+    span = max(0.16, 0.98 * abs(lift))
+    along = np.clip(up / span, 0.0, 1.0)
+    bend = shift - 0.62 * along * along
+    half = 0.36 * np.sqrt(np.maximum(1.0 - along * along, 0.0)) + 0.02
+    distance = np.maximum((np.abs(frame.u - bend) - half) * 0.8, np.maximum(up - span, -0.16 - up))
+    return Paint(toned(shades, bright + 0.28 * along), frame.cover(distance))
 
 
 def fish(frame: Frame, shades: Shades) -> Paint:

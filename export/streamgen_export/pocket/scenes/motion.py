@@ -37,6 +37,8 @@ _BOUNCE_HEIGHTS: Final[dict[int, float]] = {16: 27.0, 20: 34.0}
 _SQUASH = 0.76
 _PULSE = 0.2
 _TWIN_SIZE = 0.86
+_SIZES: Final[dict[str, float]] = {"balloon": 1.22, "boat": 1.15, "bird": 1.12}
+"""Figures whose outline leaves much of their square empty are drawn larger."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +114,7 @@ def _side_by_side(world: World) -> World:
 
 
 def _pose(world: World, attributes: Attributes, subject: str, picture: int, x: float, index: int) -> Pose:
-    radius = world.radius
+    radius = world.radius * _SIZES.get(subject, 1.0)
     swing = 2 * pi * (picture / _FLOAT_PICTURES + world.cycle)
     own = (picture / (_FLAP_PICTURES if subject in ("bird", "fish") else _FLOAT_PICTURES) + world.cycle) % 1.0
     centred = Pose(x, _AIR_Y, radius, phase=own)

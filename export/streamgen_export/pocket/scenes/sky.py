@@ -118,6 +118,24 @@ def sky(stops: Sequence[tuple[float, str]]) -> Plane:
     return filled(stops)
 
 
+class LowSun:
+    """A sun near the horizon, bright enough to shine through the clouds in front of it."""
+
+    def __init__(self, x: float, y: float, radius: float, *, colour: str, glow: str, bottom: int) -> None:
+        """Lengths in pixels; it has set below row `bottom`."""
+        self._bottom = bottom
+        light = 0.5 * halo(x, y, radius * 2.6, 1.5) + 0.35 * halo(x, y, radius * 1.5, 2.0)
+        self._light = (light[..., None] * rgb(glow))[:bottom]
+        self._disc = (0.93 * disc(x, y, radius, 2.2))[:bottom, :, None]
+        self._colour = rgb(colour)
+
+    def draw(self, canvas: Plane, moment: Moment) -> None:
+        """Paint it over the clouds."""
+        part = canvas[: self._bottom]
+        screen(part, self._light)
+        part += self._disc * (self._colour - part)
+
+
 def add_sun(canvas: Plane, x: float, y: float, radius: float, colour: str, glow: str, reach: float) -> None:
     """Paint a sun with a wide and a narrow glow."""
     screen(canvas, halo(x, y, reach, 1.4)[..., None] * rgb(glow))

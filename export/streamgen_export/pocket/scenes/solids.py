@@ -70,7 +70,7 @@ def cube(frame: Frame, shades: Shades) -> Paint:
 def star(frame: Frame, shades: Shades) -> Paint:
     """A five-pointed star with bevelled arms."""
     local = frame.turned(frame.angle, 0.1)
-    return _bevelled(local, shades, corners=5, outer=1.1, inner=0.56, slant=0.62)
+    return _bevelled(local, shades, corners=5, outer=1.18, inner=0.62, slant=0.62)
 
 
 def triangle(frame: Frame, shades: Shades) -> Paint:

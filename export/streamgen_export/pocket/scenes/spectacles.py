@@ -79,33 +79,43 @@ class Aurora:
 
 
 class Flames:
-    """Tongues of fire in smooth layers, licking upwards from a bed of logs."""
+    """Three layers of pointed tongues, each brighter and lower than the one behind it."""
 
-    _BASE: Final = 92.0
+    _BASE: Final = 91.0
+    _LAYERS: Final = ((1.0, 4.6, 0.0, 1.0), (0.76, 5.6, 2.1, 0.82), (0.48, 6.6, 4.0, 0.64))
+    """Height, tongues per unit, phase and width of each layer."""
 
     def __init__(self, colours: tuple[str, ...], height: float, glow: str, glow_strength: float) -> None:
-        """`colours` from the rim of the flames to their heart, `height` in pixels."""
-        self._table = ramp(*colours)
-        self._height = height
+        """`colours` are pairs (tip, foot) of each layer from the back, `height` in pixels."""
+        self._tips = [rgb(code) for code in colours[::2]]
+        self._feet = [rgb(code) for code in colours[1::2]]
         self._glow = rgb(glow)
-        away = ((X - 80) / 92) ** 2 + ((Y - 84) / 66) ** 2
+        away = ((X - 80) / 92) ** 2 + ((Y - 80) / 66) ** 2
         self._halo = f32(glow_strength / (1 + 2.2 * away) ** 1.6)[..., None]
-        self._up = (self._BASE - Y) * (1.0 / height)
-        self._centre = (X - 80.0) / 62.0
+        self._up = np.maximum(self._BASE - Y, 0.0) * (1.0 / height)
+        self._centre = (X - 80.0) / 66.0
 
     def draw(self, canvas: Plane, moment: Moment) -> None:
         """Paint them over the canvas."""
         t = moment.time_s
-        flicker = 1.0 + 0.07 * sin(5.1 * t) + 0.05 * sin(3.3 * t + 1.0)
+        flicker = 1.0 + 0.05 * sin(4.1 * t) + 0.04 * sin(2.7 * t + 1.0)
         screen(canvas, self._halo * (flicker * self._glow))
         up = self._up
-        sway = np.sin(4.2 * up - 3.6 * t) * (0.05 + 0.13 * np.maximum(up, 0))
-        x = self._centre + sway + 0.05 * np.sin(2.0 * up - 2.1 * t + 1.0)
-        tongues = 0.58 + 0.24 * np.cos(8.5 * x + 0.6 * sin(1.1 * t)) + 0.16 * np.cos(14.0 * x - 1.6 * t + 2.0)
-        heat = (1.0 - np.minimum(x * x, 1.0)) * tongues * (flicker * 1.25) - up * 0.8
-        fire = np.clip(heat * 1.45, 0.0, 1.0)
-        colour = _looked_up(self._table, fire)
-        canvas += smooth(0.02, 0.24, fire)[..., None] * (colour - canvas)
+        layers = zip(self._LAYERS, self._tips, self._feet, strict=True)
+        for index, ((height, tongues, phase, width), tip, foot) in enumerate(layers):
+            sway = (0.03 + 0.12 * up) * np.sin(4.0 * up - 2.6 * t + phase) + 0.05 * np.sin(
+                1.6 * up - 1.3 * t + 2 * phase
+            )
+            x = self._centre + sway
+            turn = tongues * x + 0.7 * sin(0.8 * t + phase) + 0.5 * phase
+            ridge = 1.0 - np.abs(np.sin(turn))
+            second = 1.0 - np.abs(np.sin(1.7 * turn + 0.9 * t))
+            across = np.minimum((x * (1.0 / width)) ** 2, 1.0)
+            reach = height * flicker * (1.0 - across) * (0.42 + 0.42 * ridge + 0.16 * second) + 0.02
+            heat = 1.0 - up / reach
+            colour = tip + (foot - tip) * smooth(0.05, 0.75, heat)[..., None]
+            edge = smooth(0.0, 0.2, heat) * smooth(1.0, 0.9, across)
+            canvas += ((0.94 - 0.04 * index) * edge)[..., None] * (colour - canvas)
 
 
 class Embers:
@@ -266,6 +276,12 @@ class Skyline:
         self._depth = depth
         self._wet = f32(0.62 - 0.018 * depth)[..., None]
 
+    def _smeared(self, town: Plane) -> Plane:
+        """The town as a wet floor shows it: lights drawn out into vertical streaks."""
+        rows = town.shape[0]
+        bands = town[rows % 9 :].reshape(-1, 9, WIDTH, 3).mean(axis=1)
+        return bands[(np.arange(rows) * (len(bands) - 1)) // (rows - 1)] * 1.5
+
     def draw(self, canvas: Plane, moment: Moment) -> None:
         """Paint it over the sky."""
         t = moment.time_s
@@ -276,9 +292,9 @@ class Skyline:
         power = f32([0.5 + 0.5 * float(np.tanh(2.2 * sin(p) + 1.0)) for p in phases])
         light = (power @ self._flat).reshape(self.QUAY, WIDTH)
         town += light[..., None] * (self._warm - town)
-        shift = np.round(1.6 * np.sin(0.9 * self._depth[:, 0] - 1.3 * t)).astype(np.intp)
+        shift = np.round(1.3 * np.sin(0.55 * self._depth[:, 0] - 1.3 * t)).astype(np.intp)
         columns = np.clip(np.arange(WIDTH)[None, :] + shift[:, None], 0, WIDTH - 1)
-        mirrored = canvas[self._rows[:, None], columns]
+        mirrored = self._smeared(town)[self._rows[:, None], columns]
         # A wet floor smears lights downwards: average over neighbouring columns.
         mirrored = 0.5 * mirrored + 0.25 * (np.roll(mirrored, 1, 1) + np.roll(mirrored, -1, 1))
         canvas[self.QUAY :] = self._quay + self._wet * mirrored

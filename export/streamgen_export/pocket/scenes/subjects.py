@@ -51,6 +51,8 @@ def paint_subject(
     grounded = pose.height >= 0.0 or subject == "boat"
     if grounded and lighting.shadow > 0:
         _cast_shadow(canvas, pose, ground, lighting.shadow)
+    if lighting.glow < 0.1:
+        _set_off(canvas, pose)
     if lighting.glow > 0:
         _shed_light(canvas, pose, shades, lighting.glow)
     rows = slice(max(0, int(pose.y - _REACH * pose.radius)), min(HEIGHT, int(pose.y + _REACH * pose.radius) + 1))
@@ -76,8 +78,14 @@ def _cast_shadow(canvas: Plane, pose: Pose, ground: float, strength: float) -> N
     lift = max(pose.height, 0.0)
     wide = pose.radius * (0.92 + 0.008 * lift)
     square = ((X - pose.x) * (1.0 / wide)) ** 2 + ((Y[top:] - ground) * (4.2 / wide)) ** 2
-    alpha = (strength * 1.25 / (1.0 + lift / 16.0)) * np.exp(-square * 1.2)
+    alpha = (strength * 1.3 / (1.0 + lift / 12.0)) * np.exp(-square * 1.2)
     canvas[top:] *= (1.0 - np.minimum(alpha, 0.75))[..., None]
+
+
+def _set_off(canvas: Plane, pose: Pose) -> None:
+    """Darken the air around a subject a little, so that it stands out in bright light."""
+    square = ((X - pose.x) ** 2 + (Y - pose.y) ** 2) * (1.0 / (1.2 * pose.radius) ** 2)
+    canvas *= (1.0 - 0.13 * np.exp(-square * square))[..., None]
 
 
 def _shed_light(canvas: Plane, pose: Pose, shades: Shades, strength: float) -> None:

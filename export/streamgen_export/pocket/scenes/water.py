@@ -49,7 +49,7 @@ class Water:
         ray = (X - WIDTH / 2) / (0.45 * depth + 8.0)
         self._phases = (9.0 * far + 0.8 * ray, 13.0 * far - 1.1 * ray + 1.0, 6.0 * far + 2.3 * ray + 2.0)
         self._swell = swell * smooth(0.0, 10.0, depth)
-        self._away = (X - glitter_x) / (3.0 + 0.26 * depth)
+        self._away = (X - glitter_x) / (5.0 + 0.3 * depth)
         self._sparkle = f32(sparkle * (0.55 + 0.45 * np.exp(-depth / 12.0)))
 
     def draw(self, canvas: Plane, moment: Moment) -> None:
@@ -63,7 +63,7 @@ class Water:
         sea += (0.55 * light)[..., None] * (self._crest - sea)
         if self._sparkle.any():
             away = self._away + 0.45 * wave
-            path = self._sparkle * np.exp(-away * away) * smooth(-0.9, 0.9, wave)
+            path = self._sparkle * np.exp(-away * away) * smooth(-1.1, 0.7, wave)
             sea += path[..., None] * (self._glitter - sea)
         canvas[self._horizon :] = sea
 
@@ -73,14 +73,15 @@ class Breakers:
 
     _LAYERS: Final = 4
 
-    def __init__(self, horizon: int, *, far: str, near: str, foam: str) -> None:
-        """Colours of the furthest and the nearest wave and of the foam; the horizon is a row."""
+    def __init__(self, horizon: int, *, far: str, near: str, foam: str, through: str) -> None:
+        """Colours of the furthest and the nearest wave, of the foam and of light through a crest; `horizon` is a row."""
         shares = np.linspace(0, 1, self._LAYERS)
         self._bases = [horizon + 3 + (HEIGHT - horizon - 12) * float(share) ** 1.25 for share in shares]
         self._heights = [2.0 + 4.2 * float(share) for share in shares]
         self._lengths = [44.0 + 40.0 * float(share) for share in shares]
         self._colours = [rgb(far) + (rgb(near) - rgb(far)) * np.float32(share) for share in shares]
         self._foam = rgb(foam)
+        self._through = rgb(through)
         self._horizon = horizon
 
     def draw(self, canvas: Plane, moment: Moment) -> None:
@@ -97,8 +98,11 @@ class Breakers:
             below = Y[top:] - f32(crest)
             cover = smooth(-0.7, 0.7, below)[..., None]
             fall = np.exp(-np.maximum(below, 0.0) / (3.0 + 3.0 * height))
-            peak = f32(smooth(-0.2, 1.0, f32(np.cos(turn + slow))))
-            foam = np.exp(-np.maximum(below, 0.0) / (0.8 + 0.28 * height)) * (0.12 + 0.78 * peak)
-            wave = self._colours[index] * (0.7 + 0.5 * fall)[..., None]
-            wave += (0.75 * foam)[..., None] * (self._foam - wave)
+            peak = smooth(-0.2, 1.0, np.cos(turn + slow))
+            lace = 0.5 + 0.5 * np.sin(0.9 * below - 0.21 * X + 2.0 * np.sin(0.09 * X + 0.7 * t) + 1.2 * index)
+            foam = np.exp(-np.maximum(below, 0.0) / (0.9 + 0.3 * height)) * (0.15 + 0.85 * peak)
+            foam += 0.3 * peak * lace * np.exp(-((below - 1.6 * height) ** 2) / (1.1 * height) ** 2)
+            wave = self._colours[index] * (0.66 + 0.5 * fall)[..., None]
+            wave += (0.45 * peak * fall)[..., None] * (self._through - wave)
+            wave += (0.8 * np.minimum(foam, 1.0))[..., None] * (self._foam - wave)
             canvas[top:] += cover * (wave - canvas[top:])
