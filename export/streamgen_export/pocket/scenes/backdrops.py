@@ -177,15 +177,15 @@ def _night_hills(light: str, key: str, variant: int) -> Backdrop:
         edge=1.8,
         lit="#8fa6d4",
         shaded="#1d2a52",
-        opacity=0.55,
+        opacity=0.36,
         speed=2.2,
         roughness=0.7,
     )
     if misty:
-        fog1 = Mist("night 1", top=48, bottom=68, strength=0.75, colour="#8593a8", speed=5.0)
-        fog2 = Mist("night 2", top=62, bottom=88, strength=0.8, colour="#76859b", speed=-4.0)
+        fog1 = Mist("night 1", top=48, bottom=68, strength=0.75, colour="#9fadc2", speed=5.0)
+        fog2 = Mist("night 2", top=62, bottom=88, strength=0.8, colour="#8f9db3", speed=-4.0)
         layers: tuple[Layer, ...] = (stars, clouds, one, fog1, two, fog2, three)
-        before: tuple[Layer, ...] = (Mist("night 3", top=76, bottom=100, strength=0.5, colour="#8290a6", speed=7.0),)
+        before: tuple[Layer, ...] = (Mist("night 3", top=76, bottom=100, strength=0.5, colour="#98a6bc", speed=7.0),)
     else:
         layers, before = (stars, clouds, one, two, three, Wandering("night_hills", 56, 0.2, 5.0, (70, 18))), ()
     return Backdrop(
@@ -232,7 +232,7 @@ def _sea(light: str, key: str, variant: int) -> Backdrop:
             edge=1.6,
             lit="#8fa6d4",
             shaded="#1a2a55",
-            opacity=0.6,
+            opacity=0.36,
             speed=2.4,
             roughness=0.7,
         )
@@ -381,7 +381,7 @@ def _city(light: str, key: str, variant: int) -> Backdrop:
         return Backdrop(
             base, layers, (), Lighting((-0.4, -0.6), "#fff0e0", 0.5, "#ffb48a", "#b8a0d8", 0.4, mirror=0.35, glow=0.18)
         )
-    fog = Mist("city", top=30, bottom=76, strength=0.62, colour="#8f9098", speed=5.0)
+    fog = Mist("city", top=30, bottom=78, strength=0.8, colour="#9c9da6", speed=5.0)
     low = Mist("city low", top=66, bottom=100, strength=0.4, colour="#9a9aa2", speed=-6.0)
     return Backdrop(
         base,
@@ -416,7 +416,7 @@ def _rain(light: str, key: str, variant: int) -> Backdrop:
         )
         rain = (
             Rain("heavy far", spacing=5, length=16, slant=0.42, strength=0.3, colour="#b9c6d0"),
-            Rain("heavy near", spacing=9, length=24, slant=0.42, strength=0.42, colour="#d5e0e8"),
+            Rain("heavy near", spacing=9, length=24, slant=0.42, strength=0.36, colour="#d5e0e8"),
         )
         lighting = Lighting((-0.2, -0.8), "#e6edf2", 0.52, "#cfdae2", "#a4b2bc", 0.3, mirror=0.14)
     else:
@@ -440,7 +440,7 @@ def _rain(light: str, key: str, variant: int) -> Backdrop:
         )
         rain = (
             Rain("light far", spacing=8, length=14, slant=0.2, strength=0.3, colour="#dfe7ec"),
-            Rain("light near", spacing=14, length=20, slant=0.2, strength=0.42, colour="#eef4f8"),
+            Rain("light near", spacing=14, length=20, slant=0.2, strength=0.36, colour="#eef4f8"),
         )
         lighting = Lighting((-0.2, -0.8), "#f0f4f6", 0.56, "#e4ecf0", "#c3ced4", 0.3, mirror=0.12)
     haze = Mist(
@@ -501,7 +501,7 @@ def _fire(light: str, key: str, variant: int) -> Backdrop:
         base = sky([(0, "#0b0507"), (50, "#1a0a09"), (96, "#2c0f0a")])
         embers = Embers("embers", 70, "#5e1208", "#e2460f", 1.25)
         flames = Flames(
-            ("#3a0d08", "#8f230b", "#7c1c08", "#c8480e", "#b8400c", "#f08a28"), 46 + 4 * variant, "#c23c0c", 0.42
+            ("#3a0d08", "#8f230b", "#7c1c08", "#c8480e", "#b8400c", "#f08a28"), 60 + 4 * variant, "#c23c0c", 0.42
         )
         return Backdrop(
             base, (flames, embers), (), Lighting((0.1, 0.8), "#ffc28a", 0.5, "#ff7a2e", "#d88a60", 0.3, glow=0.1)
@@ -525,9 +525,9 @@ def _aurora(light: str, key: str, variant: int) -> Backdrop:
     )
     ridge, near = curve(key + " far", 62, 8, 4, 90), curve(key + " near", 76, 3, 2, 220)
     curtains = (
-        Aurora("#ff5fb4", "#8a3dff", "#c46bff", "#4a4bff", 1.05)
+        Aurora("#ff5fb4", "#8a3dff", "#c46bff", "#4a4bff", 1.3)
         if bright
-        else Aurora("#5dffa0", "#1fb5a0", "#39e0c0", "#3a6fd8", 0.95)
+        else Aurora("#5dffa0", "#1fb5a0", "#39e0c0", "#3a6fd8", 1.25)
     )
     rock, snow_light = ("#1a1236", "#b48ad8") if bright else ("#0c1c2c", "#8fd8c4")
     land = Land().peaks(ridge, rock, snow_light, 9)
@@ -562,7 +562,7 @@ def _space(light: str, key: str, variant: int) -> Backdrop:
         if misty
         else [(0, "#03050f"), (48, "#080d22"), (96, "#04060f")]
     )
-    nebula = Nebula("nebula", ("#b23cff", "#ff4fa0"), 0.75) if misty else Nebula("space", ("#2a4fa8", "#234a78"), 0.3)
+    nebula = Nebula("nebula", ("#b23cff", "#ff4fa0"), 0.75) if misty else Nebula("space", ("#2a4fa8", "#234a78"), 0.48)
     x, y = ((124.0, 30.0), (34.0, 34.0), (118.0, 66.0))[variant]
     planet = Planet(
         x, y, 21.0, ("#8a5a3c", "#f0c48a", "#c98a5a", "#ffe3b4", "#b87a52", "#e8b884", "#7a4a38"), "#e6cfa8"
