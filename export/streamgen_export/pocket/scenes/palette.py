@@ -30,5 +30,5 @@ SHADES: Final[dict[str, Shades]] = {
     "blue": _shades("#0a1a80", "#1c4cf0", "#7fb0ff"),
     "purple": _shades("#400a80", "#8a26e0", "#cc8cff"),
     "pink": _shades("#b42a78", "#ff6cb8", "#ffc4e2"),
-    "white": _shades("#8c94a8", "#f4f5f8", "#ffffff"),
+    "white": _shades("#747e96", "#f0f2f7", "#ffffff"),
 }

@@ -29,7 +29,7 @@ SHAPES: Final[dict[str, Callable[[Frame, Shades], Paint]]] = {
 }
 
 _REACH = 1.36  # units around the centre in which a shape is painted
-_TINT = 0.16  # share of the scene's own colour in the subject's light
+_TINT = 0.1  # share of the scene's own colour in the subject's light
 
 
 def paint_subject(
@@ -62,7 +62,7 @@ def paint_subject(
         return
     frame = framed(X[:, columns], Y[rows], pose, lighting.towards, lighting.ambient)
     paint = SHAPES[subject](frame, shades)
-    light = mix(f32([1, 1, 1]), rgb(lighting.tint), _TINT) * mix(f32([1, 1, 1]), rgb(lighting.key), 0.5)
+    light = mix(f32([1, 1, 1]), rgb(lighting.tint), _TINT) * mix(f32([1, 1, 1]), rgb(lighting.key), 0.4)
     lit = np.minimum(paint.colour * light, 1.0)
     _rim(lit, paint.cover, frame, rgb(lighting.rim))
     if grounded and lighting.mirror > 0:
@@ -85,7 +85,7 @@ def _cast_shadow(canvas: Plane, pose: Pose, ground: float, strength: float) -> N
 def _set_off(canvas: Plane, pose: Pose) -> None:
     """Darken the air around a subject a little, so that it stands out in bright light."""
     square = ((X - pose.x) ** 2 + (Y - pose.y) ** 2) * (1.0 / (1.2 * pose.radius) ** 2)
-    canvas *= (1.0 - 0.13 * np.exp(-square * square))[..., None]
+    canvas *= (1.0 - 0.17 * np.exp(-square * square))[..., None]
 
 
 def _shed_light(canvas: Plane, pose: Pose, shades: Shades, strength: float) -> None:
