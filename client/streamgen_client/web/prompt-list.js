@@ -86,7 +86,7 @@ export class PromptList {
     row.dataset["mine"] = String(entry.mine);
     write(row.querySelector(".badge"), badgeWords(entry));
     const latency = entry.latencyMs === null ? "" : `${Math.round(entry.latencyMs)} ms`;
-    write(row.querySelector(".detail"), entry.reason ?? (latency || (entry.mine ? "" : "somebody else")));
+    write(row.querySelector(".detail"), entry.reason ?? (latency || (entry.mine ? "" : "sent elsewhere")));
   }
 }
 

@@ -244,6 +244,11 @@ function ended(peer, signal) {
       }
     };
     peer.addEventListener("connectionstatechange", check);
+    // A server that says goodbye (DTLS close_notify) need not be waited for.
+    const transport = peer.getReceivers()[0]?.transport;
+    transport?.addEventListener("statechange", () => {
+      if (transport.state === "closed") resolve("The server ended the session.");
+    });
     signal.addEventListener("abort", () => {
       clearTimeout(timer);
       resolve("stopped");
