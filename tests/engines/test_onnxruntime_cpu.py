@@ -1,5 +1,6 @@
 """The CPU runtime: states really in place, results that stay, and errors that name the tensor."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper
 from streamgen_engines.errors import GraphLoadError, GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Signature, TensorSpec
+from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeEngine
 
 RING = State(name="ring", shape=(1, 1, 6, 2), dtype="float32")
 
@@ -47,7 +49,7 @@ def feed(value: float, index: int) -> dict[str, np.ndarray[Any, Any]]:
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_a_state_is_carried_and_reset(ring_graph: Path, in_place: bool) -> None:
-    engine = OnnxRuntimeCpu(in_place=in_place).load(ring_graph, [RING])
+    engine = OnnxRuntimeCpu().load(ring_graph, [RING], in_place=in_place)
     assert engine.run(feed(1, 0))["total"] == 4
     assert engine.run(feed(2, 4))["total"] == 12
     assert engine.run(feed(3, 0))["total"] == 20
@@ -58,14 +60,14 @@ def test_a_state_is_carried_and_reset(ring_graph: Path, in_place: bool) -> None:
 
 @pytest.mark.parametrize("in_place", [True, False])
 def test_the_caller_may_write_into_a_state(ring_graph: Path, in_place: bool) -> None:
-    engine = OnnxRuntimeCpu(in_place=in_place).load(ring_graph, [RING])
+    engine = OnnxRuntimeCpu().load(ring_graph, [RING], in_place=in_place)
     engine.run(feed(1, 0))
     engine.state("ring")[:, :, 4:6] = engine.state("ring")[:, :, 0:2]
     assert engine.run(feed(0, 0))["total"] == 4
 
 
 def test_in_place_means_one_buffer(ring_graph: Path) -> None:
-    engine = OnnxRuntimeCpu().load(ring_graph, [RING])
+    engine = OnnxRuntimeCpu().load(ring_graph, [RING], in_place=True)
     view = engine.state("ring")
     for i in range(5):
         engine.run(feed(i + 1, 2))
@@ -73,11 +75,36 @@ def test_in_place_means_one_buffer(ring_graph: Path) -> None:
         assert view[0, 0, :, 1].tolist() == [0, 0, i + 1, i + 1, 0, 0]  # seen through the first view, no copy
 
 
-def test_two_buffers_when_it_is_not_in_place(ring_graph: Path) -> None:
-    engine = OnnxRuntimeCpu(in_place=False).load(ring_graph, [RING])
+@pytest.mark.parametrize(
+    "engine_of",
+    [
+        lambda path: OnnxRuntimeCpu().load(path, [RING]),
+        lambda path: OnnxRuntimeCpu(in_place=False).load(path, [RING], in_place=True),
+    ],
+)
+def test_two_buffers_unless_both_agree_to_one(ring_graph: Path, engine_of: Callable[[Path], OnnxRuntimeEngine]) -> None:
+    engine = engine_of(ring_graph)
     before = engine.state("ring")
     engine.run(feed(1, 0))
     assert not np.shares_memory(before, engine.state("ring"))
+
+
+def test_a_new_state_may_be_written_before_the_old_one_is_read(tmp_path: Path) -> None:
+    """As in a decoder that remembers its last input, which no graph forces to be read first."""
+    real = (TensorProto.FLOAT, (1, 4))
+    path = save(
+        tmp_path / "last.onnx",
+        [
+            helper.make_node("Neg", ["new"], ["last_out"]),
+            helper.make_node("Neg", ["last_out"], ["again"]),
+            helper.make_node("Sub", ["again", "last"], ["change"]),
+        ],
+        {"new": real, "last": real},
+        {"change": real, "last_out": real},
+    )
+    engine = OnnxRuntimeCpu().load(path, [State(name="last", shape=(1, 4), dtype="float32")])
+    values = [engine.run({"new": np.full((1, 4), i, np.float32)})["change"][0, 0] for i in (1.0, 5.0, 6.0)]
+    assert values == [1, 6, 11]
 
 
 def test_results_belong_to_the_caller(ring_graph: Path) -> None:

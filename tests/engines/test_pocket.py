@@ -48,8 +48,8 @@ class WatchedRuntime:
     def __init__(self) -> None:
         self.engine: WatchedEngine
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> Engine:
-        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads))
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place))
         return self.engine
 
 

@@ -45,8 +45,8 @@ class CountingRuntime:
     def __init__(self) -> None:
         self.loaded: list[CountingEngine] = []
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> Engine:
-        self.loaded.append(CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads)))
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+        self.loaded.append(CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place)))
         return self.loaded[-1]
 
     @property

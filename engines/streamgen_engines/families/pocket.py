@@ -66,7 +66,8 @@ class PocketGenerator:
         self._ring = KvRing(window=attention.window, sink=attention.sink, tokens=attention.tokens)
         graph = manifest.graphs["denoise"]
         self._ring_names = tuple(state.name for state in graph.states)
-        self._engine = runtime.load(bundle.path("denoise"), graph.states, threads=threads)
+        # In place: each pass writes one slot of the ring, and every node reads the ring after that write.
+        self._engine = runtime.load(bundle.path("denoise"), graph.states, threads=threads, in_place=True)
         self._engine.signature.require(_denoise_signature(manifest), graph="denoise")
         self._index = 0
         self._prompt: Prompt | None = None  # of the last chunk

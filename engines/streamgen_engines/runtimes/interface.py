@@ -76,8 +76,12 @@ class Runtime(Protocol):
         """Short name, as `streamgen doctor` prints it."""
         ...
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> Engine:
-        """Load one graph; `threads` compute threads are its own."""
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+        """Load one graph; `threads` compute threads are its own.
+
+        `in_place` binds each state's input and output to one buffer, which only a graph made for it stands: no node
+        may read a state after its new value could have been written.
+        """
         ...
 
 

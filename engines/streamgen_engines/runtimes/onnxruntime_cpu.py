@@ -1,16 +1,17 @@
 """ONNX Runtime on the CPU: the default runtime.
 
-Carried states are allocated once. In place, one buffer is bound as a state's input and as its output, so a
-step copies nothing: a 64 MiB cache write costs microseconds instead of milliseconds. ONNX Runtime does not
-know that the two are the same memory, so a graph must satisfy one rule, by construction:
+Carried states are allocated once, and no step copies them. By default a state has two buffers, read and written,
+which are swapped after every run. That is always right, but a cache of which a run changes only a part would be
+copied whole. In place, one buffer is bound as the state's input and as its output: a 64 MiB cache write costs
+microseconds instead of milliseconds. ONNX Runtime does not know that the two are the same memory, so a graph
+that is loaded in place must satisfy one rule, by construction:
 
     every node that reads state `x` runs before the node that writes `x_out`, because `x_out` is computed
     from that node's result; and the node that writes `x_out` reads `x` itself only if it is element-wise
     or a TensorScatter.
 
-A cache satisfies it when attention reads `k_out` (never `k`) after the scatter; a causal convolution does when
-`x_out` is cut from the concatenation of `x` and the new input. `OnnxRuntimeCpu(in_place=False)` keeps two buffers
-per state and swaps them after every run: slower, always right, and the reference in the tests of every graph.
+A cache satisfies it when attention reads `k_out` (never `k`) after the scatter. A decoder whose new state is simply
+its newest input does not: the new state may be written before the old one is read.
 """
 
 from collections.abc import Mapping, Sequence
@@ -49,7 +50,11 @@ _ERRORS_ONLY: Final = 3  # ONNX Runtime's log severity; its warnings are about o
 
 
 class OnnxRuntimeCpu:
-    """Loads graphs with ONNX Runtime's CPU kernels."""
+    """Loads graphs with ONNX Runtime's CPU kernels.
+
+    Args:
+        in_place: False never binds in place, whatever `load` asks for: the reference in tests.
+    """
 
     def __init__(self, *, in_place: bool = True) -> None:
         self._in_place = in_place
@@ -59,13 +64,16 @@ class OnnxRuntimeCpu:
         """Short name, as `streamgen doctor` prints it."""
         return "onnxruntime-cpu"
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1) -> "OnnxRuntimeEngine":
+    def load(
+        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False
+    ) -> "OnnxRuntimeEngine":
         """Load one graph.
 
         Args:
             path: the ONNX file; all its inputs and outputs have static shapes.
             states: the tensors that it carries from call to call.
             threads: compute threads of this graph; 1 means that it runs on the caller's thread alone.
+            in_place: one buffer per state; the graph must satisfy the rule at the top of this file.
 
         Raises:
             GraphLoadError: ONNX Runtime refuses the file.
@@ -81,7 +89,7 @@ class OnnxRuntimeCpu:
                 f"{path}: ONNX Runtime {ort.__version__} cannot load this graph ({error}); "
                 f"upgrade with `pip install --upgrade onnxruntime`, or export the bundle again"
             ) from error
-        return OnnxRuntimeEngine(session, path, states, in_place=self._in_place)
+        return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
 
 
 class OnnxRuntimeEngine:
