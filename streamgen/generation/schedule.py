@@ -15,10 +15,11 @@ WINDOW: Final = 64  # measurements that percentiles are taken of: some 20 s
 PRIMING_CHUNKS: Final = 2
 """Chunks that start at once: the pacer begins with the first one when it comes, and the second must be there soon."""
 
-MARGIN_NS: Final = 40_000_000  # beyond the 95th percentile
-_MARGIN_STEP_NS: Final = 40_000_000  # added after a chunk that was nearly late: some host is noisier than its past
-_MARGIN_DECAY_NS: Final = 200_000  # taken back per chunk: a step in a minute
-_NEARLY_LATE_NS: Final = 10_000_000
+MARGIN_NS: Final = 60_000_000  # beyond the 95th percentile, at the least
+FIRST_MARGIN_NS: Final = 160_000_000  # while little is known about the machine
+_MARGIN_STEP_NS: Final = 40_000_000  # added after a chunk that was nearly late: this machine is noisier than its past
+_MARGIN_DECAY: Final = 200  # one part of this many of the surplus is taken back per chunk: half of it in a minute
+_NEARLY_LATE_NS: Final = 25_000_000
 _FULL_LOAD: Final = 0.95  # of a chunk's duration that denoising may take
 _EASY_LOAD: Final = 0.80  # below this, one step more is tried
 _PATIENCE_CHUNKS: Final = 16  # between two changes for the better
@@ -71,7 +72,7 @@ class Schedule:
             sound_ahead_ns: how much before the first picture the first packet of sound is due.
         """
         self.epoch_ns: int | None = None
-        self.margin_ns = MARGIN_NS
+        self.margin_ns = FIRST_MARGIN_NS
         self.steps = max_steps
         self._chunk_ns = chunk_ns
         self._max_steps = max_steps
@@ -130,7 +131,7 @@ class Schedule:
         if chunk >= PRIMING_CHUNKS and lead_ns < _NEARLY_LATE_NS:
             self.margin_ns = min(self.margin_ns + _MARGIN_STEP_NS, self._chunk_ns)
         else:
-            self.margin_ns = max(self.margin_ns - _MARGIN_DECAY_NS, MARGIN_NS)
+            self.margin_ns -= (self.margin_ns - MARGIN_NS) // _MARGIN_DECAY
         return lead_ns
 
     def eta_ns(self, next_chunk: int, now_ns: int, *, guided: bool) -> int:

@@ -24,7 +24,7 @@ DEFAULT_BITRATE: Final = 2_500_000  # bit/s; a ceiling that calm scenes stay far
 KEYFRAME_INTERVAL_S: Final = 4  # a viewer whose request was lost recovers within this time
 _MAX_EDGE: Final = 4096
 _ENCODERS: Final[dict[VideoCodec, str]] = {"vp8": "libvpx", "h264": "libx264"}
-_SMPTE_170M: Final = 6  # H.273 code for primaries, transfer and matrix: what browsers assume for untagged video
+SMPTE_170M: Final = 6  # H.273 code for primaries, transfer and matrix: what browsers assume for untagged video
 
 
 def ticks_per_picture(fps: tuple[int, int]) -> int:
@@ -94,7 +94,7 @@ class VideoEncoder:
         context.gop_size = max(1, round(KEYFRAME_INTERVAL_S * Fraction(*fps)))
         context.thread_count = 1  # a second thread would take the other core from the generator
         context.color_range = ColorRange.MPEG
-        context.colorspace = context.color_primaries = context.color_trc = _SMPTE_170M
+        context.colorspace = context.color_primaries = context.color_trc = SMPTE_170M
         context.options = _vp8_options(bitrate) if codec == "vp8" else _h264_options(bitrate, context.gop_size)
         context.open()
         self._context = context

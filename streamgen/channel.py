@@ -1,0 +1,284 @@
+"""A channel: one programme for everybody. Joins generator process, pacer, fan-out and steering, and keeps them going.
+
+All methods belong to the event loop's thread. Parts are made in the order in which packets flow backwards (fan-out,
+pacer, generator) and closed in reverse. The generator is supervised: when its process ends or hangs, the slate plays on
+the same connections, and a new process is started after a pause that doubles with every failure in a row.
+"""
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from streamgen.errors import GenerationError
+from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.media.audio_encoder import silence
+from streamgen.media.pacer import Pacer, PacerStats
+from streamgen.media.pacing import PlayState
+from streamgen.media.slate import SlateSegment, make_slate
+from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, encoded_size
+from streamgen.packets import (
+    AudioPacket,
+    ChunkRecord,
+    Command,
+    EncodedChunk,
+    Event,
+    GeneratorError,
+    GeneratorStats,
+    PromptFailed,
+    PromptQueued,
+    PromptSuperseded,
+    Ready,
+    RequestKeyframe,
+    SetCodecs,
+    SetEpoch,
+    VideoCodec,
+    VideoPacket,
+)
+from streamgen.steering.hub import SteeringHub
+from streamgen.steering.session import SteeringSession
+from streamgen.webrtc.fanout import Fanout, FanoutStats
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.manifest import Manifest
+
+logger = logging.getLogger(__name__)
+
+FIRST_RESTART_S: Final = 0.25
+MAX_RESTART_S: Final = 10.0
+SETTLED_S: Final = 30.0  # a generator that lived this long starts the pauses anew
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelStats:
+    """How a channel goes; counts since its start."""
+
+    generator: GeneratorStats | None  # the newest report, None before the first
+    pacer: PacerStats
+    fanout: FanoutStats
+    restarts: int  # of the generator process
+    media_time_s: float
+
+    @property
+    def underruns(self) -> int:
+        """How often the media stood still because a chunk came too late."""
+        return self.pacer.underruns
+
+
+class Channel:
+    """One running programme: `async with Channel(bundle) as channel`.
+
+    Attributes:
+        name: of the channel.
+        fanout: where viewers subscribe.
+        steering: where clients connect and prompts arrive.
+    """
+
+    def __init__(
+        self,
+        bundle: Path,
+        *,
+        name: str = "main",
+        prompt: str = "",
+        seed: int = 0,
+        guidance: float | None = None,
+        scale: int = DEFAULT_SCALE,
+        bitrate: int = DEFAULT_BITRATE,
+        threads: int = 1,
+        first_restart_s: float = FIRST_RESTART_S,
+    ) -> None:
+        """Nothing runs yet.
+
+        Args:
+            bundle: folder of the model.
+            name: of the channel.
+            prompt: what plays until somebody steers.
+            seed: of everything that is random.
+            guidance: None = the bundle's own.
+            scale: whole factor by which pictures are enlarged before they are encoded.
+            bitrate: of the video, bit/s.
+            threads: compute threads of denoising, and as many of decoding.
+            first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
+        """
+        self.name = name
+        self._generator_settings = GeneratorSettings(
+            bundle=bundle, scale=scale, bitrate=bitrate, seed=seed, guidance=guidance, threads=threads
+        )
+        self._first_restart_s = first_restart_s
+        self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
+        self.steering = SteeringHub(
+            SteeringSession(name, prompt=prompt), send=self._command, media_time_s=lambda: self.media_time_s
+        )
+        self._generator: GeneratorProcess | None = None  # set while it takes commands
+        self._generator_stats: GeneratorStats | None = None
+        self._restarts = 0
+        self._pacer: Pacer | None = None
+        self._pacer_runs = asyncio.Event()
+        self._supervisor: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Show the slate; the generator starts meanwhile and takes over when it is ready.
+
+        Raises:
+            BundleError: the bundle is not usable.
+            MediaError: its rates cannot be carried, or an encoder is missing here.
+            ValueError: the enlarged picture cannot be encoded.
+        """
+        bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
+        self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
+        try:
+            slate, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, self._generator_settings.scale)
+            self._pacer = Pacer(self, slate=slate, silence=quiet, on_state=self._on_state, on_shift=self._on_shift)
+            await self._pacer.__aenter__()
+        except BaseException:
+            await self.close()
+            raise
+        self._pacer_runs.set()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop everything: steering gets its last answers, then the generator ends, then the pacer. Idempotent."""
+        self.steering.close()
+        supervisor, self._supervisor = self._supervisor, None
+        if supervisor is not None:
+            supervisor.cancel()
+            await asyncio.wait([supervisor])
+        if self._pacer is not None:
+            await self._pacer.close()
+
+    async def wait_closed(self) -> None:
+        """Wait until the channel is closed; raises what ended it if it ended by itself."""
+        if self._pacer is not None:
+            await self._pacer.wait_closed()
+
+    @property
+    def media_time_s(self) -> float:
+        """Media time that leaves for the viewers now, in seconds."""
+        return 0.0 if self._pacer is None else self._pacer.media_time_s
+
+    @property
+    def generator_pid(self) -> int | None:
+        """Process id of the generator, None while there is none that is ready."""
+        return None if self._generator is None else self._generator.pid
+
+    def stats(self) -> ChannelStats:
+        """How the channel goes. Only while it runs."""
+        assert self._pacer is not None, "the channel has not been started"
+        return ChannelStats(
+            generator=self._generator_stats,
+            pacer=self._pacer.stats(),
+            fanout=self.fanout.stats(),
+            restarts=self._restarts,
+            media_time_s=self.media_time_s,
+        )
+
+    # The pacer's sink.
+
+    def video(self, packet: VideoPacket) -> None:
+        """A picture leaves."""
+        self.fanout.video(packet)
+
+    def audio(self, packet: AudioPacket) -> None:
+        """20 ms of sound leave."""
+        self.fanout.audio(packet)
+
+    def chunk_started(self, record: ChunkRecord) -> None:
+        """The first picture of a chunk leaves."""
+        self.fanout.chunk_started(record)
+        self.steering.set_viewers(self.fanout.stats().subscribers)
+        self.steering.chunk_started(record)
+
+    # What the parts tell one another.
+
+    def _command(self, command: Command) -> None:
+        if self._generator is not None:
+            self._generator.send(command)
+
+    def _on_watched(self, codec: VideoCodec, watched: bool) -> None:
+        self._command(SetCodecs(self.fanout.watched))
+
+    def _on_keyframe_request(self, codec: VideoCodec) -> None:
+        self._command(RequestKeyframe(codec))
+
+    def _on_shift(self, programme_epoch_ns: int) -> None:
+        self._command(SetEpoch(programme_epoch_ns))
+
+    def _on_state(self, state: PlayState) -> None:
+        if state == "buffering":
+            logger.warning("underrun at %.2f s: the next chunk is late", self.media_time_s)
+        # `live` is announced with the chunk that starts it, so that both say the same media time.
+        if state != "live":
+            self.steering.set_status(state)
+
+    # The generator.
+
+    async def _supervise(self) -> None:
+        pause_s = self._first_restart_s
+        while True:
+            started_s = time.monotonic()
+            try:
+                await self._run_generator()
+            except GenerationError as error:
+                logger.error("%s", error)
+            except Exception:
+                logger.exception("the generator's supervision failed")
+            if time.monotonic() - started_s >= SETTLED_S:
+                pause_s = self._first_restart_s
+            logger.warning("the slate plays; the generator starts again in %.2f s", pause_s)
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, MAX_RESTART_S)
+            self._restarts += 1
+
+    async def _run_generator(self) -> None:
+        """One life of a generator process; always ends by raising."""
+        async with GeneratorProcess(self._generator_settings) as generator:
+            logger.info("generator %s is ready: %s", generator.pid, generator.ready)
+            await self._pacer_runs.wait()
+            assert self._pacer is not None
+            self._generator = generator
+            try:
+                generator.send(SetCodecs(self.fanout.watched))
+                self.steering.generator_ready()
+                # The programme begins with what was sent until here.
+                generator.send(SetEpoch(time.monotonic_ns()))
+                async for event in generator:
+                    await self._take(event, self._pacer)
+            finally:
+                # Before the process is buried, which can take seconds.
+                self._generator = None
+                self._pacer.show_slate()
+                self.steering.generator_lost()
+
+    async def _take(self, event: Event, pacer: Pacer) -> None:
+        match event:
+            case EncodedChunk():
+                await pacer.put(event)
+            case PromptQueued():
+                self.steering.prompt_queued(event)
+            case PromptSuperseded():
+                self.steering.prompt_superseded(event)
+            case PromptFailed():
+                logger.warning("prompt %s cannot be encoded: %s", event.id, event.message)
+            case GeneratorStats():
+                if event.behind and not (self._generator_stats is not None and self._generator_stats.behind):
+                    logger.warning(
+                        "generation is behind: %.2f of real time with the fewest steps; give it more processor time",
+                        event.realtime_ratio,
+                    )
+                self._generator_stats = event
+            case Ready() | GeneratorError():
+                raise AssertionError(f"the generator process sends no {type(event).__name__} here")
+
+
+def _make_standby(manifest: Manifest, scale: int) -> tuple[tuple[SlateSegment, ...], bytes]:
+    """Slate and silence of a channel; computes for about a second."""
+    video = manifest.video
+    width, height = encoded_size(video.width, video.height, scale)
+    return make_slate(width=width, height=height, fps=video.fps, sample_rate=manifest.audio.sample_rate), silence()

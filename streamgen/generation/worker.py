@@ -1,0 +1,330 @@
+"""The generator process: loads a bundle and makes chunks just in time until it is told to stop.
+
+Threads, each the only one to call what it owns:
+
+- main: reads commands from the connection;
+- text: encodes prompts;
+- denoise: the sampler and the ring;
+- media: decoders, encoders, and handing chunks over.
+
+They share one condition variable and, under it, the prompt slot, the schedule and the settings. One place for a
+denoised chunk lies between denoise and media (policy: block). Events are written by whoever has one, under a lock;
+when the parent does not read, writing blocks and generation waits with it.
+
+The process ignores SIGINT, because the parent decides when it ends, and ends by itself when the parent's end of the
+connection closes, so it never outlives a parent that was killed.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from typing import Final
+
+import psutil
+
+from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, EncodeStage, with_timings
+from streamgen.generation.process import GeneratorSettings
+from streamgen.generation.prompts import PromptSlot, Taken
+from streamgen.generation.schedule import Durations, Schedule
+from streamgen.packets import (
+    AUDIO_CLOCK_HZ,
+    Command,
+    EncodedChunk,
+    Event,
+    GeneratorError,
+    GeneratorStats,
+    PromptFailed,
+    PromptQueued,
+    Ready,
+    RequestKeyframe,
+    SetCodecs,
+    SetConfig,
+    SetEpoch,
+    SetPrompt,
+    Stop,
+    VideoCodec,
+)
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import PromptError
+from streamgen_engines.families import Condition, Model, load
+from streamgen_engines.text import Prompt
+
+logger = logging.getLogger(__name__)
+
+STATS_INTERVAL_NS: Final = 1_000_000_000
+_NS_PER_MS: Final = 1_000_000
+_NS_PER_S: Final = 1_000_000_000
+_JOIN_S: Final = 2.0
+_STAGES: Final = ("denoise", "decode", "encode")
+
+
+def run(connection: Connection, settings: GeneratorSettings) -> None:
+    """Entry of the spawned process; returns after `Stop`."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if hasattr(signal, "pthread_sigmask"):
+        # The parent blocked it for the time until here, when an interrupt would have ended a half-born process.
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s generator %(levelname)s %(message)s")
+    outbox = _Outbox(connection)
+    try:
+        model = load(Bundle.open(settings.bundle), threads=settings.threads, seed=settings.seed)
+        worker = Worker(model, settings, outbox)
+        _warm_up(model)
+    except Exception as error:  # the process's outermost edge: the parent learns why, and decides
+        outbox.send(GeneratorError(f"{type(error).__name__}: {error}"))
+        raise SystemExit(1) from error
+    worker.run(connection)
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """Everything that the next chunk is made with."""
+
+    taken: Taken[Prompt] | None
+    superseded: tuple[str, ...]
+    guidance: float | None
+    seed: int | None
+    steps: int
+    guided: bool
+
+
+class Worker:
+    """The threads of the process and what they share."""
+
+    def __init__(self, model: Model, settings: GeneratorSettings, outbox: "_Outbox") -> None:
+        manifest = model.bundle.manifest
+        self._name = manifest.name
+        self._video, self._audio, self._sampler = manifest.video, manifest.audio, manifest.sampler
+        self._text = model.text
+        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""))
+        self._decode = DecodeStage(model.decoder)
+        self._encode = EncodeStage(manifest, scale=settings.scale, bitrate=settings.bitrate)
+        self._outbox = outbox
+        self._chunk_ns = int(manifest.chunk_duration * _NS_PER_S)
+        self._changed = threading.Condition()
+        # Everything from here on is guarded by `_changed`, which is notified when it changes.
+        self._slot: PromptSlot[Prompt] = PromptSlot()
+        self._schedule = Schedule(
+            chunk_ns=self._chunk_ns,
+            max_steps=manifest.sampler.steps,
+            sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
+        )
+        self._guidance: float | None = settings.guidance
+        self._seed: int | None = None
+        self._guided = self._is_guided(settings.guidance)
+        self._codecs: frozenset[VideoCodec] = frozenset()
+        self._keyframes: set[VideoCodec] = set()
+        self._next_chunk = 0
+        self._denoised: Denoised | None = None
+        self._denoised_ns = 0  # when `_denoised` was put there
+        self._stopping = False
+        # Owned by the media thread.
+        self._durations = {stage: Durations() for stage in _STAGES}
+        self._stats_ns = 0
+        self._process = psutil.Process()
+
+    def run(self, connection: Connection) -> None:
+        """Tell that everything is ready, then work until `Stop`. Belongs to the main thread."""
+        loops = {"text": self._run_text, "denoise": self._run_denoise, "media": self._run_media}
+        threads = [
+            threading.Thread(target=self._edge, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
+        ]
+        width, height = self._encode.encoded_size
+        self._outbox.send(
+            Ready(width, height, self._video.fps, self._audio.sample_rate, self._chunk_ns, model=self._name)
+        )
+        for thread in threads:
+            thread.start()
+        while not isinstance(command := _receive(connection), Stop):
+            self._obey(command)
+        with self._changed:
+            self._stopping = True
+            self._changed.notify_all()
+        deadline = time.monotonic() + _JOIN_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            os._exit(0)  # a graph that still runs must not hold up the end
+
+    def _obey(self, command: Command) -> None:
+        events: list[Event] = []
+        with self._changed:
+            match command:
+                case SetPrompt():
+                    events += self._slot.put(command)
+                case SetConfig():
+                    if command.guidance is not None:
+                        self._guidance = command.guidance
+                        self._guided = self._is_guided(command.guidance)
+                    self._seed = self._seed if command.seed is None else command.seed
+                case RequestKeyframe():
+                    self._keyframes.add(command.codec)
+                case SetCodecs():
+                    self._codecs = command.codecs
+                case SetEpoch():
+                    self._schedule.epoch_ns = command.epoch_ns
+                case Stop():
+                    pass
+            self._changed.notify_all()
+        for event in events:
+            self._outbox.send(event)
+
+    # Text thread.
+
+    def _run_text(self) -> None:
+        while (request := self._next_request()) is not None:
+            events: list[Event] = []
+            try:
+                encoded = self._text.encode(request.text)
+            except PromptError as error:
+                with self._changed:
+                    self._slot.failed()
+                    self._changed.notify_all()
+                events.append(PromptFailed(request.id, str(error)))
+            else:
+                with self._changed:
+                    events += self._slot.encoded(encoded)
+                    now_ns = time.monotonic_ns()
+                    eta_ns = self._schedule.eta_ns(self._next_chunk, now_ns, guided=self._guided)
+                    self._changed.notify_all()
+                events.append(PromptQueued(request.id, eta_ns / _NS_PER_MS))
+            for event in events:
+                self._outbox.send(event)
+
+    def _next_request(self) -> SetPrompt | None:
+        with self._changed:
+            while not self._stopping:
+                if (request := self._slot.begin_encoding()) is not None:
+                    return request
+                self._changed.wait()
+        return None
+
+    # Denoise thread.
+
+    def _run_denoise(self) -> None:
+        while (turn := self._next_turn()) is not None:
+            started = time.monotonic_ns()
+            denoised = self._denoise.make(
+                turn.taken, turn.superseded, guidance=turn.guidance, seed=turn.seed, steps=turn.steps
+            )
+            with self._changed:
+                self._schedule.denoised(time.monotonic_ns() - started, turn.steps, guided=turn.guided)
+                self._changed.wait_for(lambda: self._denoised is None or self._stopping)
+                self._denoised, self._denoised_ns = denoised, time.monotonic_ns()
+                self._changed.notify_all()
+
+    def _next_turn(self) -> _Turn | None:
+        """Wait for the moment at which the next chunk starts, and take what it is made with."""
+        with self._changed:
+            while not self._stopping:
+                now_ns = time.monotonic_ns()
+                plan = self._schedule.plan(self._next_chunk, now_ns, guided=self._guided)
+                if plan is None or (self._next_chunk == 0 and not self._slot.settled):
+                    self._changed.wait()  # the programme begins with what was asked for before its epoch
+                elif plan.start_ns > now_ns:
+                    self._changed.wait((plan.start_ns - now_ns) / _NS_PER_S)
+                else:
+                    self._next_chunk += 1
+                    taken, superseded = self._slot.take()
+                    return _Turn(taken, superseded, self._guidance, self._seed, plan.steps, self._guided)
+        return None
+
+    # Media thread.
+
+    def _run_media(self) -> None:
+        while (handed := self._next_denoised()) is not None:
+            denoised, denoised_ns = handed
+            decoded = self._decode.decode(denoised)
+            with self._changed:
+                codecs, keyframes = self._codecs, frozenset(self._keyframes)
+                self._keyframes.clear()
+            encoded = self._encode.encode(decoded, codecs, keyframes)
+            now_ns = time.monotonic_ns()
+            with self._changed:
+                lead_ns = self._schedule.delivered(encoded.index, now_ns - denoised_ns, now_ns)
+            record = with_timings(encoded.record, {"lead": lead_ns / _NS_PER_MS})
+            self._outbox.send(
+                EncodedChunk(
+                    encoded.index, encoded.video, encoded.audio, record, encoded.duration_ticks, fade=encoded.fade
+                )
+            )
+            for stage in _STAGES:
+                self._durations[stage].add(round(record.timings_ms[stage] * _NS_PER_MS))
+            if now_ns - self._stats_ns >= STATS_INTERVAL_NS:
+                self._stats_ns = now_ns
+                self._outbox.send(self._stats(encoded.index, lead_ns))
+
+    def _next_denoised(self) -> tuple[Denoised, int] | None:
+        with self._changed:
+            self._changed.wait_for(lambda: self._denoised is not None or self._stopping)
+            if self._stopping or self._denoised is None:
+                return None
+            denoised, self._denoised = self._denoised, None
+            self._changed.notify_all()
+            return denoised, self._denoised_ns
+
+    def _stats(self, chunk: int, lead_ns: int) -> GeneratorStats:
+        with self._changed:
+            ratio = self._schedule.realtime_ratio(guided=self._guided)
+            behind = self._schedule.behind(guided=self._guided)
+            steps = self._schedule.steps
+        return GeneratorStats(
+            chunk=chunk,
+            realtime_ratio=ratio,
+            stage_p50_ms={stage: each.percentile(50) / _NS_PER_MS for stage, each in self._durations.items()},
+            stage_p95_ms={stage: each.percentile(95) / _NS_PER_MS for stage, each in self._durations.items()},
+            lead_ms=lead_ns / _NS_PER_MS,
+            steps=steps,
+            behind=behind,
+            rss_bytes=self._process.memory_info().rss,
+        )
+
+    def _is_guided(self, guidance: float | None) -> bool:
+        return (self._sampler.guidance if guidance is None else guidance) != 1
+
+    def _edge(self, loop: Callable[[], None]) -> None:
+        """A thread's outermost edge: when one fails, the process ends, and the parent learns why."""
+        try:
+            loop()
+        except Exception as error:
+            logger.exception("the %s thread failed", threading.current_thread().name)
+            self._outbox.send(GeneratorError(f"{type(error).__name__}: {error}"))
+            os._exit(1)
+
+
+class _Outbox:
+    """Writes events; any thread may call it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def send(self, event: Event) -> None:
+        """Write an event; blocks while the parent does not read, and ends the process when it is gone."""
+        try:
+            with self._lock:
+                self._connection.send(event)
+        except OSError:
+            os._exit(1)
+
+
+def _receive(connection: Connection) -> Command:
+    """The next command; ends the process when the parent is gone."""
+    try:
+        command: Command = connection.recv()
+    except (EOFError, OSError):
+        os._exit(1)
+    return command
+
+
+def _warm_up(model: Model) -> None:
+    """Make one chunk and forget it: the first run of a graph plans its memory and is many times slower."""
+    prompt = model.text.encode("warming up")
+    model.decoder.decode(model.generator.step(Condition(prompt)))
+    model.generator.reset()
+    model.decoder.reset()
