@@ -50,18 +50,20 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
 
-    host: str = Field("127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 is every one.")
-    port: int = Field(8000, ge=0, le=65535, description="TCP port of HTTP and WebSocket; 0 picks a free one.")
-    bundle: Path | None = Field(None, description="Folder of the model; without it the bundled one.")
-    prompt: PromptText = Field(DEFAULT_PROMPT, description="What plays until somebody steers.")
-    seed: int = Field(0, ge=0, le=MAX_SEED, description="Seed of the noise that everything is made from.")
-    guidance: float | None = Field(None, ge=0.0, le=10.0, description="How closely to follow the prompt.")
-    max_viewers: int = Field(64, ge=1, le=4096, description="Viewers beyond this number are told to come later.")
+    host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 is every one.")
+    port: int = Field(default=8000, ge=0, le=65535, description="TCP port of HTTP and WebSocket; 0 picks a free one.")
+    bundle: Path | None = Field(default=None, description="Folder of the model; without it the bundled one.")
+    prompt: PromptText = Field(default=DEFAULT_PROMPT, description="What plays until somebody steers.")
+    seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the noise that everything is made from.")
+    guidance: float | None = Field(default=None, ge=0.0, le=10.0, description="How closely to follow the prompt.")
+    max_viewers: int = Field(default=64, ge=1, le=4096, description="Viewers beyond this are told to come later.")
     operator_token: SecretStr | None = Field(
-        None, min_length=MIN_TOKEN_CHARS, description="Secret that allows steering; generated where one is needed."
+        default=None,
+        min_length=MIN_TOKEN_CHARS,
+        description="Secret that allows steering; generated where one is needed.",
     )
-    allowed_hosts: Names = Field((), description="Names under which a reverse proxy reaches this server.")
-    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="How much is logged.")
+    allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
+    log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
 
 
 def load(flags: Mapping[str, Any] | None = None, *, config: Path | None = None) -> Settings:

@@ -1,10 +1,11 @@
 """The steering protocol over one WebSocket: a thin shell around a connection of the hub.
 
-Two tasks per connection, both owned by `serve`: one reads frames, one empties the outbox. A frame that is not a
-valid message is answered and the connection goes on; only a transport that stands still ends it.
+`serve` reads frames and owns one more task, which empties the outbox. A frame that is not a valid message is answered
+and the connection goes on; only a transport that stands still ends it.
 """
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable
 from typing import Final
@@ -45,23 +46,24 @@ async def serve(
         return
     clock = now_s if now_s is not None else asyncio.get_running_loop().time
     connection = hub.connect(client, can)
-    tasks = (
-        asyncio.create_task(_receive(websocket, hub, connection, clock), name="steering-receive"),
-        asyncio.create_task(_send(websocket, connection, send_timeout_s), name="steering-send"),
-    )
+    behind = False
     try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        async with asyncio.TaskGroup() as tasks:
+            sending = tasks.create_task(_send(websocket, connection, send_timeout_s), name="steering-send")
+            await _receive(websocket, hub, connection, clock)
+            sending.cancel()
+    except* (OutboxOverflowError, TimeoutError):
+        behind = True
+    except* WebSocketDisconnect:
+        pass  # it left while something was being sent to it
     finally:
         hub.disconnect(connection)
-        for task in tasks:
-            task.cancel()
-        results = await asyncio.gather(*tasks, return_exceptions=True)
-    for result in results:
-        if isinstance(result, OutboxOverflowError | TimeoutError):
-            logger.warning("a steering client does not read what it is sent; its connection is closed")
-            await websocket.close(TRY_AGAIN_LATER, "you are too far behind; reconnect for the state of now")
-        elif isinstance(result, Exception) and not isinstance(result, WebSocketDisconnect):
-            raise result
+    if behind:
+        logger.warning("a steering client does not read what it is sent; its connection is closed")
+        # What stands still may not take the close either; then the transport's own ping ends it.
+        with contextlib.suppress(TimeoutError, WebSocketDisconnect):
+            async with asyncio.timeout(send_timeout_s):
+                await websocket.close(TRY_AGAIN_LATER, "you are too far behind; reconnect for the state of now")
 
 
 async def _receive(websocket: WebSocket, hub: SteeringHub, connection: Connection, now_s: Callable[[], float]) -> None:

@@ -1,0 +1,198 @@
+"""Health, readiness, the channel's description, and the steering socket through the whole application."""
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient, WebSocketTestSession
+from starlette.websockets import WebSocketDisconnect
+
+from streamgen.http.auth import OperatorAccess
+from streamgen.packets import SetConfig, SetPrompt
+from streamgen.protocol import MAX_ID_CHARS, Status
+from tests.http.fakes import Server
+from tests.steering.records import record
+
+TOKEN = "correct horse battery staple"
+
+
+@contextmanager
+def steering(
+    server: Server, query: str = "", headers: dict[str, str] | None = None, host: str = "localhost:8000"
+) -> Iterator[WebSocketTestSession]:
+    client = TestClient(server.app, base_url=f"http://{host}")
+    with client.websocket_connect(f"ws://{host}/steer/main{query}", headers=headers or {}) as socket:
+        yield socket
+
+
+def closed(server: Server, query: str = "", headers: dict[str, str] | None = None) -> WebSocketDisconnect:
+    with steering(server, query, headers) as socket, pytest.raises(WebSocketDisconnect) as caught:
+        socket.receive_json()
+    return caught.value
+
+
+def ask(socket: WebSocketTestSession, **message: Any) -> list[dict[str, Any]]:
+    """Send, and collect what comes back up to the answer to a ping behind it."""
+    socket.send_json(message)
+    socket.send_json({"type": "ping", "id": "end", "t": 0})
+    answers: list[dict[str, Any]] = []
+    while not answers or answers[-1]["type"] != "pong":
+        answers.append(socket.receive_json())
+    return answers[:-1]
+
+
+# Health and description ----------------------------------------------------------------------------------------------
+
+
+async def test_the_process_is_healthy_whatever_the_channel_does() -> None:
+    async with Server().client() as client:
+        answer = await client.get("/healthz")
+    assert (answer.status_code, answer.json()["status"]) == (200, "ok")
+
+
+@pytest.mark.parametrize(("status", "code"), [("starting", 503), ("slate", 503), ("live", 200), ("buffering", 200)])
+async def test_ready_means_that_the_channel_makes_media(status: Status, code: int) -> None:
+    server = Server()
+    server.channel.steering.set_status(status)
+    async with server.client() as client:
+        answer = await client.get("/readyz")
+    assert answer.status_code == code
+    assert status in answer.text
+    assert ("retry-after" in answer.headers) == (code == 503)
+
+
+async def test_the_channel_describes_itself() -> None:
+    server = Server()
+    server.channel.steering.chunk_started(record(3, "a", "rain"))
+    async with server.client() as client:
+        answer = await client.get("/api/channels/main")
+        missing = await client.get("/api/channels/other")
+    assert answer.json() == {
+        "name": "main",
+        "status": "live",
+        "prompt": "rain",
+        "prompt_id": "a",
+        "config": {"guidance": None, "seed": None},
+        "chunk": 3,
+        "media_time": 3 * 0.32,
+        "viewers": 0,
+        "whep": "/whep/main",
+        "steer": "/steer/main",
+    }
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+    assert "main" in missing.json()["detail"]
+
+
+# Steering ------------------------------------------------------------------------------------------------------------
+
+
+def test_on_this_machine_everybody_steers() -> None:
+    server = Server()
+    server.channel.steering.generator_ready()
+    with steering(server) as socket:
+        state = socket.receive_json()
+        assert (state["type"], state["can"]) == ("state", ["config", "prompt"])
+        answers = ask(socket, type="prompt.set", id="a", text="rain")
+        assert [each["type"] for each in answers] == ["received", "accepted", "state"]
+        ask(socket, type="config.update", id="b", seed=5)
+    assert server.channel.commands[1:] == [SetPrompt("a", "rain"), SetConfig(seed=5)]
+
+
+def test_a_pong_carries_the_media_time() -> None:
+    with steering(Server()) as socket:
+        socket.receive_json()
+        socket.send_json({"type": "ping", "id": "p", "t": 1.5})
+        assert socket.receive_json() == {"type": "pong", "id": "p", "t": 1.5, "server_media_time": 8.25}
+
+
+def test_without_the_token_one_watches() -> None:
+    server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
+    with steering(server) as socket:
+        assert socket.receive_json()["can"] == []
+        answers = ask(socket, type="prompt.set", id="a", text="rain")
+        assert [each["type"] for each in answers] == ["received", "rejected"]
+        assert answers[-1]["reason"] == "forbidden"
+        server.channel.steering.chunk_started(record(1, "start", "sea"))
+
+
+@pytest.mark.parametrize(
+    ("query", "headers"),
+    [
+        ("?token=correct%20horse%20battery%20staple", {}),
+        ("", {"Authorization": f"Bearer {TOKEN}"}),
+        ("", {"Authorization": f"bearer  {TOKEN}"}),
+    ],
+)
+def test_with_the_token_one_steers(query: str, headers: dict[str, str]) -> None:
+    server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
+    with steering(server, query, headers) as socket:
+        assert socket.receive_json()["can"] == ["config", "prompt"]
+        assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
+
+
+@pytest.mark.parametrize("query", ["?token=wrong", "?token=%C3%A9%F0%9F%92%A9", f"?token={TOKEN}x"])
+def test_a_wrong_token_ends_the_connection(query: str) -> None:
+    error = closed(Server(host="0.0.0.0", access=OperatorAccess(TOKEN)), query)
+    assert error.code == 1008
+    assert "token" in error.reason
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost.evil.example", "http://[", "file://"]
+)
+def test_pages_of_other_sites_cannot_steer_this_machine(origin: str) -> None:
+    assert closed(Server(), headers={"Origin": origin}).code == 1008
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8000", "http://127.0.0.1:3000", "http://[::1]:8000"])
+def test_pages_of_this_machine_can(origin: str) -> None:
+    with steering(Server(), headers={"Origin": origin}) as socket:
+        assert socket.receive_json()["type"] == "state"
+
+
+def test_with_a_token_pages_of_any_site_can_steer() -> None:
+    server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
+    with steering(server, f"?token={TOKEN}", {"Origin": "https://stage.example"}) as socket:
+        assert socket.receive_json()["can"] == ["config", "prompt"]
+
+
+def test_a_name_of_a_client_outlives_its_connection() -> None:
+    server = Server()
+    with steering(server, "?client=ann") as socket:
+        socket.receive_json()
+        ask(socket, type="prompt.set", id="a", text="rain")
+    with steering(server, "?client=ann") as socket:
+        socket.receive_json()
+        assert [each["type"] for each in ask(socket, type="prompt.set", id="a", text="rain")] == [
+            "received",
+            "accepted",
+        ]
+        (refused,) = ask(socket, type="prompt.set", id="a", text="snow")
+        assert refused["reason"] == "id_reused"
+
+
+@pytest.mark.parametrize("name", ["", "x" * (MAX_ID_CHARS + 1), "a%0Ab"])
+def test_a_bad_name_of_a_client_ends_the_connection(name: str) -> None:
+    assert closed(Server(), f"?client={name}").code == 1008
+
+
+def test_bad_frames_are_answered_and_the_next_one_is_taken() -> None:
+    with steering(Server()) as socket:
+        socket.receive_json()
+        for frame in ("", "{", "[]", json.dumps({"type": "prompt.set", "id": "a", "text": "x" * 100_000})):
+            socket.send_text(frame)
+            assert socket.receive_json()["type"] == "rejected"
+        socket.send_bytes(b"\x00\x01\xff")
+        assert socket.receive_json()["reason"] == "not_text"
+        answers = ask(socket, type="prompt.set", id="a", text="大雨が降る海")
+        assert answers[1]["type"] == "accepted"
+
+
+def test_leaving_is_noticed() -> None:
+    server = Server()
+    with steering(server) as socket:
+        socket.receive_json()
+        assert server.channel.steering.connections == 1
+    assert server.channel.steering.connections == 0

@@ -1,0 +1,87 @@
+import sys
+from pathlib import Path
+
+import pytest
+from fastapi import FastAPI
+from starlette.testclient import TestClient
+
+from streamgen.http import app as application
+from streamgen.http.page import MEDIA_TYPES, PageFiles, web_folder
+from tests.http.fakes import Server
+
+
+async def test_the_page_is_served_with_its_modules() -> None:
+    async with Server().client() as client:
+        page = await client.get("/")
+        module = await client.get("/main.js")
+        style = await client.get("/style.css")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert "<streamgen-player" in page.text
+    assert (module.status_code, module.headers["content-type"]) == (200, "text/javascript; charset=utf-8")
+    assert style.headers["content-type"] == "text/css; charset=utf-8"
+    for answer in (page, module, style):
+        assert answer.headers["cache-control"] == "no-cache"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["referrer-policy"] == "no-referrer"
+        assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+async def test_an_unchanged_file_is_not_sent_again() -> None:
+    async with Server().client() as client:
+        first = await client.get("/main.js")
+        second = await client.get("/main.js", headers={"If-None-Match": first.headers["etag"]})
+    assert (second.status_code, second.content) == (304, b"")
+
+
+def folder(tmp_path: Path) -> TestClient:
+    web = tmp_path / "web"
+    web.mkdir()
+    (web / "index.html").write_text("<p>page")
+    (web / "notes.txt").write_text("not part of the page")
+    (web / "tsconfig.json").write_text("{}")
+    (tmp_path / "secret.js").write_text("secret")
+    (web / "link.js").symlink_to(tmp_path / "secret.js")
+    app = FastAPI()
+    app.mount("/", PageFiles(web))
+    return TestClient(app)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/../secret.js",
+        "/..%2fsecret.js",
+        "/%2e%2e/secret.js",
+        "/..%5csecret.js",
+        "//etc/passwd",
+        "/link.js",
+        "/notes.txt",
+        "/tsconfig.json",
+        "/%00",
+        "/" + "x" * 5000,
+    ],
+)
+def test_nothing_but_the_page_is_served(tmp_path: Path, path: str) -> None:
+    answer = folder(tmp_path).get(path)
+    assert answer.status_code == 404
+    assert "secret" not in answer.text
+
+
+def test_the_page_can_only_be_read(tmp_path: Path) -> None:
+    assert folder(tmp_path).post("/index.html").status_code == 405
+
+
+def test_the_page_is_found_without_importing_the_client() -> None:
+    found = web_folder()
+    assert found is not None
+    assert (found / "index.html").is_file()
+    assert {file.suffix for file in found.iterdir() if file.is_file()} <= {*MEDIA_TYPES, ".json"}
+    assert "streamgen_client" not in sys.modules
+
+
+async def test_a_server_without_the_page_still_serves(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(application, "web_folder", lambda: None)
+    async with Server().client() as client:
+        assert (await client.get("/healthz")).status_code == 200
+        missing = await client.get("/")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
