@@ -1,0 +1,152 @@
+"""The command `streamgen`: serve, render, doctor.
+
+Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
+"""
+
+import asyncio
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Annotated, Any, Final, NoReturn
+
+import typer
+
+from streamgen.errors import StreamgenError
+from streamgen.version import __version__
+
+app = typer.Typer(
+    name="streamgen",
+    help="Live generated video and audio over WebRTC, steered with text.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+EXIT_ERROR: Final = 1
+_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+
+BundleOption = Annotated[
+    Path | None, typer.Option("--bundle", help="Folder of the model; without it the bundled one.", metavar="FOLDER")
+]
+
+
+def main() -> None:
+    """The entry point of the command."""
+    app()
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"streamgen {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Show the version and exit.", callback=_version, is_eager=True)
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one. [127.0.0.1]")] = None,
+    port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one. [8000]")] = None,
+    bundle: BundleOption = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
+    ] = None,
+    prompt: Annotated[str | None, typer.Option(help="What plays until somebody steers.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
+    max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
+    allowed_hosts: Annotated[
+        str | None, typer.Option(help="Names under which a reverse proxy reaches this server, with commas.")
+    ] = None,
+    log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
+) -> None:
+    """Run a live channel and serve its page, WHEP and steering until Ctrl+C."""
+    from streamgen import settings as sources
+
+    flags: dict[str, Any] = {
+        "host": host,
+        "port": port,
+        "bundle": bundle,
+        "prompt": prompt,
+        "seed": seed,
+        "guidance": guidance,
+        "max_viewers": max_viewers,
+        "allowed_hosts": allowed_hosts,
+        "log_level": log_level,
+    }
+    try:
+        settings = sources.load(flags, config=config)
+    except StreamgenError as error:
+        _fail(error)
+    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
+
+    from streamgen.http import server
+    from streamgen_engines.errors import EngineError
+
+    try:
+        root = _bundle_root(settings.bundle)
+        listener = server.listen(settings.host, settings.port)
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+            runner.run(server.run(settings, root, listener, _announce))
+    except (StreamgenError, EngineError) as error:
+        _fail(error)
+    except asyncio.CancelledError:
+        typer.echo("stopped before it was ready", err=True)
+
+
+@app.command()
+def doctor(
+    bundle: BundleOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="The report for programs.")] = False,
+) -> None:
+    """Say which runtimes, encoders and devices are usable here, and what adds a missing one."""
+    from streamgen import doctor as report
+
+    checks = report.examine(bundle)
+    if as_json:
+        typer.echo(json.dumps(report.as_json(checks), indent=2))
+    else:
+        marks = {"ok": "ok      ", "optional": "optional", "warning": "warning ", "missing": "MISSING "}
+        for check in checks:
+            typer.echo(f"{marks[check.verdict]}  {check.area:<8}  {check.name}: {check.detail}")
+            if check.fix and check.verdict != "ok":
+                typer.echo(f"{'':>20}  to add it: {check.fix}")
+    if not report.healthy(checks):
+        raise typer.Exit(EXIT_ERROR)
+
+
+def _bundle_root(path: Path | None) -> Path:
+    """The folder of the model, opened once to see that it is whole. Raises `BundleError`."""
+    from streamgen_engines.bundle import Bundle, bundled
+
+    return (bundled() if path is None else Bundle.open(path)).root
+
+
+def _loop_factory() -> Any:
+    if sys.platform == "win32":
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+def _announce(url: str, operator_link: str | None) -> None:
+    typer.echo(f"streamgen {__version__} serves channel main")
+    typer.echo(f"  page:     {url}")
+    if operator_link is not None:
+        typer.echo(f"  operator: {operator_link}")
+    typer.echo("  stop it with Ctrl+C")
+    sys.stdout.flush()
+
+
+def _fail(error: Exception) -> NoReturn:
+    typer.echo(f"error: {error}", err=True)
+    raise typer.Exit(EXIT_ERROR)

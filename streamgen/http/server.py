@@ -1,0 +1,172 @@
+"""Runs one channel behind HTTP until a signal ends it.
+
+Start: listener, channel (with its generator process), viewers, HTTP. End, in reverse: HTTP and WebSockets get
+`SHUTDOWN_S` to finish, then the viewers' connections, then the generator and everything else of the channel.
+"""
+
+import asyncio
+import contextlib
+import errno
+import logging
+import signal
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Final, Self
+
+import uvicorn
+from fastapi import FastAPI
+
+from streamgen.channel import Channel
+from streamgen.doctor import network_addresses
+from streamgen.errors import StreamgenError
+from streamgen.http.app import create_app
+from streamgen.http.auth import OperatorAccess, is_loopback
+from streamgen.protocol import MAX_TRANSPORT_BYTES
+from streamgen.settings import Settings
+from streamgen.webrtc.whep import WhepLimits, WhepServer
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_S: Final = 3
+WS_PING_S: Final = 20.0  # a client that does not answer for as long again is gone
+ANY_ADDRESS: Final = ("0.0.0.0", "::")
+
+
+class ListenError(StreamgenError):
+    """The address cannot be listened on; the message names the command that can."""
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening TCP socket, so that a busy port is known before anything heavy starts.
+
+    Raises `ListenError`.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise ListenError(_cannot_listen(host, port, error)) from error
+    return listener
+
+
+def page_url(settings: Settings, listener: socket.socket) -> str:
+    """The address to open in a browser."""
+    host = settings.host.strip("[]")
+    if host in ANY_ADDRESS:
+        host = next(iter(network_addresses()), "localhost")
+    port: int = listener.getsockname()[1]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
+
+
+async def run(
+    settings: Settings, bundle: Path, listener: socket.socket, announce: Callable[[str, str | None], None]
+) -> None:
+    """Serve until SIGINT or SIGTERM. Closes `listener`.
+
+    `announce` is called once the server answers, with the address of the page and the operator's link, which is
+    None where everybody may steer.
+    """
+    access = OperatorAccess.for_settings(settings)
+    url = page_url(settings, listener)
+    operator_link = None if access.token is None else f"{url}?token={access.token}"
+    task = asyncio.current_task()
+    assert task is not None
+    with contextlib.closing(listener), _StopSignals(task.cancel) as signals:
+        async with _channel(settings, bundle) as channel:
+            whep = WhepServer(
+                channel.fanout,
+                WhepLimits(max_viewers=settings.max_viewers, include_loopback=is_loopback(settings.host)),
+                is_live=lambda: channel.steering.status != "starting",
+                media_time_s=lambda: channel.media_time_s,
+            )
+            async with whep:
+                app = create_app(channel, settings, whep=whep, access=access)
+                server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
+                signals.on_stop = server.stop
+                await server.serve(sockets=[listener])
+
+
+def _channel(settings: Settings, bundle: Path) -> Channel:
+    return Channel(bundle, prompt=settings.prompt, seed=settings.seed, guidance=settings.guidance)
+
+
+def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    # At "info" uvicorn logs the address of each WebSocket, and with it the operator's token.
+    logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    return uvicorn.Config(
+        app,
+        ws="websockets-sansio",
+        ws_max_size=MAX_TRANSPORT_BYTES,
+        ws_ping_interval=WS_PING_S,
+        ws_ping_timeout=WS_PING_S,
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+    )
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: its way of raising them again would skip our shutdown."""
+
+    def __init__(self, config: uvicorn.Config, started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._started = started
+
+    def stop(self) -> None:
+        """Stop accepting, let what is under way end, return from `serve`."""
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, and say so."""
+        await super().startup(sockets)
+        self._started()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Leave them to `run`."""
+        yield
+
+
+class _StopSignals:
+    """While it is entered, the first SIGINT or SIGTERM calls `on_stop`, and a further one `cancel`."""
+
+    def __init__(self, cancel: Callable[[], object]) -> None:
+        self.on_stop = cancel
+        self._cancel = cancel
+        self._stopping = False
+
+    def __enter__(self) -> Self:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+    def _stop(self) -> None:
+        logger.info("stopping")
+        if self._stopping:
+            self._cancel()
+        else:
+            self._stopping = True
+            self.on_stop()
+
+
+def _cannot_listen(host: str, port: int, error: OSError) -> str:
+    where = f"{host}:{port}"
+    other = f"streamgen serve --host {host} --port {port + 1 if port < 65535 else 8000}"
+    if error.errno == errno.EADDRINUSE:
+        return f"{where} is in use by another program; use another port: {other}"
+    if error.errno == errno.EACCES:
+        return f"{where} needs rights that this user lacks; use a port above 1023: streamgen serve --port 8000"
+    return f"cannot listen on {where} ({error.strerror or error}); check --host: 127.0.0.1 or 0.0.0.0"
