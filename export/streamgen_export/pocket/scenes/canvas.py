@@ -131,7 +131,8 @@ class Scroll:
         share = shift - column
         left = self._padded[:, column : column + WIDTH]
         right = self._padded[:, column + 1 : column + WIDTH + 1]
-        return left + (right - left) * share
+        moved: Plane = left + (right - left) * share
+        return moved
 
 
 def curve(key: str, base: float, height: float, waves: int = 3, longest: float = 150.0) -> Plane:

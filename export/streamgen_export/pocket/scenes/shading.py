@@ -79,7 +79,8 @@ def tone(frame: Frame, normal: tuple[Plane, Plane, Plane]) -> Plane:
     """Brightness of a surface from its normal (right, down, to the viewer): float32 [h, w], 0 to 1."""
     lx, ly, lz = frame.light
     facing = np.clip(lx * normal[0] + ly * normal[1] + lz * normal[2], 0.0, 1.0)
-    return frame.ambient + (1.0 - frame.ambient) * facing
+    bright: Plane = frame.ambient + (1.0 - frame.ambient) * facing
+    return bright
 
 
 def toned(shades: Shades, brightness: Plane) -> Plane:
@@ -121,7 +122,8 @@ def polygon(frame: Frame, points: Sequence[tuple[float, float]]) -> Plane:
 def ellipse(frame: Frame, centre: tuple[float, float], half: tuple[float, float]) -> Plane:
     """Approximate signed distance in units to an upright ellipse."""
     x, y = (frame.u - centre[0]) * (1.0 / half[0]), (frame.v - centre[1]) * (1.0 / half[1])
-    return (np.sqrt(x * x + y * y) - 1.0) * min(half)
+    distance: Plane = (np.sqrt(x * x + y * y) - 1.0) * min(half)
+    return distance
 
 
 def framed(x: Plane, y: Plane, pose: Pose, towards: tuple[float, float], ambient: float) -> Frame:

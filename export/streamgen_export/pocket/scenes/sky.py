@@ -94,15 +94,15 @@ class Clouds:
             period: width after which they repeat.
         """
         noise = texture(key, rows + 16, period, size, roughness)[:rows]
-        y = np.arange(rows, dtype=np.float32)[:, None]
+        y = Y[:rows] - 0.5
         density = noise + cover
         alpha = smooth(-edge / 2, edge / 2, density) * smooth(rows, rows - fade, y) * smooth(top - 8, top + 8, y)
         towards = np.roll(noise, (-light_from[1], -light_from[0]), (0, 1))
         light = smooth(-0.9, 0.9, noise - towards + 0.25 * (0.6 - density))
         colour = mix(rgb(shaded), rgb(lit), light[..., None])
-        alpha = f32(alpha * opacity)
+        covered = f32(alpha * opacity)[..., None]
         self._rows = rows
-        self._scroll = Scroll(np.concatenate([colour * alpha[..., None], alpha[..., None]], axis=-1))
+        self._scroll = Scroll(np.concatenate([colour * covered, covered], axis=-1))
         self._speed = speed
 
     def draw(self, canvas: Plane, moment: Moment) -> None:

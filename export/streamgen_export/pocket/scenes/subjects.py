@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from streamgen_export.pocket.scenes.backdrops import Lighting
+from streamgen_export.pocket.scenes.backdrop import Lighting
 from streamgen_export.pocket.scenes.canvas import Plane, X, Y, f32, mix, rgb, screen
 from streamgen_export.pocket.scenes.figures import balloon, bird, boat, fish
 from streamgen_export.pocket.scenes.motion import HEIGHT, WIDTH, Pose
@@ -95,9 +95,7 @@ def _shed_light(canvas: Plane, pose: Pose, shades: Shades, strength: float) -> N
 
 def _rim(colour: Plane, cover: Plane, frame: Frame, rim: Plane) -> None:
     """Light from behind along the edge that faces away from the main light."""
-    inner = np.zeros_like(cover)
     dx, dy = (1 if frame.light[0] > 0 else -1), (1 if frame.light[1] > 0 else -1)
-    inner[max(0, dy) : HEIGHT + min(0, dy), :] = 0.0
     moved = np.roll(cover, (2 * dy, 2 * dx), (0, 1))
     edge = np.clip(cover - moved, 0.0, 1.0) * 0.34
     colour += edge[..., None] * (rim - colour)

@@ -74,7 +74,7 @@ class Breakers:
     _LAYERS: Final = 4
 
     def __init__(self, horizon: int, *, far: str, near: str, foam: str, through: str) -> None:
-        """Colours of the furthest and the nearest wave, of the foam and of light through a crest; `horizon` is a row."""
+        """Starts at row `horizon`; colours of the furthest and nearest wave, of foam and of light through a crest."""
         shares = np.linspace(0, 1, self._LAYERS)
         self._bases = [horizon + 3 + (HEIGHT - horizon - 12) * float(share) ** 1.25 for share in shares]
         self._heights = [2.0 + 4.2 * float(share) for share in shares]
