@@ -13,7 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-from streamgen.errors import GenerationError
+from streamgen.errors import GenerationError, GeneratorUnresponsiveError
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.media.audio_encoder import silence
 from streamgen.media.pacer import Pacer, PacerStats
@@ -198,8 +198,13 @@ class Channel:
     # What the parts tell one another.
 
     def _command(self, command: Command) -> None:
-        if self._generator is not None:
+        if self._generator is None:
+            return
+        try:
             self._generator.send(command)
+        except GeneratorUnresponsiveError as error:
+            # Whoever steers or watches cannot help it; a generator that hangs is ended by its own silence limit.
+            logger.error("%s", error)
 
     def _on_watched(self, codec: VideoCodec, watched: bool) -> None:
         self._command(SetCodecs(self.fanout.watched))
@@ -266,6 +271,7 @@ class Channel:
                 self.steering.prompt_superseded(event)
             case PromptFailed():
                 logger.warning("prompt %s cannot be encoded: %s", event.id, event.message)
+                self.steering.prompt_failed(event)
             case GeneratorStats():
                 if event.behind and not (self._generator_stats is not None and self._generator_stats.behind):
                     logger.warning(
