@@ -58,7 +58,8 @@ class Offer:
         Raises `MalformedOfferError` for a text that is no SDP and `UnusableOfferError` for one that this server
         cannot answer.
         """
-        session = _parse(text)
+        sdp = _clean(text)
+        session = _parse(sdp)
         media = session.media
         tracks = [section for section in media if section.kind in ("audio", "video")]
         kinds = tuple(section.kind for section in tracks)
@@ -73,7 +74,7 @@ class Offer:
             if section.kind == "audio" and not any(_is(each, "opus", 48_000) for each in section.rtp.codecs):
                 raise UnusableOfferError("the audio section offers no Opus (opus/48000/2); add it")
         return cls(
-            sdp=_clean(text),
+            sdp=sdp,
             codec=codec,
             h264_profile=profile,
             kinds=kinds,
@@ -132,8 +133,10 @@ def _parse(text: str) -> SessionDescription:
     mids = [section.rtp.muxId for section in session.media]
     if len(set(mids)) != len(mids) or "" in mids:
         raise UnusableOfferError("each media section needs an a=mid of its own")
-    if len(mids) > 1 and sorted(_bundle(session)) != sorted(mids):
-        raise UnusableOfferError("all media sections must be in one BUNDLE group (bundlePolicy: max-bundle)")
+    bundle = _bundle(session)
+    # A group that names absent sections leaves aiortc without a transport.
+    if (bundle or len(mids) > 1) and sorted(bundle) != sorted(mids):
+        raise UnusableOfferError("one BUNDLE group must name exactly the media sections (bundlePolicy: max-bundle)")
     return session
 
 
@@ -202,9 +205,9 @@ def _clean(text: str) -> str:
     candidates = 0
     for line in text.splitlines():
         if line.startswith("a=candidate:"):
-            candidates += 1
-            if candidates > MAX_CANDIDATES or not _usable_candidate(line.removeprefix("a=candidate:")):
+            if candidates == MAX_CANDIDATES or not _usable_candidate(line.removeprefix("a=candidate:")):
                 continue
+            candidates += 1
         elif line == "a=end-of-candidates":
             # aioice gives up at once when it has tried all candidates that it knows. The viewer's own checks
             # may come later and from elsewhere; how long to wait for them is the viewer's connect timeout.

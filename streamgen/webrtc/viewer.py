@@ -224,9 +224,16 @@ class Viewer:
             self._ending.set()
             self._answered.set()
             self._subscription.close()
-            await self._peer.close()
+            await self._tear_down()
             self._closed.set()
             self._on_closed()
+
+    async def _tear_down(self) -> None:
+        try:
+            await self._peer.close()
+        except Exception:
+            # Whoever waits for the end must not wait for ever, whatever state aiortc was left in.
+            logger.exception("a viewer's connection could not be closed cleanly")
 
     async def _negotiate(self) -> str:
         peer = self._peer
