@@ -43,7 +43,8 @@ class Encoders(nn.Module):
     def encode_audio(self, controls: Tensor) -> Tensor:
         """Amplitudes [F, 89] -> normalised latents [T, 16, 8]."""
         z = (self.audio(compress(controls)[None])[0] - self.audio_mean[:, None]) / self.audio_scale[:, None]
-        return z.unflatten(1, (-1, 8)).transpose(0, 1)
+        split: Tensor = z.unflatten(1, (-1, 8))
+        return split.transpose(0, 1)
 
     def measure(self, clips: list[ClipArrays]) -> None:
         """Set the statistics from these clips, and from the decoder how much each video channel matters.

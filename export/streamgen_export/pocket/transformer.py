@@ -96,7 +96,8 @@ class Layer(nn.Module):
 
     def heads_first(self, x: Tensor) -> Tensor:
         """[..., n, D] -> [..., H, n, Dh]."""
-        return x.unflatten(-1, (self.heads, -1)).transpose(-3, -2)
+        split: Tensor = x.unflatten(-1, (self.heads, -1))
+        return split.transpose(-3, -2)
 
     def forward(self, x: Tensor, modulation: Tensor, context: Tensor, text: Text, attend: Attend) -> Tensor:
         """One layer. x [G, P, N, D]; modulation [G, P, 1, 6, D]; context [U, T, narrow width]."""
@@ -116,7 +117,8 @@ class Layer(nn.Module):
 
         h = F.rms_norm(x, x.shape[-1:]) * (1 + scale_b) + shift_b
         gate, value = self.up(h).chunk(2, dim=-1)
-        return x + gate_b * self.down(F.silu(gate) * value)
+        out: Tensor = x + gate_b * self.down(F.silu(gate) * value)
+        return out
 
 
 class JointTransformer(nn.Module):
@@ -204,7 +206,8 @@ class JointTransformer(nn.Module):
         for layer in self.layers:
             x = layer(x, modulation, context, text, attend)
         shift, scale = self.final_modulation(condition)[:, :, None].chunk(2, dim=-1)
-        return F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        out: Tensor = F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        return out
 
     def train_forward(
         self, clean: tuple[Tensor, Tensor], noisy: tuple[Tensor, Tensor], sigma: Tensor, text: Text, sink: Tensor
@@ -270,4 +273,5 @@ class TeacherForcing:
         k = torch.cat((past_k, own_k[:, 0], own_k[:, 1]), dim=2).to(query.dtype)
         v = torch.cat((past_v, value[:, 0], value[:, 1]), dim=2)
         q = rotate(query, *self.now).transpose(1, 2).flatten(2, 3).to(query.dtype)
-        return attention(q, k, v, self.bias).unflatten(2, (2, -1)).transpose(1, 2)
+        y: Tensor = attention(q, k, v, self.bias).unflatten(2, (2, -1))
+        return y.transpose(1, 2)

@@ -116,7 +116,8 @@ class VideoDecoder(nn.Module):
         now = self.ascend(latents.flatten(0, 1), before.flatten(0, 1)).unflatten(0, shape)
         last = torch.cat((torch.zeros_like(now[:, :1]), now[:, :-1]), dim=1)
         pictures = self.paint(latents.flatten(0, 1), now.flatten(0, 1), last.flatten(0, 1))
-        return pictures.unflatten(0, shape)
+        shaped: Tensor = pictures.unflatten(0, shape)
+        return shaped
 
 
 def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Tensor) -> None:
@@ -146,13 +147,13 @@ def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures:
 
 def pictures_to_float(rgb: Tensor) -> Tensor:
     """uint8 [..., T * 4, H, W, 3] -> float32 [..., T, 12, H, W] in [-1, 1]."""
-    x = rgb.unflatten(-4, (-1, 4)).movedim(-1, -3).flatten(-4, -3)
+    x: Tensor = rgb.unflatten(-4, (-1, 4)).movedim(-1, -3).flatten(-4, -3)
     return x.float() / 127.5 - 1.0
 
 
 def float_to_pictures(x: Tensor) -> Tensor:
     """float [..., 12, H, W] -> uint8 [..., 4, H, W, 3]."""
-    rgb = x.unflatten(-3, (4, 3)).movedim(-3, -1)
+    rgb: Tensor = x.unflatten(-3, (4, 3)).movedim(-3, -1)
     return ((rgb.clamp(-1, 1) + 1.0) * 127.5 + 0.5).to(torch.uint8)
 
 
@@ -166,6 +167,6 @@ def reconstruction_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:
     loss = (error.abs() * w).mean()
     down, right = error.diff(dim=-2).abs(), error.diff(dim=-1).abs()
     loss = loss + 0.5 * ((down * w[..., 1:, :]).mean() + (right * w[..., 1:]).mean())
-    pictures = error.unflatten(2, (4, 3)).flatten(1, 2)
+    pictures: Tensor = error.unflatten(2, (4, 3)).flatten(1, 2)
     change = pictures.diff(dim=1).abs() * weight.flatten(1, 2)[:, 1:, None]
     return loss + 0.5 * change.mean()
