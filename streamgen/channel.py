@@ -88,6 +88,7 @@ class Channel:
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
         first_restart_s: float = FIRST_RESTART_S,
+        silence_timeout_s: float = 10.0,
     ) -> None:
         """Nothing runs yet.
 
@@ -101,10 +102,17 @@ class Channel:
             bitrate: of the video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
+            silence_timeout_s: how long the generator may say nothing before it is taken for dead.
         """
         self.name = name
         self._generator_settings = GeneratorSettings(
-            bundle=bundle, scale=scale, bitrate=bitrate, seed=seed, guidance=guidance, threads=threads
+            bundle=bundle,
+            scale=scale,
+            bitrate=bitrate,
+            seed=seed,
+            guidance=guidance,
+            threads=threads,
+            silence_timeout_s=silence_timeout_s,
         )
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)

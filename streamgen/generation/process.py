@@ -25,7 +25,6 @@ logger = logging.getLogger(__name__)
 
 MAX_EVENTS: Final = 16  # read and not yet taken; full: the reader waits, and with it the process
 MAX_COMMANDS: Final = 256  # not yet written; full: the process does not read, so it is given up
-_STOP_S: Final = 3.0  # after Stop, then after SIGTERM
 _THREAD_JOIN_S: Final = 5.0
 
 
@@ -42,6 +41,7 @@ class GeneratorSettings:
         threads: compute threads of denoising, and as many of decoding.
         start_timeout_s: how long loading may take.
         silence_timeout_s: how long a running generator may say nothing before it is given up.
+        stop_timeout_s: how long it may take to end after `Stop`, and again after SIGTERM, before force is used.
     """
 
     bundle: Path
@@ -52,6 +52,7 @@ class GeneratorSettings:
     threads: int = 1
     start_timeout_s: float = 120.0
     silence_timeout_s: float = 10.0
+    stop_timeout_s: float = 3.0
 
 
 class _End:
@@ -126,6 +127,11 @@ class GeneratorProcess:
         """Process id, None when it does not run."""
         return self._process.pid if self._process is not None else None
 
+    @property
+    def waiting_events(self) -> int:
+        """Events that have been read and not taken yet; at most `MAX_EVENTS`."""
+        return self._events.qsize()
+
     def send(self, command: Command) -> None:
         """Hand a command over; returns at once and raises nothing.
 
@@ -185,7 +191,7 @@ class GeneratorProcess:
     async def _cause(self) -> str:
         process = self._process
         assert process is not None
-        await asyncio.to_thread(process.join, _STOP_S)
+        await asyncio.to_thread(process.join, self._settings.stop_timeout_s)
         code = process.exitcode
         if self._failure:
             return f"the generator failed: {self._failure}"
@@ -240,7 +246,7 @@ class GeneratorProcess:
         for _ in range(MAX_EVENTS):  # the reader may wait for room that nobody makes any more
             self._room.release()
         for force in (process.terminate, process.kill):
-            process.join(_STOP_S)
+            process.join(self._settings.stop_timeout_s)
             if process.is_alive():
                 logger.warning("the generator process %s does not end; using force", process.pid)
                 force()

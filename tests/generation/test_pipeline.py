@@ -1,0 +1,216 @@
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamgen.errors import UnsupportedRateError
+from streamgen.generation.pipeline import Decoded, DecodeStage, DenoiseStage, EncodeStage, Pipeline, Timeline
+from streamgen.generation.prompts import Taken
+from streamgen.packets import ChunkRecord, EncodedChunk, SetPrompt, VideoCodec
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import Chunk, LatentChunk
+from streamgen_engines.errors import NonFiniteError
+from streamgen_engines.families import Condition, load
+from streamgen_engines.manifest import Manifest
+from streamgen_engines.text import Prompt, null_prompt
+from tests.media.decoding import decode_opus, decode_video
+from tests.tiny_bundle import write_tiny_bundle
+
+BOTH: frozenset[VideoCodec] = frozenset({"vp8", "h264"})
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle")))
+
+
+@pytest.fixture(scope="module")
+def manifest(bundle: Bundle) -> Manifest:
+    return bundle.manifest
+
+
+class ScriptedGenerator:
+    """Returns empty latents and notes every condition; fails as often as it is told to."""
+
+    def __init__(self, failures: int = 0) -> None:
+        self.conditions: list[Condition] = []
+        self.resets = 0
+        self._failures = failures
+        self._seed = 5
+
+    def step(self, condition: Condition) -> LatentChunk:
+        self.conditions.append(condition)
+        if self._failures:
+            self._failures -= 1
+            raise NonFiniteError("ran away")
+        self._seed = self._seed if condition.seed is None else condition.seed
+        return LatentChunk(
+            len(self.conditions), np.zeros((1, 48, 6, 10), np.float32), np.zeros((1, 16, 8), np.float32), self._seed
+        )
+
+    def reset(self, seed: int | None = None) -> None:
+        self.resets += 1
+
+
+def taken(name: str, prompt: Prompt, *, cut: bool = False) -> Taken[Prompt]:
+    return Taken(SetPrompt(name, f"text of {name}", cut), prompt)
+
+
+def test_record_says_what_made_the_chunk(manifest: Manifest) -> None:
+    generator = ScriptedGenerator()
+    null = null_prompt(manifest.text)
+    other = null_prompt(manifest.text)
+    stage = DenoiseStage(generator, manifest, null)
+
+    first = stage.make().record
+    second = stage.make(taken("a", other, cut=True), ("x",), guidance=2.5, seed=9, steps=2).record
+    third = stage.make().record
+
+    assert (first.prompt_id, first.prompt, first.applied) == (None, "", ())
+    assert (first.guidance, first.steps, first.seed) == (1.5, 4, 5)
+    assert (second.prompt_id, second.prompt, second.applied, second.superseded) == ("a", "text of a", ("a",), ("x",))
+    assert (second.guidance, second.steps, second.seed) == (2.5, 2, 9)
+    assert (third.prompt_id, third.applied, third.superseded) == ("a", (), ())
+    assert (third.guidance, third.steps, third.seed) == (2.5, 4, 9)
+    assert [record.chunk for record in (first, second, third)] == [0, 1, 2]
+    assert [record.pts for record in (first, second, third)] == [0, 28_800, 57_600]
+    assert [record.first_frame for record in (first, second, third)] == [0, 4, 8]
+
+    assert [condition.prompt is null for condition in generator.conditions] == [True, False, False]
+    assert [condition.cut for condition in generator.conditions] == [False, True, False]
+
+
+def test_a_model_that_ran_away_starts_afresh_once(manifest: Manifest) -> None:
+    generator = ScriptedGenerator(failures=1)
+    stage = DenoiseStage(generator, manifest, null_prompt(manifest.text))
+    assert stage.make().record.chunk == 0
+    assert generator.resets == 1
+
+    hopeless = DenoiseStage(ScriptedGenerator(failures=2), manifest, null_prompt(manifest.text))
+    with pytest.raises(NonFiniteError):
+        hopeless.make()
+
+
+def test_decoder_that_ran_away_starts_afresh_once(manifest: Manifest) -> None:
+    class Decoder:
+        def __init__(self) -> None:
+            self.failures, self.resets = 1, 0
+
+        def decode(self, latents: LatentChunk) -> Chunk:
+            if self.failures:
+                self.failures -= 1
+                raise NonFiniteError("ran away")
+            return Chunk(latents.index, np.zeros((4, 96, 160, 3), np.uint8), np.zeros((2, 7_680), np.float32))
+
+        def reset(self, seed: int | None = None) -> None:
+            self.resets += 1
+
+    decoder = Decoder()
+    denoised = DenoiseStage(ScriptedGenerator(), manifest, null_prompt(manifest.text)).make()
+    decoded = DecodeStage(decoder).decode(denoised)
+    assert decoder.resets == 1
+    assert set(decoded.record.timings_ms) == {"denoise", "decode"}
+
+
+def decoded_chunk(
+    index: int,
+    *,
+    pictures: NDArray[np.uint8] | None = None,
+    sound: NDArray[np.float32] | None = None,
+) -> Decoded:
+    """A dark, silent chunk, or what is given."""
+    chunk = Chunk(
+        index,
+        np.full((4, 96, 160, 3), 20, np.uint8) if pictures is None else pictures,
+        np.zeros((2, 7_680), np.float32) if sound is None else sound,
+    )
+    return Decoded(chunk, ChunkRecord(index, index * 4, (25, 2), index * 28_800, None, "", 0, 1.5, 4))
+
+
+def test_only_watched_codecs_are_encoded_and_each_starts_with_a_keyframe(manifest: Manifest) -> None:
+    stage = EncodeStage(manifest)
+    watched: list[frozenset[VideoCodec]] = [frozenset(), frozenset({"vp8"}), BOTH, frozenset({"h264"}), BOTH]
+    chunks = [stage.encode(decoded_chunk(index), codecs) for index, codecs in enumerate(watched)]
+
+    for chunk, codecs in zip(chunks, watched, strict=True):
+        assert {packet.codec for packet in chunk.video} == codecs
+        assert len(chunk.video) == 4 * len(codecs)
+        assert len(chunk.audio) == 16
+        assert chunk.duration_ticks == 28_800
+        assert chunk.fade
+    keyframes = [[(p.codec, p.pts) for p in chunk.video if p.keyframe] for chunk in chunks]
+    assert keyframes == [[], [("vp8", 28_800)], [("h264", 57_600)], [], [("vp8", 4 * 28_800)]]
+
+
+def test_requested_keyframe_comes_with_the_first_picture_of_that_codec_only(manifest: Manifest) -> None:
+    stage = EncodeStage(manifest)
+    stage.encode(decoded_chunk(0), BOTH)
+    chunk = stage.encode(decoded_chunk(1), BOTH, frozenset({"h264"}))
+    assert [(p.codec, p.pts) for p in chunk.video if p.keyframe] == [("h264", 28_800)]
+
+
+def test_packets_of_successive_chunks_join(manifest: Manifest) -> None:
+    stage = EncodeStage(manifest)
+    chunks = [stage.encode(decoded_chunk(index), frozenset({"vp8"})) for index in range(4)]
+    video = [packet.pts for chunk in chunks for packet in chunk.video]
+    audio = [packet.pts for chunk in chunks for packet in chunk.audio]
+    assert video == list(range(0, 16 * 7_200, 7_200))
+    assert audio == list(range(-stage.sound_delay, 64 * 960 - stage.sound_delay, 960))
+
+
+def flash_and_click() -> list[Decoded]:
+    """Three chunks; picture 2 of the middle one is white, and a click starts at the same moment."""
+    flash = np.full((4, 96, 160, 3), 20, np.uint8)
+    flash[2] = 235
+    click = np.zeros((2, 7_680), np.float32)
+    click[:, 2 * 1_920 : 2 * 1_920 + 40] = 0.8 * np.hanning(40) * np.sin(np.arange(40) * 1.3)
+    return [decoded_chunk(0), decoded_chunk(1, pictures=flash, sound=click), decoded_chunk(2)]
+
+
+@pytest.mark.parametrize("codec", sorted(BOTH))
+def test_flash_and_click_are_stamped_with_the_same_moment(manifest: Manifest, codec: VideoCodec) -> None:
+    stage = EncodeStage(manifest)
+    chunks = [stage.encode(decoded, frozenset({codec})) for decoded in flash_and_click()]
+    video = [packet for chunk in chunks for packet in chunk.video]
+    audio = [packet for chunk in chunks for packet in chunk.audio]
+
+    brightness = [picture.mean() for picture in decode_video(video)]
+    flash_s = video[int(np.argmax(brightness))].pts / 90_000
+    heard = np.abs(decode_opus(packet.data for packet in audio)[0])
+    click_s = (audio[0].pts + int(np.argmax(heard)) - 40) / 48_000  # the click is loudest 40 samples after its start
+
+    assert flash_s == pytest.approx(0.48)
+    assert click_s == pytest.approx(0.48, abs=0.001)
+
+
+def test_the_same_seed_and_prompts_make_the_same_programme(bundle: Bundle) -> None:
+    def play(seed: int) -> list[Decoded]:
+        pipeline = Pipeline(load(bundle), seed=seed)
+        pipeline.set_prompt(SetPrompt("a", "a red sun over the sea"))
+        made = [pipeline.next_decoded() for _ in range(3)]
+        pipeline.set_prompt(SetPrompt("b", "snow at night"))
+        return made + [pipeline.next_decoded() for _ in range(3)]
+
+    one, same, other = play(1), play(1), play(2)
+    for left, right in zip(one, same, strict=True):
+        np.testing.assert_array_equal(left.chunk.video, right.chunk.video)
+        np.testing.assert_array_equal(left.chunk.audio, right.chunk.audio)
+    assert any(not np.array_equal(a.chunk.audio, b.chunk.audio) for a, b in zip(one, other, strict=True))
+    assert [decoded.record.applied for decoded in one] == [("a",), (), (), ("b",), (), ()]
+
+
+def test_pipeline_makes_packets(bundle: Bundle) -> None:
+    pipeline = Pipeline(load(bundle))
+    chunks: list[EncodedChunk] = [pipeline.next_encoded(BOTH) for _ in range(2)]
+    assert [len(chunk.video) for chunk in chunks] == [8, 8]
+    assert set(chunks[0].record.timings_ms) == {"denoise", "decode", "encode"}
+
+
+def test_rate_that_cannot_be_carried_is_refused(manifest: Manifest) -> None:
+    odd = manifest.model_copy(update={"video": manifest.video.model_copy(update={"fps": (7, 1)})})
+    with pytest.raises(UnsupportedRateError):
+        Timeline.of(odd)
+
+
+def test_scale_is_checked_before_anything_runs(manifest: Manifest) -> None:
+    with pytest.raises(ValueError, match="scale"):
+        EncodeStage(manifest, scale=0)

@@ -1,0 +1,142 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamgen.generation.prompts import MAX_REPORTED, PromptSlot
+from streamgen.packets import PromptSuperseded, SetPrompt
+
+
+def prompt(name: str) -> SetPrompt:
+    return SetPrompt(id=name, text=f"text of {name}")
+
+
+def encode_one(slot: PromptSlot[str]) -> list[PromptSuperseded]:
+    request = slot.begin_encoding()
+    assert request is not None
+    return slot.encoded(request.text)
+
+
+def test_a_prompt_is_encoded_then_taken_once() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    assert slot.settled
+    assert slot.put(prompt("a")) == []
+    assert not slot.settled
+    assert encode_one(slot) == []
+    assert slot.settled
+
+    taken, superseded = slot.take()
+
+    assert taken is not None
+    assert taken.request == prompt("a")
+    assert taken.encoded == "text of a"
+    assert superseded == ()
+    assert slot.take() == (None, ())
+
+
+def test_a_burst_coalesces_before_it_is_encoded() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    events = [event for name in "abcd" for event in slot.put(prompt(name))]
+    assert events == [PromptSuperseded("a", "b"), PromptSuperseded("b", "c"), PromptSuperseded("c", "d")]
+    encode_one(slot)
+    taken, superseded = slot.take()
+    assert taken is not None
+    assert taken.request.id == "d"
+    assert superseded == ("a", "b", "c")
+
+
+def test_an_encoded_prompt_gives_way_only_to_an_encoded_one() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("a"))
+    encode_one(slot)
+    assert slot.put(prompt("b")) == []
+    slot.begin_encoding()
+    taken, _ = slot.take()  # a chunk starts while b is being encoded
+    assert taken is not None
+    assert taken.request.id == "a"
+    assert slot.encoded("b") == []
+
+    slot.put(prompt("c"))
+    assert encode_one(slot) == [PromptSuperseded("b", "c")]
+
+
+def test_failure_leaves_what_was_ready() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("a"))
+    encode_one(slot)
+    slot.put(prompt("b"))
+    slot.begin_encoding()
+    assert slot.failed() == prompt("b")
+    taken, superseded = slot.take()
+    assert taken is not None
+    assert taken.request.id == "a"
+    assert superseded == ()
+
+
+def test_the_same_id_again_does_not_supersede_itself() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("a"))
+    assert slot.put(prompt("a")) == []
+
+
+def test_a_flood_is_remembered_up_to_a_limit() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    events = [event for n in range(1_000) for event in slot.put(prompt(str(n)))]
+    assert len(events) == 999
+    encode_one(slot)
+    taken, superseded = slot.take()
+    assert taken is not None
+    assert taken.request.id == "999"
+    assert len(superseded) == MAX_REPORTED
+
+
+@given(st.lists(st.sampled_from(["put", "begin", "encoded", "failed", "take"]), max_size=60))
+def test_every_prompt_ends_exactly_once_and_the_last_is_never_lost(steps: list[str]) -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    ended: list[str] = []
+    applied: list[int] = []
+    count, encoding = 0, False
+
+    def end(events: list[PromptSuperseded]) -> None:
+        for event in events:
+            assert int(event.by) > int(event.id)
+            ended.append(event.id)
+
+    def take() -> None:
+        taken, _ = slot.take()
+        if taken is not None:
+            ended.append(taken.request.id)
+            applied.append(int(taken.request.id))
+
+    for step in steps:
+        if step == "put":
+            end(slot.put(prompt(str(count))))
+            count += 1
+        elif step == "begin" and not encoding:
+            encoding = slot.begin_encoding() is not None
+        elif step == "encoded" and encoding:
+            end(slot.encoded("x"))
+            encoding = False
+        elif step == "failed" and encoding:
+            ended.append(slot.failed().id)
+            encoding = False
+        elif step == "take":
+            take()
+    failed_last = "failed" in steps
+    if encoding:
+        end(slot.encoded("x"))
+    while slot.begin_encoding() is not None:
+        end(slot.encoded("x"))
+    take()
+
+    assert sorted(ended, key=int) == [str(n) for n in range(count)]
+    assert applied == sorted(applied)
+    if count and not failed_last:
+        assert applied[-1] == count - 1
+
+
+def test_ending_an_encoding_that_did_not_begin_is_our_own_bug() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    with pytest.raises(AssertionError, match="nothing is being encoded"):
+        slot.encoded("x")
+    with pytest.raises(AssertionError, match="nothing is being encoded"):
+        slot.failed()

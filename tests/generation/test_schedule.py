@@ -1,0 +1,188 @@
+import random
+
+import numpy as np
+import pytest
+
+from streamgen.generation.schedule import (
+    FIRST_MARGIN_NS,
+    MARGIN_NS,
+    PRIMING_CHUNKS,
+    WINDOW,
+    Durations,
+    Schedule,
+    passes,
+)
+
+MS = 1_000_000
+CHUNK = 320 * MS
+EPOCH = 10_000 * MS
+SOUND = 7_500_000
+
+
+def make(*, max_steps: int = 4, epoch: int | None = EPOCH) -> Schedule:
+    schedule = Schedule(chunk_ns=CHUNK, max_steps=max_steps, sound_ahead_ns=SOUND)
+    schedule.epoch_ns = epoch
+    return schedule
+
+
+def settle(schedule: Schedule, *, pass_ms: float, after_ms: float, count: int = WINDOW, guided: bool = False) -> None:
+    """Feed constant measurements of chunks that were in time."""
+    for _ in range(count):
+        duration = round(pass_ms * MS) * passes(schedule.steps, guided)
+        schedule.denoised(duration, schedule.steps, guided=guided)
+        schedule.delivered(10, round(after_ms * MS), schedule.deadline_ns(10) - 200 * MS)
+
+
+def test_nothing_starts_without_an_epoch() -> None:
+    assert make(epoch=None).plan(0, EPOCH, guided=True) is None
+
+
+def test_first_chunks_start_at_once() -> None:
+    schedule = make()
+    for chunk in range(PRIMING_CHUNKS):
+        plan = schedule.plan(chunk, EPOCH + chunk, guided=True)
+        assert plan is not None
+        assert (plan.start_ns, plan.steps) == (EPOCH + chunk, 4)
+
+
+def test_a_chunk_starts_at_its_deadline_minus_its_stages_minus_the_margin() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=50)
+    schedule.margin_ns = MARGIN_NS
+
+    plan = schedule.plan(9, EPOCH, guided=False)
+
+    assert plan is not None
+    assert plan.start_ns == EPOCH + 9 * CHUNK - SOUND - 50 * MS - 5 * 20 * MS - MARGIN_NS
+    assert plan.steps == 4
+
+
+def test_guidance_costs_its_second_passes() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=10, after_ms=50)
+    alone, both = (schedule.plan(9, EPOCH, guided=guided) for guided in (False, True))
+    assert alone is not None
+    assert both is not None
+    assert alone.start_ns - both.start_ns == 4 * 10 * MS
+    assert (passes(4, False), passes(4, True)) == (5, 9)
+
+
+def test_rare_slow_chunks_raise_the_estimate_but_one_in_a_hundred_does_not() -> None:
+    durations = Durations(window=100)
+    for _ in range(99):
+        durations.add(10)
+    durations.add(500)
+    assert durations.percentile(95) == 10
+    for _ in range(6):
+        durations.add(500)
+    assert durations.percentile(95) == 500
+
+
+def test_percentiles_match_numpy() -> None:
+    values = [random.Random(4).randrange(1_000) for _ in range(57)]
+    durations = Durations()
+    for value in values:
+        durations.add(value)
+    for percent in (1, 50, 95, 100):
+        assert durations.percentile(percent) == int(np.percentile(values, percent, method="inverted_cdf"))
+    assert Durations().percentile(95) == 0
+
+
+def test_measurements_are_bounded() -> None:
+    durations = Durations(window=8)
+    for value in range(100):
+        durations.add(value)
+    assert len(durations) == 8
+    assert durations.percentile(1) == 92
+
+
+def test_a_late_start_is_saved_with_fewer_steps() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=30, after_ms=50)
+    deadline = schedule.deadline_ns(9) - 50 * MS
+    for left_ms, steps in ((151, 4), (149, 3), (100, 2), (60, 1), (0, 1)):
+        plan = schedule.plan(9, deadline - left_ms * MS, guided=False)
+        assert plan is not None
+        assert plan.steps == steps, left_ms
+
+
+def test_overload_takes_steps_away_and_rest_gives_them_back_slowly() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=60, after_ms=50)
+    assert schedule.steps == 4  # 300 ms of 320
+    settle(schedule, pass_ms=75, after_ms=50)
+    assert schedule.steps == 3  # 5 passes would be 375 ms; 4 are 300
+    assert not schedule.behind(guided=False)
+    settle(schedule, pass_ms=40, after_ms=50, count=10)
+    assert schedule.steps == 3
+    settle(schedule, pass_ms=40, after_ms=50)
+    assert schedule.steps == 4
+
+
+def test_behind_only_when_the_fewest_steps_do_not_keep_up() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=120, after_ms=50)
+    assert schedule.steps == 1
+    assert not schedule.behind(guided=False)
+    settle(schedule, pass_ms=170, after_ms=50)
+    assert schedule.behind(guided=False)
+    assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 340)
+
+
+def test_slow_decoding_alone_is_behind_too() -> None:
+    schedule = make(max_steps=1)
+    settle(schedule, pass_ms=20, after_ms=330)
+    assert schedule.behind(guided=False)
+    assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 330)
+
+
+def test_margin_starts_wide_narrows_and_widens_again_when_it_gets_close() -> None:
+    schedule = make()
+    assert schedule.margin_ns == FIRST_MARGIN_NS
+    settle(schedule, pass_ms=20, after_ms=50, count=2_000)
+    assert MARGIN_NS <= schedule.margin_ns < MARGIN_NS + MS
+    lead = schedule.delivered(20, 50 * MS, schedule.deadline_ns(20) + 3 * MS)
+    assert lead == -3 * MS
+    assert schedule.margin_ns > MARGIN_NS + 30 * MS
+    for _ in range(100):
+        schedule.delivered(20, 50 * MS, schedule.deadline_ns(20) + 3 * MS)
+    assert schedule.margin_ns <= CHUNK
+
+
+def test_eta_is_the_time_until_the_next_chunk_is_seen() -> None:
+    schedule = make()
+    assert schedule.eta_ns(9, EPOCH + 8 * CHUNK, guided=True) == CHUNK
+    assert schedule.eta_ns(9, EPOCH + 10 * CHUNK, guided=True) == 0
+
+
+def simulate(schedule: Schedule, *, chunks: int, noise: random.Random, denoise_ms: float, after_ms: float) -> list[int]:
+    """Two stages on two threads against the clock; returns every chunk's lead in ns."""
+    free_denoise = free_media = EPOCH
+    leads = []
+    for chunk in range(chunks):
+        plan = schedule.plan(chunk, free_denoise, guided=False)
+        assert plan is not None
+        start = max(plan.start_ns, free_denoise)
+        work = round(denoise_ms * MS * passes(plan.steps, False) / 5 * noise.uniform(0.9, 1.3))
+        free_denoise = start + work
+        schedule.denoised(work, plan.steps, guided=False)
+        done = max(free_denoise, free_media) + round(after_ms * MS * noise.uniform(0.9, 1.3))
+        lead = schedule.delivered(chunk, done - free_denoise, done)
+        free_media = done
+        if lead < 0 and schedule.epoch_ns is not None:
+            schedule.epoch_ns += -lead  # what the pacer does
+        leads.append(lead)
+    return leads
+
+
+def test_a_steady_machine_is_never_late_and_never_far_ahead() -> None:
+    leads = simulate(make(), chunks=2_000, noise=random.Random(1), denoise_ms=180, after_ms=60)
+    assert min(leads[PRIMING_CHUNKS:]) > 0
+    assert max(leads[100:]) < CHUNK
+
+
+def test_a_slow_machine_keeps_up_with_fewer_steps() -> None:
+    schedule = make()
+    leads = simulate(schedule, chunks=600, noise=random.Random(2), denoise_ms=400, after_ms=60)
+    assert schedule.steps < 4
+    assert sum(lead < 0 for lead in leads[100:]) <= 5
