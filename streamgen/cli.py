@@ -4,6 +4,7 @@ Heavy modules are imported by the command that needs them, so `--help` and mista
 """
 
 import asyncio
+import contextlib
 import json
 import logging
 import sys
@@ -62,6 +63,9 @@ def serve(
     prompt: Annotated[str | None, typer.Option(help="What plays until somebody steers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
+    scale: Annotated[int | None, typer.Option(help="Whole factor by which pictures are enlarged. [4]")] = None,
+    video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
+    threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
     allowed_hosts: Annotated[
         str | None, typer.Option(help="Names under which a reverse proxy reaches this server, with commas.")
@@ -78,6 +82,9 @@ def serve(
         "prompt": prompt,
         "seed": seed,
         "guidance": guidance,
+        "scale": scale,
+        "video_bitrate": video_bitrate,
+        "threads": threads,
         "max_viewers": max_viewers,
         "allowed_hosts": allowed_hosts,
         "log_level": log_level,
@@ -92,14 +99,51 @@ def serve(
     from streamgen_engines.errors import EngineError
 
     try:
-        root = _bundle_root(settings.bundle)
-        listener = server.listen(settings.host, settings.port)
-        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-            runner.run(server.run(settings, root, listener, _announce))
+        with contextlib.closing(server.listen(settings.host, settings.port)) as listener:
+            root = _bundle(settings.bundle, settings.scale)
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:
         _fail(error)
     except asyncio.CancelledError:
         typer.echo("stopped before it was ready", err=True)
+
+
+@app.command()
+def render(
+    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    prompt: Annotated[list[str], typer.Option(help='What to show; more than one with times: "@5 it starts to rain".')],
+    seconds: Annotated[float, typer.Option(help="Length.")] = 20.0,
+    seed: Annotated[int, typer.Option(help="The same seed, prompts and model give the same programme.")] = 0,
+    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
+    scale: Annotated[int, typer.Option(min=1, help="Whole factor by which pictures are enlarged.")] = 4,
+    threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
+    bundle: BundleOption = None,
+) -> None:
+    """Render prompts to a file, with the same loop as the live stream."""
+    from rich.console import Console
+
+    from streamgen import render as rendering
+    from streamgen_engines.errors import EngineError
+
+    try:
+        report = rendering.render(
+            _bundle(bundle, scale),
+            prompt,
+            seconds,
+            out,
+            seed=seed,
+            guidance=guidance,
+            scale=scale,
+            threads=threads,
+            console=Console(stderr=True),
+        )
+    except (StreamgenError, EngineError) as error:
+        _fail(error)
+    typer.echo(
+        f"{report.out}: {report.pictures} pictures, {report.seconds:.2f} s, "
+        f"made in {report.elapsed_s:.1f} s ({report.realtime_ratio:.2f} times real time)"
+    )
 
 
 @app.command()
@@ -123,11 +167,21 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle_root(path: Path | None) -> Path:
-    """The folder of the model, opened once to see that it is whole. Raises `BundleError`."""
+def _bundle(path: Path | None, scale: int) -> Path:
+    """The folder of the model, opened once to see that it is whole and can be shown at this scale.
+
+    Raises `BundleError` or `SettingsError`.
+    """
+    from streamgen.media.video_encoder import encoded_size
+    from streamgen.settings import SettingsError
     from streamgen_engines.bundle import Bundle, bundled
 
-    return (bundled() if path is None else Bundle.open(path)).root
+    found = bundled() if path is None else Bundle.open(path)
+    try:
+        encoded_size(found.manifest.video.width, found.manifest.video.height, scale)
+    except ValueError as error:
+        raise SettingsError(f"scale: {error}") from None
+    return found.root
 
 
 def _loop_factory() -> Any:

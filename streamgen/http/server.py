@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from streamgen.channel import Channel
 from streamgen.doctor import network_addresses
 from streamgen.errors import StreamgenError
-from streamgen.http.app import create_app
+from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, is_loopback
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
@@ -81,7 +81,6 @@ async def run(
             whep = WhepServer(
                 channel.fanout,
                 WhepLimits(max_viewers=settings.max_viewers, include_loopback=is_loopback(settings.host)),
-                is_live=lambda: channel.steering.status != "starting",
                 media_time_s=lambda: channel.media_time_s,
             )
             async with whep:
@@ -92,7 +91,16 @@ async def run(
 
 
 def _channel(settings: Settings, bundle: Path) -> Channel:
-    return Channel(bundle, prompt=settings.prompt, seed=settings.seed, guidance=settings.guidance)
+    return Channel(
+        bundle,
+        name=CHANNEL,
+        prompt=settings.prompt,
+        seed=settings.seed,
+        guidance=settings.guidance,
+        scale=settings.scale,
+        bitrate=settings.video_bitrate,
+        threads=settings.threads,
+    )
 
 
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:

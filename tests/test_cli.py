@@ -1,0 +1,150 @@
+import errno
+import json
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from streamgen.cli import app
+from streamgen.http import server
+from streamgen.version import __version__
+from tests.tiny_bundle import write_tiny_bundle
+
+COMMAND = str(Path(sys.executable).with_name("streamgen"))
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in list(os.environ):
+        if name.upper().startswith("STREAMGEN_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_tiny_bundle(tmp_path / "bundle")
+
+
+@pytest.fixture
+def busy_port() -> Iterator[int]:
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", 0))
+        occupant.listen()
+        yield occupant.getsockname()[1]
+
+
+def failure(*arguments: str) -> str:
+    """The one line that a failing command says."""
+    result = CliRunner().invoke(app, list(arguments))
+    assert result.exit_code == 1, result.output
+    assert result.stdout == ""
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+def test_the_version() -> None:
+    result = CliRunner().invoke(app, ["--version"])
+    assert (result.exit_code, result.output) == (0, f"streamgen {__version__}\n")
+
+
+def test_help_names_the_commands_without_loading_anything_heavy() -> None:
+    program = (
+        "import sys; from typer.testing import CliRunner; from streamgen.cli import app; "
+        "print(CliRunner().invoke(app, ['serve', '--help']).exit_code, "
+        "*({'av', 'aiortc', 'numpy', 'onnxruntime', 'fastapi', 'uvicorn'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout.split() == ["0"]
+
+
+def test_a_busy_port_names_the_command_that_works(bundle: Path, busy_port: int) -> None:
+    done = subprocess.run(
+        [COMMAND, "serve", "--port", str(busy_port), "--bundle", str(bundle)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == (
+        f"error: 127.0.0.1:{busy_port} is in use by another program; "
+        f"use another port: streamgen serve --host 127.0.0.1 --port {busy_port + 1}\n"
+    )
+
+
+def test_an_address_that_is_not_ours(bundle: Path) -> None:
+    assert "cannot listen on 203.0.113.1:0" in failure("serve", "--host", "203.0.113.1", "--port", "0")
+
+
+def test_a_port_that_needs_rights(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr(socket.socket, "bind", refuse)
+    with pytest.raises(server.ListenError, match="use a port above 1023"):
+        server.listen("127.0.0.1", 80)
+
+
+def test_settings_that_are_wrong() -> None:
+    assert "(from the flag --port)" in failure("serve", "--port", "99999")
+    assert "does not exist" in failure("serve", "--config", "missing.toml")
+
+
+def test_bundles_that_cannot_be_used(bundle: Path, tmp_path: Path) -> None:
+    for command in (("serve", "--port", "0"), ("render", "--prompt", "sea", "out.mp4")):
+        assert "is not a bundle" in failure(*command, "--bundle", str(tmp_path / "nothing"))
+    assert "at most 4096" in failure("render", "--prompt", "sea", "--bundle", str(bundle), "--scale", "99", "out.mp4")
+    manifest = json.loads((bundle / "manifest.json").read_text())
+    (bundle / "manifest.json").write_text(json.dumps({**manifest, "version": 99}))
+    assert "version" in failure("serve", "--port", "0", "--bundle", str(bundle))
+    (bundle / "manifest.json").write_text(json.dumps(manifest))
+    (bundle / "denoise.onnx").write_bytes(b"damaged")
+    assert "SHA-256" in failure("serve", "--port", "0", "--bundle", str(bundle))
+    (bundle / "denoise.onnx").unlink()
+    assert "denoise.onnx is missing" in failure("serve", "--port", "0", "--bundle", str(bundle))
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("--prompt", "  ", "out.mp4"), "has no text"),
+        (("--prompt", "sea", "out.avi"), "out.avi"),
+        (("--prompt", "sea", "missing/out.mp4"), "cannot be written"),
+        (("--prompt", "sea", "--seconds", "0", "out.mp4"), "seconds"),
+        (("--prompt", "@9 sea", "--seconds", "2", "out.mp4"), "after the end"),
+    ],
+)
+def test_renders_that_cannot_be_made(bundle: Path, arguments: tuple[str, ...], words: str) -> None:
+    assert words in failure("render", "--bundle", str(bundle), *arguments)
+    assert not Path("out.mp4").exists()
+
+
+def test_a_render(bundle: Path) -> None:
+    result = CliRunner().invoke(
+        app, ["render", "--bundle", str(bundle), "--prompt", "sea", "--seconds", "0.32", "--scale", "1", "out.mp4"]
+    )
+    assert result.exit_code == 0, result.output
+    assert result.stdout.startswith("out.mp4: 4 pictures, 0.32 s, made in ")
+    assert Path("out.mp4").stat().st_size > 0
+
+
+def test_the_doctor_speaks_to_people_and_programs(bundle: Path) -> None:
+    spoken = CliRunner().invoke(app, ["doctor", "--bundle", str(bundle)])
+    assert spoken.exit_code == 0, spoken.output
+    assert "onnxruntime-cpu" in spoken.output
+    report = json.loads(CliRunner().invoke(app, ["doctor", "--json", "--bundle", str(bundle)]).stdout)
+    assert report["healthy"] is True
+
+
+def test_the_doctor_fails_when_serving_cannot_work(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--bundle", str(tmp_path / "nothing")])
+    assert result.exit_code == 1
+    assert "MISSING" in result.output
+    assert "to add it: streamgen serve --bundle FOLDER" in result.output

@@ -1,0 +1,152 @@
+from pathlib import Path
+
+import pytest
+
+from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No streamgen.toml and no STREAMGEN_ variable of whoever runs the tests."""
+    import os
+
+    for name in list(os.environ):
+        if name.upper().startswith("STREAMGEN_"):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write(folder: Path, text: str, name: str = "streamgen.toml") -> Path:
+    file = folder / name
+    file.write_text(text)
+    return file
+
+
+def error(**flags: object) -> str:
+    with pytest.raises(SettingsError) as caught:
+        load(flags)
+    return str(caught.value)
+
+
+def test_the_defaults_serve_this_machine_only() -> None:
+    settings = load()
+    assert (settings.host, settings.port, settings.bundle) == ("127.0.0.1", 8000, None)
+    assert settings.prompt == DEFAULT_PROMPT
+    assert settings.operator_token is None
+    assert settings.allowed_hosts == ()
+
+
+def test_flags_win_over_the_environment_over_the_file_over_the_defaults(
+    elsewhere: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(elsewhere, 'port = 1\nseed = 2\nmax_viewers = 3\nlog_level = "debug"\n')
+    monkeypatch.setenv("STREAMGEN_PORT", "11")
+    monkeypatch.setenv("STREAMGEN_SEED", "12")
+    settings = load({"port": 21, "seed": None, "host": None})
+    assert (settings.port, settings.seed, settings.max_viewers, settings.host) == (21, 12, 3, "127.0.0.1")
+    assert settings.log_level == "debug"
+
+
+def test_the_file_can_be_named(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(elsewhere, "port = 1")
+    other = write(elsewhere, "port = 2", "other.toml")
+    assert load(config=other).port == 2
+    monkeypatch.setenv("STREAMGEN_CONFIG", str(other))
+    assert load().port == 2
+
+
+def test_lists_are_words_with_commas_or_lists(elsewhere: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(elsewhere, 'allowed_hosts = ["a.example", "b.example"]')
+    assert load().allowed_hosts == ("a.example", "b.example")
+    monkeypatch.setenv("STREAMGEN_ALLOWED_HOSTS", "c.example, d.example,")
+    assert load().allowed_hosts == ("c.example", "d.example")
+    assert load({"allowed_hosts": "e.example"}).allowed_hosts == ("e.example",)
+
+
+def test_a_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_OPERATOR_TOKEN", "a very secret token")
+    settings = load()
+    assert "secret" not in repr(settings)
+    assert settings.operator_token is not None
+    assert settings.operator_token.get_secret_value() == "a very secret token"
+
+
+def test_the_prompt_is_brought_into_its_one_form() -> None:
+    assert load({"prompt": " red\n ball "}).prompt == "red ball"
+
+
+@pytest.mark.parametrize(
+    ("flags", "start"),
+    [
+        ({"port": 70_000}, "port: "),
+        ({"prompt": "  "}, "prompt: the text is empty"),
+        ({"prompt": "x" * 501}, "prompt: the text has 501 characters"),
+        ({"max_viewers": 0}, "max_viewers: "),
+        ({"log_level": "loud"}, "log_level: "),
+        ({"seed": -1}, "seed: "),
+        ({"guidance": float("nan")}, "guidance: "),
+        ({"host": ""}, "host: "),
+        ({"scale": 0}, "scale: "),
+    ],
+)
+def test_a_wrong_flag_is_named(flags: dict[str, object], start: str) -> None:
+    message = error(**flags)
+    assert message.startswith(start)
+    (name,) = flags
+    assert message.endswith(f"(from the flag --{name.replace('_', '-')})")
+
+
+def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_PORT", "eighty")
+    monkeypatch.setenv("STREAMGEN_OPERATOR_TOKEN", "short")
+    message = error()
+    assert "port: " in message
+    assert "(from the environment variable STREAMGEN_PORT)" in message
+    assert "(from the environment variable STREAMGEN_OPERATOR_TOKEN)" in message
+    assert "short" not in message.replace("shorter", "")
+
+
+def test_a_wrong_value_in_the_file_is_named_with_the_file(elsewhere: Path) -> None:
+    write(elsewhere, 'port = "eighty"\n')
+    assert error().startswith("port: ")
+    assert error().endswith("(from streamgen.toml)")
+
+
+def test_an_unknown_name_in_the_file_is_an_error_that_lists_the_known_ones(elsewhere: Path) -> None:
+    write(elsewhere, "prot = 8000\n")
+    message = error()
+    assert message.startswith("prot: there is no such setting (in streamgen.toml)")
+    assert "max_viewers" in message
+
+
+@pytest.mark.parametrize("text", ["port = ", "[", "port = 1\nport = 2"])
+def test_a_file_that_is_not_toml(elsewhere: Path, text: str) -> None:
+    write(elsewhere, text)
+    assert "streamgen.toml is not TOML" in error()
+
+
+def test_a_file_that_is_not_there_or_not_a_file(elsewhere: Path) -> None:
+    for file, words in ((elsewhere / "missing.toml", "does not exist"), (elsewhere, "cannot be read")):
+        with pytest.raises(SettingsError) as caught:
+            load(config=file)
+        assert words in str(caught.value)
+
+
+def test_a_file_of_bytes(elsewhere: Path) -> None:
+    (elsewhere / "streamgen.toml").write_bytes(b"\xff\xfe\x00")
+    assert "is not TOML" in error()
+
+
+def test_every_setting_describes_itself() -> None:
+    for name, field in Settings.model_fields.items():
+        assert field.description, name
+
+
+def test_the_operations_page_lists_every_setting_with_its_default() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "operations.md").read_text()
+    for name, field in Settings.model_fields.items():
+        (row,) = [line for line in page.splitlines() if line.startswith(f"| `{name}` ")]
+        cells = [cell.strip() for cell in row.strip("|").split("|")]
+        shown = "" if field.default is None or field.default == () else str(field.default)
+        assert cells[1] == shown, name
