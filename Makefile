@@ -1,9 +1,9 @@
-# Two entry points, each does all of its own set-up on a fresh machine: `make test` and, once the server is there, `make serve`.
+# Two entry points, each does all of its own set-up on a fresh machine: `make serve` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: test setup browser check-page clean
+.PHONY: test serve setup browser check-page clean
 
 $(VENV)/ready: pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -32,6 +32,16 @@ check-page:
 		node --test tests/client/web/*.test.mjs && \
 		npx --yes --package typescript@5.9 tsc --project client/streamgen_client/web --noEmit; \
 	else echo "node and npm are not installed: the page's unit tests and type check are left out"; fi
+
+# What serving needs and nothing more, unless the development set-up is there already.
+$(VENV)/serving: pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	test $(VENV)/ready -nt pyproject.toml || $(BIN)/pip install --quiet -e .
+	touch $@
+
+# Flags go into ARGS: make serve ARGS="--port 9000"
+serve: $(VENV)/serving
+	@exec $(BIN)/streamgen serve $(ARGS)
 
 clean:
 	rm -rf $(VENV)

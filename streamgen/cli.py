@@ -95,11 +95,18 @@ def serve(
         _fail(error)
     logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
 
+    from streamgen.http.listener import listen
+
+    try:
+        socket = listen(settings.host, settings.port)
+    except StreamgenError as error:
+        _fail(error)
+
     from streamgen.http import server
     from streamgen_engines.errors import EngineError
 
     try:
-        with contextlib.closing(server.listen(settings.host, settings.port)) as listener:
+        with contextlib.closing(socket) as listener:
             root = _bundle(settings.bundle, settings.scale)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import av.codec
 import psutil
 
+from streamgen.http.listener import network_addresses
 from streamgen.http.page import web_folder
 from streamgen.version import __version__
 from streamgen_engines.bundle import Bundle, bundled
@@ -169,16 +170,6 @@ def check_page(folder: Path | None) -> Check:
 def usable_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def network_addresses() -> list[str]:
-    """IPv4 addresses of this machine, without loopback."""
-    return [
-        address.address
-        for addresses in psutil.net_if_addrs().values()
-        for address in addresses
-        if address.family == socket.AF_INET and not address.address.startswith("127.")
-    ]
 
 
 def _read(file: Path) -> str:

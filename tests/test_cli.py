@@ -1,4 +1,3 @@
-import errno
 import json
 import os
 import socket
@@ -11,7 +10,6 @@ import pytest
 from typer.testing import CliRunner
 
 from streamgen.cli import app
-from streamgen.http import server
 from streamgen.version import __version__
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -81,15 +79,6 @@ def test_a_busy_port_names_the_command_that_works(bundle: Path, busy_port: int) 
 
 def test_an_address_that_is_not_ours(bundle: Path) -> None:
     assert "cannot listen on 203.0.113.1:0" in failure("serve", "--host", "203.0.113.1", "--port", "0")
-
-
-def test_a_port_that_needs_rights(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise OSError(errno.EACCES, "Permission denied")
-
-    monkeypatch.setattr(socket.socket, "bind", refuse)
-    with pytest.raises(server.ListenError, match="use a port above 1023"):
-        server.listen("127.0.0.1", 80)
 
 
 def test_settings_that_are_wrong() -> None:

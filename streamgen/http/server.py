@@ -6,7 +6,6 @@ Start: listener, channel (with its generator process), viewers, HTTP. End, in re
 
 import asyncio
 import contextlib
-import errno
 import logging
 import signal
 import socket
@@ -18,10 +17,9 @@ import uvicorn
 from fastapi import FastAPI
 
 from streamgen.channel import Channel
-from streamgen.doctor import network_addresses
-from streamgen.errors import StreamgenError
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, is_loopback
+from streamgen.http.listener import page_url
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
 from streamgen.webrtc.whep import WhepLimits, WhepServer
@@ -30,37 +28,6 @@ logger = logging.getLogger(__name__)
 
 SHUTDOWN_S: Final = 3
 WS_PING_S: Final = 20.0  # a client that does not answer for as long again is gone
-ANY_ADDRESS: Final = ("0.0.0.0", "::")
-
-
-class ListenError(StreamgenError):
-    """The address cannot be listened on; the message names the command that can."""
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """A listening TCP socket, so that a busy port is known before anything heavy starts.
-
-    Raises `ListenError`.
-    """
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(128)
-    except OSError as error:
-        listener.close()
-        raise ListenError(_cannot_listen(host, port, error)) from error
-    return listener
-
-
-def page_url(settings: Settings, listener: socket.socket) -> str:
-    """The address to open in a browser."""
-    host = settings.host.strip("[]")
-    if host in ANY_ADDRESS:
-        host = next(iter(network_addresses()), "localhost")
-    port: int = listener.getsockname()[1]
-    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
 async def run(
@@ -72,7 +39,7 @@ async def run(
     None where everybody may steer.
     """
     access = OperatorAccess.for_settings(settings)
-    url = page_url(settings, listener)
+    url = page_url(settings.host, listener)
     operator_link = None if access.token is None else f"{url}?token={access.token}"
     task = asyncio.current_task()
     assert task is not None
@@ -168,13 +135,3 @@ class _StopSignals:
         else:
             self._stopping = True
             self.on_stop()
-
-
-def _cannot_listen(host: str, port: int, error: OSError) -> str:
-    where = f"{host}:{port}"
-    other = f"streamgen serve --host {host} --port {port + 1 if port < 65535 else 8000}"
-    if error.errno == errno.EADDRINUSE:
-        return f"{where} is in use by another program; use another port: {other}"
-    if error.errno == errno.EACCES:
-        return f"{where} needs rights that this user lacks; use a port above 1023: streamgen serve --port 8000"
-    return f"cannot listen on {where} ({error.strerror or error}); check --host: 127.0.0.1 or 0.0.0.0"
