@@ -18,8 +18,8 @@ from streamgen_engines.bundle import bundled
 from streamgen_engines.errors import BundleError
 from tests.tiny_bundle import write_tiny_bundle
 
-START_LIMIT_S: Final = 120.0
-STOP_LIMIT_S: Final = 20.0
+START_LIMIT_S: Final = 240.0
+STOP_LIMIT_S: Final = 30.0
 TOKEN: Final = "the-operator-of-the-tests"
 _PAGE_LINE: Final = re.compile(r"^\s*page:\s*(http://\S+)\s*$", re.MULTILINE)
 

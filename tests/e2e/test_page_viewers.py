@@ -68,9 +68,6 @@ async def test_a_session_that_ends_is_opened_again_by_itself(server: Server, ope
     await viewing.until("streamgen.state === 'live'")
     assert len(viewing.sessions) == 2
     await viewing.more_pictures(12)
-    # The page ended the old session on its side too, and Chromium notes that the server knew it no longer.
-    assert all("404" in complaint for complaint in viewing.complaints)
-    viewing.complaints.clear()
 
 
 async def test_stop_leaves_the_channel_and_play_comes_back(open_page: OpenPage) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from playwright.async_api import BrowserContext, ConsoleMessage, Page, Response, WebSocket, expect
 
-LIMIT_S: Final = 45.0  # for anything that a person would see within a second on an idle machine
+LIMIT_S: Final = 90.0  # for anything that a person would see within a second on an idle machine
 POLL_S: Final = 0.1
 GRID: Final = (20, 12)  # cells that a picture is averaged into: width, height
 

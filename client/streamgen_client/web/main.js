@@ -160,7 +160,7 @@ function takeState(state) {
   if (state.status === "live") view.player.setProgramme("live");
   else if (state.status === "buffering") view.player.setProgramme("buffering", PROGRAMME_WORDS.underrun);
   else view.player.setProgramme("slate", PROGRAMME_WORDS[state.status === "starting" ? "starting" : "restarting"]);
-  if (view.player.state !== "live" || view.now.textContent?.trim() === "") {
+  if (!view.player.showing || view.now.textContent?.trim() === "") {
     upcoming = [];
     showNow(state.prompt_id, state.prompt);
   }
@@ -187,7 +187,7 @@ function takeChunk(chunk) {
     upcoming.push({ pts: chunk.rtp_video, id: chunk.prompt_id, text: chunk.prompt });
     if (upcoming.length > UPCOMING_KEPT) upcoming.shift();
   }
-  if (view.player.state !== "live") showUpcoming(Infinity);
+  if (!view.player.showing) showUpcoming(Infinity);
 }
 
 /** @param {import("./protocol.js").Rejected} message */
@@ -227,7 +227,7 @@ function showNow(id, text) {
     }
   }
   if (id === null) return;
-  if (view.player.state === "live") history.shown(id, null);
+  if (view.player.showing) history.shown(id, null);
   else history.playing(id);
 }
 

@@ -70,7 +70,7 @@ export class Measurements extends EventTarget {
 
   /** Enter was pressed. Only what can be seen can be measured. @param {string} id @param {number} atMs */
   entered(id, atMs) {
-    if (this.#player.state === "live") this.#photons.entered(id, atMs);
+    if (this.#player.showing) this.#photons.entered(id, atMs);
   }
 
   /** It will never be seen. @param {string} id */

@@ -49,6 +49,7 @@ export class StreamgenPlayer extends HTMLElement {
   /** @type {Programme} */
   #programme = "live";
   #programmeReason = "";
+  #programmeSinceMs = 0;
   /** The browser allowed no sound; the first click or key press turns it on. */
   #silenced = false;
 
@@ -116,6 +117,11 @@ export class StreamgenPlayer extends HTMLElement {
     return this.#state;
   }
 
+  /** Whether pictures of a session are on the screen, however old the last one is. */
+  get showing() {
+    return this.#state === "live" || this.#state === "buffering" || this.#state === "slate";
+  }
+
   /** The element that shows the picture. */
   get video() {
     return this.#view.video;
@@ -133,6 +139,7 @@ export class StreamgenPlayer extends HTMLElement {
    * @param {string} [reason] in words, for the viewer
    */
   setProgramme(programme, reason = "") {
+    if (programme !== this.#programme) this.#programmeSinceMs = performance.now();
     this.#programme = programme;
     this.#programmeReason = reason;
     this.#check();
@@ -241,9 +248,10 @@ export class StreamgenPlayer extends HTMLElement {
     }
     // A hidden page is shown no pictures; that says nothing about the stream.
     if (this.#session === null || this.#pictureAtMs === 0 || document.hidden) return;
-    const stalled = nowMs - this.#pictureAtMs > STALLED_MS;
-    if (this.#programme !== "live") this.#enter(this.#programme, this.#programmeReason);
-    else this.#enter(stalled ? "buffering" : "live");
+    // A gap that is over before anybody notices is not worth a word.
+    const standstill = this.#programme === "buffering" && nowMs - this.#programmeSinceMs > STALLED_MS;
+    if (this.#programme === "slate" || standstill) this.#enter(this.#programme, this.#programmeReason);
+    else this.#enter(nowMs - this.#pictureAtMs > STALLED_MS ? "buffering" : "live");
   }
 
   /** @param {PlayerState} state @param {string} [reason] */
@@ -253,7 +261,7 @@ export class StreamgenPlayer extends HTMLElement {
     if (!changed && state !== "offline") return;
     this.#state = state;
     frame.dataset["state"] = state;
-    glow.classList.toggle("on", state === "live" || state === "buffering" || state === "slate");
+    glow.classList.toggle("on", this.showing);
     badge.textContent = STATE_WORDS[state];
     notice.textContent = reason;
     play.ariaLabel = state === "offline" ? "Try now" : "Play, with sound";

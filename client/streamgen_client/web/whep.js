@@ -9,6 +9,7 @@ import { withStereo } from "./sdp.js";
 
 const GATHERING_LIMIT_MS = 250; // our candidates help a server behind NAT; one that we can reach does without
 const POST_LIMIT_MS = 15_000;
+const DELETE_LIMIT_MS = 3000;
 const CONNECT_LIMIT_MS = 15_000; // from the answer to a connected transport
 const DISCONNECTED_LIMIT_MS = 3000; // "disconnected" may heal by itself; after this long we start anew
 const STEADY_MS = 5000; // a session that held this long resets the back-off
@@ -185,9 +186,15 @@ export class WhepSession {
   close() {
     if (this.#closed) return;
     this.#closed = true;
-    this.peer.close();
-    // keepalive lets the request outlive the page; a server that is gone has nothing left to be told.
-    void fetch(this.#location, { method: "DELETE", keepalive: true }).catch(() => undefined);
+    if (saidGoodbye(this.peer)) {
+      this.peer.close();
+      return;
+    }
+    // The request first: once the peer is closed the server no longer knows the session. keepalive lets it outlive
+    // the page; a server that is gone has nothing left to be told.
+    void fetch(this.#location, { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(DELETE_LIMIT_MS) })
+      .catch(() => undefined)
+      .finally(() => this.peer.close());
   }
 }
 
@@ -221,6 +228,11 @@ async function post(url, sdp, signal, token) {
   return response;
 }
 
+/** Whether the server has ended the transport. @param {RTCPeerConnection} peer */
+function saidGoodbye(peer) {
+  return peer.getReceivers()[0]?.transport?.state === "closed";
+}
+
 /**
  * Resolves with the reason when the transport has ended for good.
  *
@@ -245,9 +257,8 @@ function ended(peer, signal) {
     };
     peer.addEventListener("connectionstatechange", check);
     // A server that says goodbye (DTLS close_notify) need not be waited for.
-    const transport = peer.getReceivers()[0]?.transport;
-    transport?.addEventListener("statechange", () => {
-      if (transport.state === "closed") resolve("The server ended the session.");
+    peer.getReceivers()[0]?.transport?.addEventListener("statechange", () => {
+      if (saidGoodbye(peer)) resolve("The server ended the session.");
     });
     signal.addEventListener("abort", () => {
       clearTimeout(timer);
