@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
@@ -20,6 +21,7 @@ from streamgen_export.compact import store_as_int8
 from streamgen_export.pocket import checkpoint, graphs
 from streamgen_export.pocket.config import NANO, PocketConfig
 from streamgen_export.pocket.encoders import load_encoders
+from streamgen_export.pocket.latents import read_shard
 from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.quantise import quantise_linears, relative_errors, rollout
@@ -28,6 +30,9 @@ SIGMAS = (1.0, 0.9, 0.7, 0.4, 0.0)
 GUIDANCE = 1.5
 CONTEXT_NOISE = 0.05
 CHECKED_CHUNKS = 20
+GUARD_SHARDS = 40
+GUARD_PULL = 0.25
+"""Share of the way back into its range that a straying channel is moved in one chunk."""
 WORST_INT8 = 0.1
 """Largest relative error that an int8 graph may have over the checked chunks."""
 DESCRIPTION = (
@@ -38,6 +43,29 @@ DESCRIPTION = (
 
 class ParityError(RuntimeError):
     """An exported graph does not do what the trained model does."""
+
+
+def guard_of(latents: Path) -> dict[str, Any]:
+    """The ranges in which training latents live, for the engines' guard against drift.
+
+    Per channel, the 0.2 % and 99.8 % quantiles over chunks of the mean and the standard deviation; `limit` is beyond
+    anything seen.
+
+    Args:
+        latents: folder of shards.
+    """
+    shards = [read_shard(path) for path in sorted(latents.glob("[0-9]*.npz"))[:GUARD_SHARDS]]
+    guard: dict[str, Any] = {"pull": GUARD_PULL}
+    highest = 0.0
+    for name in ("video", "audio"):
+        chunks = np.concatenate([np.asarray(shard[name], np.float32) for shard in shards])
+        rows = chunks.reshape(-1, chunks.shape[2], int(np.prod(chunks.shape[3:])))
+        highest = max(highest, float(np.abs(rows).max()))
+        guard[name] = {
+            kind: np.round(np.quantile(values, (0.002, 0.998), axis=0).T, 4).tolist()
+            for kind, values in (("mean", rows.mean(2)), ("deviation", rows.std(2)))
+        }
+    return {"limit": round(highest, 2), **guard}
 
 
 def load_transformer(config: PocketConfig, run: Path) -> JointTransformer:
@@ -94,7 +122,8 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
         for name in calls:
             (bundle / f"{name}.onnx").write_bytes((small / f"{name}.onnx").read_bytes())
     training = {"parity": parity, **(notes or {})}
-    write_manifest(config, bundle, {name: states for name, (_, _, states) in calls.items()}, training)
+    states_of = {name: states for name, (_, _, states) in calls.items()}
+    write_manifest(config, bundle, states_of, guard_of(run / "latents"), training)
     return parity
 
 
@@ -102,6 +131,7 @@ def write_manifest(
     config: PocketConfig,
     bundle: Path,
     states: Mapping[str, Mapping[str, Sequence[int]]],
+    guard: Mapping[str, Any],
     training: Mapping[str, Any],
 ) -> None:
     """Write `manifest.json` for the graphs that lie in `bundle`, checked as a reader would check it."""
@@ -134,7 +164,7 @@ def write_manifest(
             "window": config.window,
             "sink": config.sink,
         },
-        "sampler": {"sigmas": list(SIGMAS), "guidance": GUIDANCE, "context_noise": CONTEXT_NOISE},
+        "sampler": {"sigmas": list(SIGMAS), "guidance": GUIDANCE, "context_noise": CONTEXT_NOISE, "guard": guard},
         "text": {
             "max_tokens": config.text_tokens,
             "width": config.text_width,

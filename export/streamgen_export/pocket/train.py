@@ -49,8 +49,8 @@ PLANS = {
         autoencoder_clips=1024,
         video_steps=2000,
         audio_steps=2500,
-        clips=10_240,
-        transformer_steps=5000,
+        clips=8_192,
+        transformer_steps=4600,
         batch=8,
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
