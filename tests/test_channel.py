@@ -1,0 +1,271 @@
+import asyncio
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from itertools import pairwise
+from pathlib import Path
+
+import psutil
+import pytest
+
+from streamgen.channel import Channel
+from streamgen.packets import AudioPacket, ChunkRecord, VideoCodec, VideoPacket
+from streamgen.protocol import ConfigUpdate, PromptSet, ServerMessage
+from streamgen.steering.hub import Connection
+from streamgen_engines.errors import BundleError, HashMismatchError
+from tests.media.decoding import decode_opus, decode_video
+from tests.tiny_bundle import write_tiny_bundle
+
+LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
+
+
+class TapedChannel(Channel):
+    """Keeps what is released, and wakes whoever waits for it."""
+
+    videos: list[VideoPacket]
+    audios: list[AudioPacket]
+    records: list[ChunkRecord]
+
+    def video(self, packet: VideoPacket) -> None:
+        self.videos.append(packet)
+        super().video(packet)
+
+    def audio(self, packet: AudioPacket) -> None:
+        self.audios.append(packet)
+        super().audio(packet)
+
+    def chunk_started(self, record: ChunkRecord) -> None:
+        self.records.append(record)
+        super().chunk_started(record)
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until something holds; the test's time limit bounds it."""
+        while not condition():  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0.005)
+
+    async def until_live(self, chunks: int = 2) -> None:
+        """Wait until so many more chunks have started."""
+        wanted = len(self.records) + chunks
+        await self.until(lambda: len(self.records) >= wanted)
+
+    def check_timelines(self) -> None:
+        """What holds whatever happens to the generator."""
+        assert self.audios
+        assert {later.pts - packet.pts for packet, later in pairwise(self.audios)} == {960}
+        for codec in ("vp8", "h264"):
+            pts = [packet.pts for packet in self.videos if packet.codec == codec]
+            assert pts == sorted(set(pts))
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_bundle(tmp_path_factory.mktemp("bundle"))
+
+
+@asynccontextmanager
+async def running(
+    bundle: Path, *, prompt: str = "a red sun", silence_timeout_s: float = 30.0
+) -> AsyncIterator[TapedChannel]:
+    channel = TapedChannel(bundle, prompt=prompt, scale=1, first_restart_s=0.05, silence_timeout_s=silence_timeout_s)
+    channel.videos, channel.audios, channel.records = [], [], []
+    async with asyncio.timeout(LIMIT_S), channel:
+        yield channel
+        channel.check_timelines()
+
+
+async def answers(connection: Connection, wanted: Callable[[ServerMessage], bool]) -> list[ServerMessage]:
+    """Messages up to and with the first one that is wanted."""
+    messages = []
+    while True:
+        messages.append(await connection.outbox.get())
+        if wanted(messages[-1]):
+            return messages
+
+
+async def test_slate_first_then_the_programme_on_the_same_timelines(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        assert channel.steering.state().status == "starting"
+        viewer = channel.fanout.add("vp8")
+        await channel.until_live(3)
+        assert channel.steering.state().status == "live"
+        assert channel.steering.state().viewers == 1
+        assert channel.records[0].prompt == "a red sun"
+        assert [record.chunk for record in channel.records] == [0, 1, 2]
+        stats = channel.stats()
+        assert stats.pacer.state == "live"
+        assert stats.restarts == 0
+        assert stats.media_time_s >= channel.records[-1].media_time_s
+        viewer.close()
+
+
+async def test_only_watched_codecs_are_encoded(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        await channel.until_live()
+        slate = len(channel.videos)
+        await channel.until_live()
+        assert len(channel.videos) == slate  # nobody watches
+
+        viewer = channel.fanout.add("h264")
+        await channel.until(lambda: len(channel.videos) >= slate + 6)
+        live = channel.videos[slate:]
+        assert {packet.codec for packet in live} == {"h264"}
+        assert live[0].keyframe
+
+        viewer.close()
+        await channel.until_live(3)
+        ended = len(channel.videos)
+        await channel.until_live()
+        assert len(channel.videos) == ended
+
+
+async def test_what_is_released_can_be_decoded_across_the_slate(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        viewers = [channel.fanout.add("vp8"), channel.fanout.add("h264")]
+        await channel.until_live(4)
+        assert channel.generator_pid is not None
+        os.kill(channel.generator_pid, signal.SIGKILL)
+        await channel.until(lambda: channel.steering.status == "slate")
+        await channel.until_live(3)
+        for viewer in viewers:
+            viewer.close()
+    codecs: tuple[VideoCodec, ...] = ("vp8", "h264")
+    for codec in codecs:
+        packets = [packet for packet in channel.videos if packet.codec == codec]
+        assert len(decode_video(packets)) == len(packets)
+    assert decode_opus(packet.data for packet in channel.audios).shape == (2, 960 * len(channel.audios))
+
+
+async def test_killed_generator_shows_the_slate_and_comes_back(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        viewer = channel.fanout.add("vp8")
+        connection = channel.steering.connect(None, frozenset({"prompt"}))
+        channel.steering.take(connection, PromptSet(id="p", text="snow at night"))
+        await channel.until(lambda: bool(channel.records) and channel.records[-1].prompt == "snow at night")
+        first = channel.generator_pid
+        assert first is not None
+        last_record = channel.records[-1]
+
+        os.kill(first, signal.SIGKILL)
+        await channel.until(lambda: channel.steering.status == "slate")
+        shown = len(channel.videos)
+        await channel.until(lambda: len(channel.videos) > shown)
+        assert channel.videos[shown - 1].keyframe or channel.videos[shown].pts > channel.videos[shown - 1].pts
+        played = len(channel.records)
+        await channel.until(lambda: len(channel.records) > played + 1)
+
+        assert channel.steering.status == "live"
+        assert channel.generator_pid not in (None, first)
+        assert channel.stats().restarts == 1
+        again = channel.records[played]
+        assert again.chunk == 0
+        assert again.prompt == "snow at night"  # a restart forgets nothing
+        assert again.pts > last_record.pts
+        viewer.close()
+
+
+async def test_hung_generator_is_replaced(bundle: Path) -> None:
+    async with running(bundle, silence_timeout_s=5.0) as channel:
+        await channel.until_live()
+        pid = channel.generator_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGSTOP)
+        await channel.until(lambda: channel.steering.status == "buffering")
+        await channel.until(lambda: channel.steering.status == "slate")
+        played = len(channel.records)
+        await channel.until(lambda: len(channel.records) > played)
+        assert not psutil.pid_exists(pid)
+        assert channel.stats().underruns >= 1
+
+
+async def test_prompts_are_steered_end_to_end_and_the_latest_wins(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        connection = channel.steering.connect(None, frozenset({"prompt", "config"}))
+        await channel.until_live()
+        for n in range(12):
+            channel.steering.take(connection, PromptSet(id=f"p{n}", text=f"storm number {n}"))
+        messages = await answers(connection, lambda m: m.type == "applied" and m.id == "p11")
+        ends = {m.id: m.type for m in messages if m.type in ("applied", "superseded", "rejected")}
+        assert set(ends) == {f"p{n}" for n in range(12)}
+        applied = messages[-1]
+        assert applied.type == "applied"
+        (record,) = [record for record in channel.records if "p11" in record.applied]
+        assert (applied.chunk, applied.media_time) == (record.chunk, record.media_time_s)
+        assert channel.steering.state().prompt == "storm number 11"
+
+        channel.steering.take(connection, ConfigUpdate(id="c", guidance=3.0, seed=42))
+        await answers(connection, lambda m: m.type == "applied" and m.id == "c")
+        assert (channel.records[-1].guidance, channel.records[-1].seed) == (3.0, 42)
+
+
+async def test_applied_is_said_when_the_chunk_leaves(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        connection = channel.steering.connect(None, frozenset({"prompt"}))
+        await channel.until_live()
+        channel.steering.take(connection, PromptSet(id="p", text="rain"))
+        messages = await answers(connection, lambda m: m.type == "applied" and m.id == "p")
+        applied = messages[-1]
+        assert applied.type == "applied"
+        # Not before its time on the media clock, and it is that chunk's time.
+        assert channel.media_time_s >= applied.media_time
+        assert applied.rtp_video == next(r.pts for r in channel.records if r.chunk == applied.chunk)
+
+
+async def test_second_viewer_gets_a_keyframe(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        first = channel.fanout.add("vp8")
+        await channel.until_live(4)
+        shown = len(channel.videos)
+        second = channel.fanout.add("vp8")
+        await channel.until(lambda: any(packet.keyframe for packet in channel.videos[shown:]))
+        # Asked for, and not the one that comes by itself some seconds later.
+        asked = next(index for index, packet in enumerate(channel.videos[shown:]) if packet.keyframe)
+        assert asked <= 16
+        first.close()
+        second.close()
+
+
+async def test_unusable_bundle_is_refused_at_the_start(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match="not a bundle"):
+        await Channel(tmp_path).__aenter__()
+    broken = write_tiny_bundle(tmp_path / "broken")
+    (broken / "decode_video.onnx").write_bytes(b"damaged")
+    with pytest.raises(HashMismatchError, match=r"decode_video\.onnx"):
+        await Channel(broken).__aenter__()
+    with pytest.raises(ValueError, match="scale"):
+        await Channel(bundle, scale=0).__aenter__()
+    assert not _generators()
+
+
+async def test_close_is_idempotent_and_leaves_no_process(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        await channel.until_live()
+        assert _generators()
+    await channel.close()
+    assert not _generators()
+    released = len(channel.audios)
+    await asyncio.sleep(0.05)
+    assert len(channel.audios) == released
+
+
+async def test_closing_during_the_start_leaves_no_process(bundle: Path) -> None:
+    entering = asyncio.create_task(Channel(bundle, scale=1).__aenter__())
+    async with asyncio.timeout(LIMIT_S):
+        while not _generators():  # noqa: ASYNC110 - no event tells it
+            await asyncio.sleep(0.005)
+        entering.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await entering
+    assert not _generators()
+
+
+def _generators() -> list[int]:
+    """Process ids of generators of this process."""
+    found = []
+    for child in psutil.Process().children():
+        try:
+            if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
+                found.append(child.pid)
+        except psutil.NoSuchProcess:
+            continue
+    return found
