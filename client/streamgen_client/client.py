@@ -1,0 +1,70 @@
+"""The way in: one server, one channel."""
+
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+
+from streamgen_client.errors import UnreachableError
+from streamgen_client.refusal import refused
+from streamgen_client.steer import Steering
+from streamgen_client.watch import Watch
+
+HTTP_TIMEOUT_S: Final = 15.0
+DEFAULT_CHANNEL: Final = "main"
+
+
+class Client:
+    """One channel of one server. Made by `connect`; use it with `async with`."""
+
+    def __init__(self, url: str, token: str | None = None, *, channel: str = DEFAULT_CHANNEL) -> None:
+        base = httpx.URL(url if "://" in url else f"http://{url}")
+        # A link from the server's start message may be pasted as it is: its token is the operator's.
+        token = token if token is not None else base.params.get("token")
+        self._base = base.copy_with(query=None, fragment=None, path=base.path.rstrip("/") + "/")
+        self._token = token
+        self._channel = channel
+        self._http = httpx.AsyncClient(
+            timeout=HTTP_TIMEOUT_S, headers={} if token is None else {"Authorization": f"Bearer {token}"}
+        )
+
+    async def __aenter__(self) -> Self:
+        """Check that a server is there. Raises `UnreachableError` or `RefusedError`."""
+        url = self._base.join("healthz")
+        try:
+            response = await self._http.get(url)
+        except httpx.HTTPError as error:
+            await self.close()
+            raise UnreachableError(
+                f"no server answers at {self._base} ({error}); start one with `streamgen serve`"
+            ) from error
+        if response.status_code != 200:
+            await self.close()
+            raise refused(response)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    def watch(self) -> Watch:
+        """Receive the channel's picture and sound."""
+        return Watch(self._http, str(self._base.join(f"whep/{self._channel}")))
+
+    def steer(self) -> Steering:
+        """Follow and change what the channel plays."""
+        url = self._base.join(f"steer/{self._channel}")
+        return Steering(str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws")), self._token)
+
+    async def close(self) -> None:
+        """Give up the HTTP connections. Idempotent."""
+        await self._http.aclose()
+
+
+def connect(url: str, token: str | None = None, *, channel: str = DEFAULT_CHANNEL) -> Client:
+    """A client of the server at `url`, such as `http://127.0.0.1:8080`.
+
+    `token` is the operator's, needed to steer a server that is not on this machine. Use it with `async with`.
+    """
+    return Client(url, token, channel=channel)

@@ -1,0 +1,272 @@
+"""Steering a channel: one WebSocket, requests with a life to follow.
+
+All methods belong to the event loop's thread.
+"""
+
+import asyncio
+import json
+import secrets
+import time
+from collections import OrderedDict, deque
+from collections.abc import AsyncIterator
+from types import TracebackType
+from typing import Final, Self
+
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from streamgen.protocol import (
+    MAX_TRANSPORT_BYTES,
+    Accepted,
+    Applied,
+    ClientMessage,
+    Ping,
+    Pong,
+    ProtocolError,
+    Queued,
+    Received,
+    Rejected,
+    ServerMessage,
+    State,
+    Superseded,
+    encode,
+    parse_client,
+    parse_server,
+)
+from streamgen_client.errors import (
+    ClientError,
+    ConnectionLostError,
+    OutboxFullError,
+    RefusedError,
+    RejectedError,
+    UnreachableError,
+)
+from streamgen_client.request import Request
+
+OPEN_TIMEOUT_S: Final = 10.0
+OUTBOX_MESSAGES: Final = 64
+MESSAGE_BACKLOG: Final = 256  # per reader of `messages()`; full: the oldest is dropped
+REMEMBERED_REQUESTS: Final = 1024  # further ones push out the oldest, which then fails
+POLICY_VIOLATION: Final = 1008
+
+
+class Steering:
+    """Prompts and settings of a channel. Made by `Client.steer`; use it with `async with`.
+
+    async with client.steer() as steering:
+        applied = await steering.prompt("heavy rain over a city")
+        print(applied.media_time)
+    """
+
+    def __init__(self, url: str, token: str | None = None, *, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
+        self._url = url
+        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+        self._open_timeout_s = open_timeout_s
+        self.unknown_messages = 0  # of a newer server; skipped
+        self._state: State | None = None
+        self._joined = asyncio.Event()
+        self._connection: ClientConnection | None = None
+        self._outbox: asyncio.Queue[tuple[ClientMessage, Request | None]] = asyncio.Queue(OUTBOX_MESSAGES)
+        self._requests: OrderedDict[str, Request] = OrderedDict()
+        self._pings: dict[str, asyncio.Future[Pong]] = {}
+        self._readers: list[_Mailbox] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closing = False
+        self._failure: ClientError | None = None
+
+    async def __aenter__(self) -> Self:
+        """Connect and wait for the channel's state. Raises `UnreachableError` or `RefusedError`."""
+        try:
+            async with asyncio.timeout(self._open_timeout_s):
+                self._connection = await connect(
+                    self._url, additional_headers=self._headers, max_size=MAX_TRANSPORT_BYTES, open_timeout=None
+                )
+                self._tasks = [
+                    asyncio.create_task(self._read(self._connection), name="steering reader"),
+                    asyncio.create_task(self._write(self._connection), name="steering writer"),
+                ]
+                await self._joined.wait()
+        except InvalidStatus as error:
+            await self.close()
+            raise RefusedError(
+                f"{self._url} answered {error.response.status_code}; is it a streamgen server with this channel?",
+                status=error.response.status_code,
+            ) from error
+        except (OSError, InvalidHandshake, TimeoutError) as error:
+            await self.close()
+            raise UnreachableError(f"{self._url} cannot be reached ({error}); is the server running?") from error
+        except BaseException:
+            await self.close()
+            raise
+        if self._failure is not None:
+            await self.close()
+            raise self._failure
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def state(self) -> State:
+        """The channel's whole situation, as last told."""
+        assert self._state is not None, "use `async with`"
+        return self._state
+
+    def prompt(self, text: str, *, cut: bool = False) -> Request:
+        """Play `text` from the next chunk that can take it; `cut` also drops what the model remembers.
+
+        Sends at once. Await the result for the moment when it is in the media. Raises `RejectedError` for a text that
+        cannot be sent at all, such as an empty one.
+        """
+        return self._send_request({"type": "prompt.set", "text": text, "cut": cut})
+
+    def configure(self, *, guidance: float | None = None, seed: int | None = None) -> Request:
+        """Change the settings that are given. Await the result as for `prompt`."""
+        settings = {"guidance": guidance, "seed": seed}
+        given = {name: value for name, value in settings.items() if value is not None}
+        return self._send_request({"type": "config.update", **given})
+
+    async def ping(self) -> Pong:
+        """Ask for the media time that leaves the server now; `t` is this side's `time.monotonic()`."""
+        pong: asyncio.Future[Pong] = asyncio.get_running_loop().create_future()
+        message = Ping(id=_new_id(), t=time.monotonic())
+        self._pings[message.id] = pong
+        try:
+            self._put(message, None)
+            return await pong
+        finally:
+            self._pings.pop(message.id, None)
+
+    async def messages(self) -> AsyncIterator[ServerMessage]:
+        """Every message from now on. A reader that falls behind loses the oldest.
+
+        Raises `ConnectionLostError` when the server goes away.
+        """
+        mailbox = _Mailbox()
+        self._readers.append(mailbox)
+        try:
+            while True:
+                while mailbox.messages:
+                    yield mailbox.messages.popleft()
+                if self._closing:
+                    return
+                if self._failure is not None:
+                    raise self._failure
+                mailbox.changed.clear()
+                await mailbox.changed.wait()
+        finally:
+            self._readers.remove(mailbox)
+
+    async def close(self) -> None:
+        """Leave. Idempotent; requests whose outcome is open fail with `ConnectionLostError`."""
+        self._closing = True
+        if self._connection is not None:
+            await self._connection.close()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail(self._lost(""))
+
+    def _send_request(self, document: dict[str, object]) -> Request:
+        request = Request(_new_id())
+        try:
+            message = parse_client(json.dumps({**document, "id": request.id}))
+        except ProtocolError as error:
+            raise RejectedError(error.rejected()) from None
+        self._put(message, request)
+        self._requests[request.id] = request
+        if len(self._requests) > REMEMBERED_REQUESTS:
+            _, oldest = self._requests.popitem(last=False)
+            oldest.fail(ConnectionLostError("too many later requests; the outcome of this one is not followed"))
+        return request
+
+    def _put(self, message: ClientMessage, request: Request | None) -> None:
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._outbox.put_nowait((message, request))
+        except asyncio.QueueFull:
+            raise OutboxFullError(f"{OUTBOX_MESSAGES} requests wait to be sent; await some of them first") from None
+
+    async def _write(self, connection: ClientConnection) -> None:
+        try:
+            while True:
+                message, request = await self._outbox.get()
+                if request is not None:
+                    request.sent_s = time.monotonic()
+                await connection.send(encode(message))
+        except ConnectionClosed:
+            pass  # The reader sees it too, and tells everybody.
+
+    async def _read(self, connection: ClientConnection) -> None:
+        try:
+            async for frame in connection:
+                try:
+                    message = parse_server(frame)
+                except ProtocolError:
+                    self.unknown_messages += 1
+                    continue
+                self._take(message)
+            self._fail(self._lost("the server closed the steering connection; connect again"))
+        except ConnectionClosed as error:
+            reason = error.rcvd.reason if error.rcvd is not None else ""
+            if error.rcvd is not None and error.rcvd.code == POLICY_VIOLATION:
+                self._fail(RefusedError(reason or "the server refuses this client", status=POLICY_VIOLATION))
+            else:
+                self._fail(self._lost(f"the steering connection was lost ({reason or error}); connect again"))
+
+    def _take(self, message: ServerMessage) -> None:
+        match message:
+            case State():
+                # Messages to one client are in order, so the newest state is the last.
+                self._state = message
+                self._joined.set()
+            case Pong():
+                pong = self._pings.get(message.id)
+                if pong is not None and not pong.done():
+                    pong.set_result(message)
+            case Received() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
+                request = self._requests.get(message.id) if message.id is not None else None
+                if request is not None:
+                    request.take(message)
+                    if request.done:
+                        del self._requests[request.id]
+            case _:
+                pass
+        for mailbox in self._readers:
+            mailbox.put(message)
+
+    def _lost(self, reason: str) -> ConnectionLostError:
+        return ConnectionLostError("this side closed the steering connection" if self._closing else reason)
+
+    def _fail(self, error: ClientError) -> None:
+        if self._failure is not None:
+            return
+        self._failure = error
+        for request in self._requests.values():
+            request.fail(error)
+        self._requests.clear()
+        for pong in self._pings.values():
+            if not pong.done():
+                pong.set_exception(error)
+        for mailbox in self._readers:
+            mailbox.changed.set()
+        self._joined.set()
+
+
+class _Mailbox:
+    """One reader's messages."""
+
+    def __init__(self) -> None:
+        self.messages: deque[ServerMessage] = deque(maxlen=MESSAGE_BACKLOG)
+        self.changed = asyncio.Event()
+
+    def put(self, message: ServerMessage) -> None:
+        self.messages.append(message)
+        self.changed.set()
+
+
+def _new_id() -> str:
+    return secrets.token_hex(12)

@@ -1,0 +1,191 @@
+import asyncio
+
+import pytest
+from websockets.asyncio.server import ServerConnection, serve
+
+import streamgen_client
+from streamgen.packets import SetConfig, SetPrompt
+from streamgen.protocol import Chunk, State, encode
+from streamgen_client.steer import OUTBOX_MESSAGES, Steering
+from tests.client.station import on_air
+
+TOKEN = "the-operator's-token"
+
+
+async def test_state_is_there_at_once() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        assert (steering.state.channel, steering.state.prompt) == ("main", "calm sea")
+        assert set(steering.state.can) == {"prompt", "config"}
+
+
+async def test_prompt_is_awaited_until_it_is_in_the_media() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        async with asyncio.timeout(30):
+            request = steering.prompt("heavy rain", cut=True)
+            applied = await request
+            assert [event.type async for event in request] == ["received", "accepted", "queued", "applied"]
+        assert applied.id == request.id
+        assert applied.rtp_video == round(applied.media_time * 90_000)
+        command = station.commands[-1]
+        assert isinstance(command, SetPrompt)
+        assert (command.text, command.cut) == ("heavy rain", True)
+        assert request.sent_s is not None
+
+
+async def test_settings() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        request = steering.configure(guidance=2.5)
+        async with asyncio.timeout(30):
+            async for event in request:
+                if event.type == "accepted":
+                    break
+        assert station.commands[-1] == SetConfig(guidance=2.5, seed=None)
+
+
+async def test_a_burst_is_settled_and_the_last_one_wins() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        requests = [steering.prompt(f"picture {number}") for number in range(8)]
+        async with asyncio.timeout(30):
+            outcomes = await asyncio.gather(*requests, return_exceptions=True)
+        assert not isinstance(outcomes[-1], BaseException)
+        assert all(
+            isinstance(outcome, streamgen_client.SupersededError) or not isinstance(outcome, BaseException)
+            for outcome in outcomes
+        )
+
+
+@pytest.mark.parametrize(("text", "reason"), [("", "empty"), (" \n ", "empty"), ("x" * 501, "too_long")])
+async def test_text_that_cannot_be_sent(text: str, reason: str) -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        with pytest.raises(streamgen_client.RejectedError) as caught:
+            steering.prompt(text)
+        assert (caught.value.answer.reason, caught.value.answer.field) == (reason, "text")
+
+
+async def test_messages_of_the_channel() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        chunks: list[int] = []
+        async with asyncio.timeout(30):
+            async for message in steering.messages():
+                if isinstance(message, Chunk):
+                    chunks.append(message.index)
+                    if len(chunks) == 3:
+                        break
+        assert chunks == sorted(set(chunks))
+
+
+async def test_ping_tells_the_media_time() -> None:
+    async with on_air(start=125) as station, streamgen_client.connect(station.url) as client:
+        async with client.steer() as steering, asyncio.timeout(30):
+            first, second = await steering.ping(), await steering.ping()
+        assert 10 <= first.server_media_time <= second.server_media_time
+        assert first.t < second.t
+
+
+async def test_without_the_token_one_may_look_but_not_steer() -> None:
+    async with on_air(token=TOKEN) as station, streamgen_client.connect(station.url) as client:
+        async with client.steer() as steering, asyncio.timeout(30):
+            assert steering.state.can == ()
+            with pytest.raises(streamgen_client.RejectedError) as caught:
+                await steering.prompt("heavy rain")
+        assert caught.value.answer.reason == "forbidden"
+        assert all(command.text == "calm sea" for command in station.commands if isinstance(command, SetPrompt))
+
+
+async def test_with_the_token_one_may_steer() -> None:
+    async with (
+        on_air(token=TOKEN) as station,
+        streamgen_client.connect(station.url, TOKEN) as client,
+        client.steer() as steering,
+        asyncio.timeout(30),
+    ):
+        await steering.prompt("heavy rain")
+
+
+async def test_token_in_the_pasted_link() -> None:
+    async with (
+        on_air(token=TOKEN) as station,
+        streamgen_client.connect(f"{station.url}/?token={TOKEN}") as client,
+        client.steer() as steering,
+    ):
+        assert set(steering.state.can) == {"prompt", "config"}
+
+
+async def test_wrong_token_is_refused_with_the_servers_words() -> None:
+    async with on_air(token=TOKEN) as station, streamgen_client.connect(station.url, "wrong") as client:
+        with pytest.raises(streamgen_client.RefusedError, match="Wrong token"):
+            await client.steer().__aenter__()
+
+
+async def test_channel_that_closes_rejects_what_is_open() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        station.hold = True  # nothing is applied any more
+        request = steering.prompt("heavy rain")
+        async with asyncio.timeout(30):
+            async for event in request:
+                if event.type == "accepted":
+                    break
+            station.steering.close()
+            with pytest.raises(streamgen_client.RejectedError, match="closed"):
+                await request
+
+
+async def test_lost_server_fails_what_is_open() -> None:
+    received: list[str | bytes] = []
+
+    async def vanish(connection: ServerConnection) -> None:
+        await connection.send(encode(State(revision=1, channel="main", status="live", prompt="calm sea")))
+        await connection.send('{"type": "from-the-future"}')
+        received.append(await connection.recv())
+        connection.transport.abort()
+
+    async with serve(vanish, "127.0.0.1", 0) as server, asyncio.timeout(30):
+        port = next(iter(server.sockets)).getsockname()[1]
+        async with Steering(f"ws://127.0.0.1:{port}/steer/main") as steering:
+            reading = asyncio.create_task(_read_all(steering))
+            request = steering.prompt("heavy rain")
+            with pytest.raises(streamgen_client.ConnectionLostError, match="connect again"):
+                await request
+            with pytest.raises(streamgen_client.ConnectionLostError):
+                await reading
+            with pytest.raises(streamgen_client.ConnectionLostError):
+                steering.prompt("too late")
+            assert steering.unknown_messages == 1
+    assert len(received) == 1
+
+
+async def _read_all(steering: Steering) -> None:
+    async for _ in steering.messages():
+        pass
+
+
+async def test_closing_fails_what_is_open_and_is_idempotent() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client:
+        station.hold = True
+        async with client.steer() as steering:
+            request = steering.prompt("heavy rain")
+        await steering.close()
+        with pytest.raises(streamgen_client.ConnectionLostError, match="this side"):
+            await request
+
+
+async def test_outbox_is_bounded() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        # The writer has no turn in between.
+        for number in range(OUTBOX_MESSAGES):
+            steering.prompt(f"picture {number}")
+        with pytest.raises(streamgen_client.OutboxFullError, match="await some"):
+            steering.prompt("one more")
+
+
+async def test_nobody_there() -> None:
+    with pytest.raises(streamgen_client.UnreachableError, match="streamgen serve"):
+        await streamgen_client.connect("http://127.0.0.1:9").__aenter__()
+
+
+async def test_unknown_channel() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url, channel="other") as client:
+        with pytest.raises(streamgen_client.RefusedError):
+            await client.steer().__aenter__()
+        with pytest.raises(streamgen_client.RefusedError):
+            await client.watch().__aenter__()
