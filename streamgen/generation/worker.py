@@ -50,7 +50,7 @@ from streamgen.packets import (
     VideoCodec,
 )
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import PromptError
+from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.text import Prompt
 
@@ -181,7 +181,7 @@ class Worker:
             events: list[Event] = []
             try:
                 encoded = self._text.encode(request.text)
-            except PromptError as error:
+            except EngineError as error:  # one bad prompt must not end the stream
                 with self._changed:
                     self._slot.failed()
                     self._changed.notify_all()

@@ -5,6 +5,7 @@ nothing adds up. All methods belong to the event loop's thread; none of them com
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -15,6 +16,8 @@ from streamgen.media.clock import MediaClock
 from streamgen.media.pacing import Pacing, PlayState, Release, Shifted, StateChanged
 from streamgen.media.slate import SlateSegment
 from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, VideoPacket
+
+logger = logging.getLogger(__name__)
 
 _NS_PER_S: Final = 1_000_000_000
 START_DELAY_NS: Final = 40_000_000  # media time 0 after the start, so that the first slot is not late
@@ -163,6 +166,13 @@ class Pacer:
         return PacerStats(pacing.state, pacing.waiting, pacing.underruns, pacing.filled_slots, late)
 
     async def _run(self) -> None:
+        try:
+            await self._release_forever()
+        except Exception:
+            logger.exception("the pacer failed; nothing more is released")
+            raise
+
+    async def _release_forever(self) -> None:
         while True:
             due_ns = self._pacing.next_due_ns()
             now_ns = self._timer.now_ns()
