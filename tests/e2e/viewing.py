@@ -16,6 +16,8 @@ LIMIT_S: Final = 90.0  # for anything that a person would see within a second on
 POLL_S: Final = 0.1
 GRID: Final = (20, 12)  # cells that a picture is averaged into: width, height
 
+expect.set_options(timeout=LIMIT_S * 1000)
+
 # Resolves with the mean of the next `count` pictures shown, as rows of RGB cells (0..255).
 _MEAN_PICTURE: Final = """
 ([count, width, height]) => new Promise((resolve) => {
@@ -38,20 +40,22 @@ _MEAN_PICTURE: Final = """
 })
 """
 
-# An ear of the test's own: not the page's meter. A mono stream has nothing on the second output of the splitter.
+# Ears of the test's own, not the page's meter. Chromium plays a mono stream on both channels, so the difference of
+# the two, taken in the graph and therefore sample by sample, is what tells stereo.
 _LISTEN: Final = """
 () => {
   const context = new AudioContext();
   const source = context.createMediaStreamSource(document.querySelector("streamgen-player").session.stream);
   const splitter = context.createChannelSplitter(2);
-  const ears = [0, 1].map((channel) => {
-    const ear = new AnalyserNode(context, { fftSize: 2048 });
-    splitter.connect(ear, channel);
-    return ear;
-  });
+  const minus = new GainNode(context, { gain: -1 });
+  const [left, right, difference] = [0, 1, 2].map(() => new AnalyserNode(context, { fftSize: 2048 }));
   source.connect(splitter);
+  splitter.connect(left, 0);
+  splitter.connect(right, 1);
+  splitter.connect(difference, 0);
+  splitter.connect(minus, 1).connect(difference);
   const samples = new Float32Array(2048);
-  window.heard = () => ears.map((ear) => {
+  window.heard = () => [left, right, difference].map((ear) => {
     ear.getFloatTimeDomainData(samples);
     return Math.sqrt(samples.reduce((sum, value) => sum + value * value, 0) / samples.length);
   });
@@ -84,9 +88,10 @@ class Viewing:
     @classmethod
     async def open(cls, context: BrowserContext, url: str) -> "Viewing":
         """A new tab with the page, which is connected to the steering but does not play yet."""
+        context.set_default_timeout(LIMIT_S * 1000)
         viewing = cls(await context.new_page())
         await viewing.page.goto(url)
-        await expect(viewing.page.locator("#connection")).to_have_text("Connected", timeout=LIMIT_S * 1000)
+        await expect(viewing.page.locator("#connection")).to_have_text("Connected")
         return viewing
 
     async def play(self) -> None:
@@ -128,7 +133,7 @@ class Viewing:
         return np.asarray(cells, dtype=np.float64).reshape(-1, 3)
 
     async def listen(self) -> None:
-        """From now on `heard()` in the page is the RMS of left and right, 1 = full scale."""
+        """From now on `heard()` in the page is the RMS of left, right and their difference, 1 = full scale."""
         await self.page.evaluate(_LISTEN)
 
     async def inbound(self) -> dict[str, dict[str, int]]:
