@@ -35,6 +35,7 @@ class PictureEncoder:
         context.time_base = Fraction(1, 90_000)
         context.framerate = Fraction(25, 2)
         context.gop_size = 10_000
+        context.thread_count = 1
         if codec == "vp8":
             context.options = {"deadline": "realtime", "cpu-used": "-8", "lag-in-frames": "0", "auto-alt-ref": "0"}
         else:
