@@ -8,11 +8,13 @@
 No ETag is sent and no If-Match is asked for: sessions never restart ICE, and clients exist that lose it.
 """
 
+import asyncio
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import MutableHeaders
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamgen.http.problem import problem
@@ -21,6 +23,7 @@ from streamgen.webrtc.viewer import ViewerStats
 from streamgen.webrtc.whep import EXPOSED_HEADERS, FRAGMENT_TYPE, SDP_TYPE, WhepAnswer, require_content_type
 
 MAX_BODY_BYTES: Final = 64 * 1024
+BODY_TIMEOUT_S: Final = 10.0
 PREFIX: Final = "/whep/"
 
 CORS_HEADERS: Final = {
@@ -51,6 +54,13 @@ class WhepSessions(Protocol):
 
     async def stats(self) -> tuple[ViewerStats, ...]:
         """Every viewer's situation."""
+
+
+class SlowBodyError(WhepError):
+    """The body of a request does not come to its end."""
+
+    status = 408
+    title = "The body came too slowly"
 
 
 class WhepCors:
@@ -130,12 +140,18 @@ def _preflight(methods: str, accepts: Mapping[str, str]) -> Response:
 
 
 async def _body(request: Request) -> str:
-    """The body as text. Raises `OfferTooLargeError` as soon as it is too long, or `MalformedOfferError`."""
+    """The body as text. Raises a `WhepError` as soon as it is too long, too slow or not text."""
     body = bytearray()
-    async for part in request.stream():
-        body += part
-        if len(body) > MAX_BODY_BYTES:
-            raise OfferTooLargeError(f"a body has at most {MAX_BODY_BYTES} bytes; leave codecs out")
+    try:
+        async with asyncio.timeout(BODY_TIMEOUT_S):
+            async for part in request.stream():
+                body += part
+                if len(body) > MAX_BODY_BYTES:
+                    raise OfferTooLargeError(f"a body has at most {MAX_BODY_BYTES} bytes; leave codecs out")
+    except TimeoutError:
+        raise SlowBodyError(f"the body took longer than {BODY_TIMEOUT_S:.0f} s; send it again") from None
+    except ClientDisconnect:
+        raise MalformedOfferError("the body ended early; send it again") from None
     try:
         return body.decode()
     except UnicodeDecodeError:

@@ -85,6 +85,12 @@ async def test_the_channel_describes_itself() -> None:
     assert "main" in missing.json()["detail"]
 
 
+async def test_the_interface_describes_itself() -> None:
+    async with Server().client() as client:
+        document = (await client.get("/openapi.json")).json()
+    assert {"/whep/main", "/whep/main/{session_id}", "/healthz", "/readyz", "/metrics"} <= set(document["paths"])
+
+
 # Steering ------------------------------------------------------------------------------------------------------------
 
 

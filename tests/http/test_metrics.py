@@ -1,3 +1,6 @@
+import re
+from pathlib import Path
+
 from prometheus_client.parser import text_string_to_metric_families
 
 from streamgen.packets import GeneratorStats
@@ -65,6 +68,16 @@ async def test_everything_that_is_counted_is_shown() -> None:
         "streamgen_generator_restarts_total": 1,
     }
     assert {name: found[name] for name in expected} == expected
+
+
+async def test_the_operations_page_names_metrics_that_exist() -> None:
+    server = Server()
+    server.channel.numbers = FakeStats(generator=GeneratorStats(1, 1.0, {}, {}, 0.0, 4, False, 1))
+    found = {name.split()[0] for name in await samples(server)}
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    named = set(re.findall(r"`(streamgen_\w+)", page))
+    assert len(named) >= 6
+    assert named <= found
 
 
 async def test_two_servers_in_one_process_do_not_share_numbers() -> None:

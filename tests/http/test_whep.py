@@ -1,8 +1,11 @@
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
 
 import httpx
 import pytest
+from starlette.types import Message
 
+from streamgen.http import whep
 from streamgen.http.whep import MAX_BODY_BYTES
 from streamgen.webrtc.errors import NotLiveError, TooManyViewersError, UnusableOfferError
 from tests.http.fakes import ANSWER_SDP, Server
@@ -109,6 +112,40 @@ async def test_a_long_body_is_refused_before_all_of_it_is_read() -> None:
     assert answer.status_code == 413
     assert str(MAX_BODY_BYTES) in answer.json()["detail"]
     assert sent < 3 * MAX_BODY_BYTES
+    assert server.whep.offers == []
+
+
+async def test_a_body_that_never_ends_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whep, "BODY_TIMEOUT_S", 0.0)
+
+    async def stuck() -> AsyncIterator[bytes]:
+        yield b"v=0"
+        await asyncio.Event().wait()
+
+    async with Server().client() as client:
+        answer = await client.post("/whep/main", content=stuck(), headers=SDP)
+    assert (answer.status_code, answer.headers["content-type"]) == (408, "application/problem+json")
+
+
+async def test_a_client_that_leaves_in_the_middle_of_its_body_is_no_mistake_of_the_server() -> None:
+    server = Server()
+    sent: list[Message] = []
+    events: Iterator[Message] = iter(
+        [{"type": "http.request", "body": b"v=0", "more_body": True}, {"type": "http.disconnect"}]
+    )
+
+    async def receive() -> Message:
+        return next(events)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    scope = {
+        "type": "http", "method": "POST", "path": "/whep/main", "query_string": b"", "http_version": "1.1",
+        "headers": [(b"host", b"localhost"), (b"content-type", b"application/sdp")],
+    }  # fmt: skip
+    await server.app(scope, receive, send)
+    assert sent[0]["status"] == 400
     assert server.whep.offers == []
 
 
