@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 
 FIRST_RESTART_S: Final = 0.25
 MAX_RESTART_S: Final = 10.0
+REPORT_INTERVAL_S: Final = 10.0  # underruns in between are counted
 SETTLED_S: Final = 30.0  # a generator that lived this long starts the pauses anew
 
 
@@ -122,6 +123,8 @@ class Channel:
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
         self._restarts = 0
+        self._unreported_underruns = 0
+        self._quiet_until_s = 0.0  # monotonic time of the next report of underruns
         self._pacer: Pacer | None = None
         self._pacer_runs = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
@@ -225,10 +228,22 @@ class Channel:
 
     def _on_state(self, state: PlayState) -> None:
         if state == "buffering":
-            logger.warning("underrun at %.2f s: the next chunk is late", self.media_time_s)
+            self._report_underrun()
         # `live` is announced with the chunk that starts it, so that both say the same media time.
         if state != "live":
             self.steering.set_status(state)
+
+    def _report_underrun(self) -> None:
+        self._unreported_underruns += 1
+        now_s = time.monotonic()
+        if now_s >= self._quiet_until_s:
+            logger.warning(
+                "underrun at %.2f s of media: a chunk is late (%d since the last report)",
+                self.media_time_s,
+                self._unreported_underruns,
+            )
+            self._unreported_underruns = 0
+            self._quiet_until_s = now_s + REPORT_INTERVAL_S
 
     # The generator.
 

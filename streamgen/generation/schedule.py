@@ -22,7 +22,7 @@ _MARGIN_DECAY: Final = 200  # one part of this many of the surplus is taken back
 _NEARLY_LATE_NS: Final = 25_000_000
 _FULL_LOAD: Final = 0.95  # of a chunk's duration that denoising may take
 _EASY_LOAD: Final = 0.80  # below this, one step more is tried
-_PATIENCE_CHUNKS: Final = 16  # between two changes for the better
+_PATIENCE_CHUNKS: Final = 16  # before more steps are tried, or fewer for the sake of the other stages
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,17 +111,18 @@ class Schedule:
         """A chunk was denoised in this time; adapts the steps that the machine can sustain."""
         self._pass.add(duration_ns // passes(steps, guided))
         self._since_change += 1
-        affordable = _FULL_LOAD * self._chunk_ns
-        if self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
-            while self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
-                self.steps -= 1
-            self._since_change = 0
-        elif (
-            self.steps < self._max_steps
-            and self._since_change >= _PATIENCE_CHUNKS
-            and self._typical_ns(self.steps + 1, guided) < _EASY_LOAD * self._chunk_ns
-        ):
-            self.steps += 1
+        affordable, easy = _FULL_LOAD * self._chunk_ns, _EASY_LOAD * self._chunk_ns
+        after_ns = self._after.percentile(50)
+        before = self.steps
+        while self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
+            self.steps -= 1
+        if self.steps == before and self._since_change >= _PATIENCE_CHUNKS:
+            if after_ns > affordable:
+                # Decoding and encoding fall behind for want of processor time: leave them more of it.
+                self.steps = max(self.steps - 1, self._min_steps)
+            elif self._typical_ns(self.steps + 1, guided) < easy and after_ns < easy:
+                self.steps = min(self.steps + 1, self._max_steps)
+        if self.steps != before:
             self._since_change = 0
 
     def delivered(self, chunk: int, duration_ns: int, now_ns: int) -> int:

@@ -129,9 +129,12 @@ def test_behind_only_when_the_fewest_steps_do_not_keep_up() -> None:
     assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 340)
 
 
-def test_slow_decoding_alone_is_behind_too() -> None:
-    schedule = make(max_steps=1)
-    settle(schedule, pass_ms=20, after_ms=330)
+def test_slow_decoding_takes_steps_away_too_and_is_behind_at_last() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=330, count=WINDOW)
+    assert 1 <= schedule.steps < 4
+    settle(schedule, pass_ms=20, after_ms=330, count=WINDOW)
+    assert schedule.steps == 1
     assert schedule.behind(guided=False)
     assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 330)
 
