@@ -1,129 +1,28 @@
-"""When does something hit the ground: in the picture, in the sound, and how far apart are the two?
+"""When is it seen that something hits the ground, and how far from that is it heard?
 
-In the picture, an impact is a lowest point of the path of the mask that the critic sees. In the sound, it is what a
-In the sound, it is what a small network learned from renders to tell from music, rain and waves.
-Both detectors are checked on held-out renders.
+In the picture, an impact is a lowest point of the path of the mask that the eye sees.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Tensor, nn
-from torch.nn import functional as F
 
-from streamgen_export.pocket.judge_takes import Take
-from streamgen_export.pocket.scenes.world import PICTURE_RATE_HZ, SAMPLE_RATE_HZ
+from streamgen_export.pocket.judge.ear import MIN_GAP_S
+from streamgen_export.pocket.scenes.world import PICTURE_RATE_HZ
 
-HOP: Final = 240
-"""Samples per frame of the sound detector: 10 ms."""
-_WINDOW = 512
-BANDS: Final = 40
+REACH_S: Final = 0.4
+"""A sound further from a visual impact than this does not belong to it; half a bounce is 0.64 or 0.8 s."""
 _PROMINENCE = 0.06
 """How far the subject must rise on both sides of a lowest point, as a share of the picture's height."""
-_MIN_GAP_S = 0.25
 _MIN_COVER = 0.006
 """Share of the picture that the subject must cover to have a path at all."""
-REACH_S: Final = 0.4
-"""A sound further from a visual impact than this does not belong to it; half a bounce is 0.64 to 0.8 s / 2."""
-
-
-def spectrum(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log energy in 40 bands, even on the mel scale: float32 [channels, S] -> float32 [S / 240, 40]."""
-    mono = torch.from_numpy(np.ascontiguousarray(audio.mean(axis=0)))
-    padded = F.pad(mono, (_WINDOW // 2, _WINDOW // 2))
-    frames = padded.unfold(0, _WINDOW, HOP)[: len(mono) // HOP]
-    power = torch.fft.rfft(frames * torch.hann_window(_WINDOW), dim=1).abs() ** 2
-    bands: NDArray[np.float32] = torch.log10(power @ _band_matrix() + 1e-5).numpy()
-    return bands
-
-
-def _band_matrix() -> Tensor:
-    top = 2595 * np.log10(1 + SAMPLE_RATE_HZ / 2 / 700)
-    edges = 700 * (10 ** (np.linspace(0, top, BANDS + 2) / 2595) - 1)
-    bins = np.linspace(0, SAMPLE_RATE_HZ / 2, _WINDOW // 2 + 1)
-    rising = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
-    falling = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
-    return torch.from_numpy(np.clip(np.minimum(rising, falling), 0, None).astype(np.float32))
-
-
-class Ear(nn.Module):
-    """Scores every 10 ms of sound for the start of an impact; sees 140 ms to either side."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layers = nn.Sequential(
-            nn.Conv1d(BANDS, 32, 5, padding=2),
-            nn.SiLU(),
-            nn.Conv1d(32, 32, 5, padding=4, dilation=2),
-            nn.SiLU(),
-            nn.Conv1d(32, 32, 5, padding=8, dilation=4),
-            nn.SiLU(),
-            nn.Conv1d(32, 1, 1),
-        )
-
-    def forward(self, bands: Tensor) -> Tensor:
-        """float32 [B, frames, 40] -> float32 [B, frames]."""
-        scores: Tensor = self.layers(bands.transpose(1, 2))[:, 0]
-        return scores
-
-
-def train_ear(
-    takes: Sequence[tuple[NDArray[np.float32], tuple[float, ...]]],
-    epochs: int,
-    seed: int,
-    report: Callable[[float], None] = lambda loss: None,
-) -> Ear:
-    """Trains the sound detector.
-
-    Args:
-        takes: (spectrum [frames, 40], impact times in seconds) of renders of one length.
-        epochs: passes over them.
-        seed: of weights and order.
-        report: called with the loss after every batch.
-    """
-    torch.manual_seed(seed)
-    generator = torch.Generator().manual_seed(seed)
-    bands = torch.from_numpy(np.stack([bands for bands, _ in takes]))
-    target = torch.zeros(bands.shape[:2])
-    for row, (_, impacts) in enumerate(takes):
-        for impact in impacts:
-            frame = round(impact * SAMPLE_RATE_HZ / HOP)
-            target[row, max(0, frame - 1) : frame + 2] = 1.0
-    ear = Ear().train()
-    optimiser = torch.optim.AdamW(ear.parameters(), lr=2e-3, weight_decay=0.01)
-    for _ in range(epochs):
-        for rows in torch.split(torch.randperm(len(bands), generator=generator), 16):
-            # Loudness must not decide: generated sound may be quieter.
-            gain = 0.6 * torch.randn((len(rows), 1, 1), generator=generator)
-            scores = ear(bands[rows] + gain)
-            loss = F.binary_cross_entropy_with_logits(scores, target[rows], pos_weight=torch.tensor(6.0))
-            optimiser.zero_grad()
-            torch.autograd.backward(loss)
-            optimiser.step()
-            report(loss.item())
-    return ear.eval()
-
-
-def heard_impacts(ear: Ear, audio: NDArray[np.float32]) -> list[float]:
-    """Times in seconds at which an impact is heard, at least 0.25 s apart."""
-    with torch.no_grad():
-        likely = torch.sigmoid(ear(torch.from_numpy(spectrum(audio))[None]))[0].numpy()
-    gap = round(_MIN_GAP_S * SAMPLE_RATE_HZ / HOP)
-    times: list[float] = []
-    left = likely.copy()
-    while left.size and left.max() > 0.5:
-        frame = int(left.argmax())
-        around = slice(max(0, frame - 1), frame + 2)
-        centre = float(np.average(np.arange(len(likely))[around], weights=likely[around]))
-        times.append(centre * HOP / SAMPLE_RATE_HZ)
-        left[max(0, frame - gap) : frame + gap + 1] = 0
-    return sorted(times)
+_HIT_S = 0.1
+"""A detection within this of a true impact is right."""
 
 
 def heights(masks: NDArray[np.float32]) -> NDArray[np.float64]:
@@ -157,7 +56,7 @@ def seen_impacts(path: NDArray[np.float64]) -> list[float]:
             continue
         slope = max(left - here, right - here)
         time = (index + 0.5 * (left - right) / slope) / PICTURE_RATE_HZ
-        if not times or time - times[-1] >= _MIN_GAP_S:
+        if not times or time - times[-1] >= MIN_GAP_S:
             times.append(float(time))
     return times
 
@@ -193,8 +92,8 @@ def check_detector(truth: Sequence[Sequence[float]], found: Sequence[Sequence[fl
     """Compares detections with the truth, take by take."""
     recalled = [nearest(time, got) for true, got in zip(truth, found, strict=True) for time in true]
     real = [nearest(time, true) for true, got in zip(truth, found, strict=True) for time in got]
-    hits = [abs(error) for error in recalled if error is not None and abs(error) <= 0.1]
-    correct = [error is not None and abs(error) <= 0.1 for error in real]
+    hits = [abs(error) for error in recalled if error is not None and abs(error) <= _HIT_S]
+    correct = [error is not None and abs(error) <= _HIT_S for error in real]
     return Detection(
         impacts=len(recalled),
         recall=len(hits) / len(recalled) if recalled else None,
@@ -253,8 +152,3 @@ def synchrony(seen: Sequence[Sequence[float]], heard: Sequence[Sequence[float]],
         p95_s=float(np.percentile(np.abs(offsets), 95)) if len(offsets) else None,
         lag_s=float(np.median(offsets)) if len(offsets) else None,
     )
-
-
-def has_bounce(take: Take) -> bool:
-    """Whether the take was asked to bounce throughout."""
-    return all(attributes.motion == "bounces" for attributes in take.wanted)

@@ -10,7 +10,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.judge_takes import Take
+from streamgen_export.pocket.judge.takes import Take
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK, SAMPLES_PER_CHUNK
 
 _WINDOW: Final = 480

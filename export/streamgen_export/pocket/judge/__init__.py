@@ -1,0 +1,7 @@
+"""The judge: what a bundle shows and sounds like, measured with instruments that were trained on renders only.
+
+    python -m streamgen_export.pocket.judge
+
+Everything is measured twice in the same way, on what the bundle generates and on true renders of the same
+prompts; where chance could give a good number, chance is measured too.
+"""
