@@ -111,6 +111,14 @@ def test_a_chunk_record_names_prompts_that_were_given_up() -> None:
     assert to(effects, "ann") == [Superseded(id="a", by="c")]
 
 
+def test_a_prompt_is_told_which_one_took_its_place() -> None:
+    session = running()
+    for id in "abc":
+        session.request("ann", PromptSet(id=id, text=id), ALL)
+    effects = session.chunk_started(record(1, "b", "b", applied=("b",), superseded=("a",)))
+    assert to(effects, "ann")[0] == Superseded(id="a", by="b")
+
+
 def test_a_prompt_counts_as_applied_when_the_chunk_that_announced_it_was_lost() -> None:
     session = running()
     session.request("ann", PromptSet(id="a", text="rain"), ALL)
