@@ -172,6 +172,8 @@ class Watch:
         for reader in self._readers:
             reader.cancel()
         await asyncio.gather(*self._readers, return_exceptions=True)
+        self._pictures.frames.clear()
+        self._sounds.frames.clear()
         self._over.set()
         self._changed.set()
 

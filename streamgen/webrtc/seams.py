@@ -76,8 +76,9 @@ def on_keyframe_request(sender: RTCRtpSender, callback: Callable[[], None]) -> N
 def offer_loopback(peer: RTCPeerConnection, *, always: bool) -> None:
     """Let ICE use 127.0.0.1: always, or only on a machine that has no other address.
 
-    aioice leaves loopback out, which is right for a network and leaves an unplugged laptop without a stream.
-    To be called before gathering.
+    aioice leaves loopback out, which is right for a network. On the same machine 127.0.0.1 works whatever a firewall
+    or VPN does to the other addresses. (Chromium uses it as a remote address only: on a machine with no other
+    interface it gathers nothing, and no WebRTC works in it.) To be called before gathering.
     """
     for transceiver in peer.getTransceivers():
         ice: Connection = transceiver.sender.transport.transport._connection
