@@ -22,6 +22,7 @@ class PromptToPhoton:
     sent_s: float  # the request was handed to the connection
     applied_s: float  # the server's `applied` had come
     shown_s: float  # the first picture of that chunk was decoded
+    shown_pts: int  # of that picture, in ticks of 90 kHz
 
     @property
     def latency_s(self) -> float:
@@ -46,5 +47,5 @@ async def measure(
             if picture.pts is None:
                 raise ClientError("this server does not tell its RTP offset, so media time is not known; update it")
             if picture.pts >= pts:
-                return PromptToPhoton(applied, request.sent_s, applied_s, picture.received_s)
+                return PromptToPhoton(applied, request.sent_s, applied_s, picture.received_s, picture.pts)
     raise ClientError("the session was closed before the prompt could be seen")
