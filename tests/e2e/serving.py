@@ -45,10 +45,11 @@ def model_folder(work: Path) -> Path:
 
 
 @contextmanager
-def serving(work: Path, *, prompt: str) -> Iterator[Server]:
-    """Run a server on a free port until the block ends. Steering needs `TOKEN`, watching does not."""
+def serving(work: Path, *, prompt: str, port: int = 0) -> Iterator[Server]:
+    """Run a server until the block ends, on a free port for 0. Steering needs `TOKEN`, watching does not."""
+    work.mkdir(exist_ok=True)
     log = work / "server.log"
-    command = [str(Path(sys.executable).with_name("streamgen")), "serve", "--host", "127.0.0.1", "--port", "0"]
+    command = [str(Path(sys.executable).with_name("streamgen")), "serve", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--bundle", str(model_folder(work)), "--prompt", prompt]
     with log.open("wb") as output:
         process = subprocess.Popen(

@@ -1,12 +1,14 @@
 """Several viewers, and viewers who come back: nobody disturbs anybody else."""
 
 import re
+from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Playwright, expect
 
 from tests.e2e.conftest import OpenPage, launch
-from tests.e2e.serving import Server
+from tests.e2e.serving import Server, serving
 from tests.e2e.viewing import LIMIT_S
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
@@ -66,6 +68,27 @@ async def test_a_session_that_ends_is_opened_again_by_itself(server: Server, ope
     await viewing.until("streamgen.state === 'live'")
     assert len(viewing.sessions) == 2
     await viewing.more_pictures(12)
+
+
+async def test_a_server_that_comes_back_is_found_again(open_page: OpenPage, tmp_path: Path) -> None:
+    with serving(tmp_path / "first", prompt="a calm blue sea") as first:
+        viewing = await open_page(first.operator_link)
+        await viewing.play()
+    await viewing.until("streamgen.state === 'offline'")
+    await expect(viewing.page.locator("#notice")).to_have_text(re.compile("cannot be reached"))
+    await expect(viewing.page.locator("#connection")).to_have_text("Reconnecting")
+    await viewing.send("glowing embers")
+    await expect(viewing.page.locator("#journey-words")).to_have_text(re.compile("no connection"))
+
+    port = urlsplit(first.url).port
+    assert port is not None
+    with serving(tmp_path / "second", prompt="a calm blue sea", port=port):
+        await viewing.until("streamgen.state === 'live'")
+        # What was typed meanwhile has been sent.
+        await expect(viewing.page.locator("#now")).to_have_text("glowing embers")
+        await viewing.page.close()
+    assert all("ERR_CONNECTION_REFUSED" in complaint for complaint in viewing.complaints)
+    viewing.complaints.clear()
 
 
 async def test_stop_leaves_the_channel_and_play_comes_back(open_page: OpenPage) -> None:

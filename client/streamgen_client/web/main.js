@@ -244,6 +244,7 @@ steering.addEventListener("open", () => {
 });
 steering.addEventListener("closed", (event) => {
   const { reason, retryInMs } = /** @type {CustomEvent<import("./steering.js").ClosedDetail>} */ (event).detail;
+  view.viewers.hidden = true;
   view.player.setProgramme("live"); // nobody says otherwise any more; the player sees for itself whether it stalls
   if (retryInMs === null) {
     showConnection("refused", "Not allowed");
