@@ -1,0 +1,266 @@
+"""How fast chunks can be made, without a server: `python -m bench.generate`.
+
+The stages are the server's own and run as they do there: denoising on one thread, decoding and encoding on another,
+with room for one chunk between them. Nothing waits for a clock, so the real-time ratio is what the machine can do.
+"""
+
+import argparse
+import sys
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from queue import Empty, Queue
+from typing import Any, Final
+
+from bench import record
+from bench.figures import Summary
+from bench.prompts import PROMPTS
+from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, EncodeStage
+from streamgen.generation.prompts import Taken
+from streamgen.generation.schedule import passes
+from streamgen.media.audio_encoder import AudioEncoder
+from streamgen.media.video_encoder import DEFAULT_SCALE, VideoEncoder
+from streamgen.packets import SetPrompt
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import EngineError
+from streamgen_engines.families import Model, PocketDecoder, PocketGenerator
+from streamgen_engines.manifest import State
+from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
+from streamgen_engines.text import Prompt, TextEncoder
+
+CHUNKS: Final = 120
+WARM_UP_CHUNKS: Final = 8  # fills the window, so that every measured pass attends to all of it
+PROMPT_EVERY_CHUNKS: Final = 12
+_MS_PER_S: Final = 1000
+_LOOK_S: Final = 0.5  # how often a waiting stage looks whether the other one still lives
+
+
+class Stopwatch:
+    """Times by name, ms. Each name is used by one thread at a time."""
+
+    def __init__(self) -> None:
+        self.times_ms: defaultdict[str, list[float]] = defaultdict(list)
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Time the block."""
+        started = time.perf_counter()
+        yield
+        self.times_ms[name].append(_MS_PER_S * (time.perf_counter() - started))
+
+    @contextmanager
+    def watching(self, owner: type, method: str, name: str) -> Iterator[None]:
+        """Time every call of a method until the block ends."""
+        original: Callable[..., Any] = getattr(owner, method)
+
+        def timed(*arguments: Any, **named: Any) -> Any:
+            with self.time(name):
+                return original(*arguments, **named)
+
+        setattr(owner, method, timed)
+        try:
+            yield
+        finally:
+            setattr(owner, method, original)
+
+    def clear(self) -> None:
+        """Forget what was measured."""
+        self.times_ms.clear()
+
+    def summaries(self) -> dict[str, Summary | None]:
+        """Of all names, in the order of the alphabet."""
+        return {name: Summary.of(self.times_ms[name]) for name in sorted(self.times_ms)}
+
+
+class TimedRuntime:
+    """A runtime whose engines are timed, each under the name of its file."""
+
+    def __init__(self, runtime: Runtime, stopwatch: Stopwatch) -> None:
+        self._runtime = runtime
+        self._stopwatch = stopwatch
+
+    @property
+    def name(self) -> str:
+        """That of the real one."""
+        return self._runtime.name
+
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+        """Load a graph."""
+        engine = self._runtime.load(path, states, threads=threads, in_place=in_place)
+        return _TimedEngine(engine, path.stem, self._stopwatch)
+
+
+class _TimedEngine:
+    def __init__(self, engine: Engine, name: str, stopwatch: Stopwatch) -> None:
+        self._engine = engine
+        self._name = name
+        self._stopwatch = stopwatch
+
+    @property
+    def signature(self) -> Signature:
+        return self._engine.signature
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        with self._stopwatch.time(self._name):
+            return self._engine.run(inputs)
+
+    def state(self, name: str) -> Array:
+        return self._engine.state(name)
+
+    def reset(self) -> None:
+        self._engine.reset()
+
+
+def load(bundle: Bundle, stopwatch: Stopwatch, threads: int = 1) -> Model:
+    """A model of the pocket family whose graphs are timed."""
+    runtime = TimedRuntime(OnnxRuntimeCpu(), stopwatch)
+    return Model(
+        bundle,
+        TextEncoder(bundle, runtime),
+        PocketGenerator(bundle, runtime, threads=threads),
+        PocketDecoder(bundle, runtime, threads=threads),
+    )
+
+
+class Line:
+    """The stages of one programme; `run` makes chunks as fast as it can."""
+
+    def __init__(self, model: Model, stopwatch: Stopwatch, *, scale: int = DEFAULT_SCALE) -> None:
+        manifest = model.bundle.manifest
+        self._stopwatch = stopwatch
+        self._chunk_s = float(manifest.chunk_duration)
+        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""))
+        self._decode = DecodeStage(model.decoder)
+        self._encode = EncodeStage(manifest, scale=scale)
+        # Encoded beforehand: in the server that is the text thread's work.
+        self._prompts = [model.text.encode(text) for text in PROMPTS]
+        self._made = 0
+
+    def run(self, chunks: int, *, steps: int | None, guidance: float | None) -> float:
+        """Make chunks and return the media time made per time passed."""
+        between: Queue[Denoised] = Queue(1)
+        failures: list[BaseException] = []
+
+        def denoise() -> None:
+            try:
+                for _ in range(chunks):
+                    with self._stopwatch.time("chunk: denoise"):
+                        made = self._denoise.make(self._next_prompt(), steps=steps, guidance=guidance)
+                    between.put(made)
+            except BaseException as error:  # noqa: BLE001 - the thread's outermost edge; raised by the caller below
+                failures.append(error)
+
+        thread = threading.Thread(target=denoise, name="denoise", daemon=True)
+        started = time.perf_counter()
+        thread.start()
+        for _ in range(chunks):
+            self._finish(_take(between, thread, failures))
+        elapsed_s = time.perf_counter() - started
+        thread.join()
+        return chunks * self._chunk_s / elapsed_s
+
+    def _next_prompt(self) -> Taken[Prompt] | None:
+        turn, rest = divmod(self._made, PROMPT_EVERY_CHUNKS)
+        self._made += 1
+        if rest:
+            return None
+        prompt = self._prompts[turn % len(self._prompts)]
+        return Taken(SetPrompt(f"bench-{turn}", prompt.text), prompt)
+
+    def _finish(self, denoised: Denoised) -> None:
+        with self._stopwatch.time("chunk: decode and encode"):
+            decoded = self._decode.decode(denoised)
+            self._encode.encode(decoded, frozenset({"vp8"}))
+
+
+def _take(between: "Queue[Denoised]", thread: threading.Thread, failures: list[BaseException]) -> Denoised:
+    while True:
+        alive = thread.is_alive()
+        try:
+            return between.get(timeout=_LOOK_S)
+        except Empty:
+            if failures:
+                raise failures[0] from None
+            if not alive:
+                raise RuntimeError("the denoise thread ended early") from None
+
+
+def measure(
+    bundle: Bundle, *, chunks: int, threads: int, scale: int, progress: Callable[[str], None]
+) -> dict[str, Any]:
+    """All figures: the bundle's own settings with each number of steps, and its own steps without guidance."""
+    stopwatch = Stopwatch()
+    model = load(bundle, stopwatch, threads)
+    sampler = bundle.manifest.sampler
+    variants = [(steps, sampler.guidance) for steps in range(sampler.steps, 0, -1)]
+    if sampler.guidance != 1:
+        variants += [(steps, 1.0) for steps in range(sampler.steps, 0, -1)]
+    found = []
+    with ExitStack() as watched:
+        watched.enter_context(stopwatch.watching(VideoEncoder, "encode", "picture: VP8, enlarging included"))
+        watched.enter_context(stopwatch.watching(AudioEncoder, "encode", "chunk: Opus, resampling included"))
+        watched.enter_context(stopwatch.watching(AudioEncoder, "fade", "chunk: fade in reserve"))
+        line = Line(model, stopwatch, scale=scale)
+        for steps, guidance in variants:
+            line.run(WARM_UP_CHUNKS, steps=steps, guidance=guidance)
+            stopwatch.clear()
+            ratio = line.run(chunks, steps=steps, guidance=guidance)
+            found.append(
+                {
+                    "steps": steps,
+                    "guidance": guidance,
+                    "passes": passes(steps, guidance != 1),
+                    "realtime_ratio": ratio,
+                    "ms": stopwatch.summaries(),
+                }
+            )
+            progress(f"{steps} steps, guidance {guidance:g}: {ratio:.2f} times real time")
+    return {"chunk_ms": _MS_PER_S * float(bundle.manifest.chunk_duration), "variants": found}
+
+
+def table(figures: dict[str, Any]) -> list[str]:
+    """What a run found, for people."""
+    lines = ["", "steps  guidance  passes  x real time  denoise p50 / p95 ms  decode+encode p50 / p95 ms"]
+    for each in figures["variants"]:
+        denoise, rest = each["ms"]["chunk: denoise"], each["ms"]["chunk: decode and encode"]
+        lines.append(
+            f"{each['steps']:5}  {each['guidance']:8g}  {each['passes']:6}  {each['realtime_ratio']:11.2f}"
+            f"  {denoise['p50']:9.1f} / {denoise['p95']:6.1f}    {rest['p50']:12.1f} / {rest['p95']:6.1f}"
+        )
+    lines += ["", f"{'each call, own settings':36}  {'p50 ms':>8}  {'p95 ms':>8}"]
+    for name, ms in figures["variants"][0]["ms"].items():
+        lines.append(f"{name:36}  {ms['p50']:8.2f}  {ms['p95']:8.2f}")
+    return lines
+
+
+def main() -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(prog="python -m bench.generate", description="Generation speed, without a server.")
+    parser.add_argument("--bundle", type=Path, help="folder of the model; without it the bundled one")
+    parser.add_argument("--chunks", type=int, default=CHUNKS, help=f"measured per setting [{CHUNKS}]")
+    parser.add_argument("--threads", type=int, default=1, help="of denoising, and as many of decoding [1]")
+    parser.add_argument("--scale", type=int, default=DEFAULT_SCALE, help=f"enlarging [{DEFAULT_SCALE}]")
+    parser.add_argument("--results", type=Path, default=record.RESULTS, help="where the record goes")
+    parser.add_argument("--no-record", action="store_true", help="only print")
+    given = parser.parse_args()
+    try:
+        bundle = record.open_bundle(given.bundle)
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    settings = {"chunks": given.chunks, "threads": given.threads, "scale": given.scale}
+    run = record.begin("generate", bundle, settings)
+    figures = measure(bundle, **settings, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    run = record.finish(run, figures, [])
+    if not given.no_record:
+        record.append(run, given.results)
+    print("\n".join(table(run["figures"])))
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
