@@ -20,7 +20,7 @@ def take(wanted: tuple[Attributes, ...], seed: int = 0) -> Take:
     """Noise for picture and sound."""
     rng = np.random.default_rng(seed)
     chunks = len(wanted)
-    video = rng.integers(0, 256, (chunks * PICTURES_PER_CHUNK, 24, 40, 3), dtype=np.uint8)
+    video = rng.integers(0, 256, (chunks * PICTURES_PER_CHUNK, 96, 160, 3), dtype=np.uint8)
     audio = (0.1 * rng.standard_normal((2, chunks * SAMPLES_PER_CHUNK))).astype(np.float32)
     return Take(video, audio, wanted, ("a prompt",) * chunks)
 

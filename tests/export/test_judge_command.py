@@ -79,7 +79,7 @@ def test_a_quick_run_reports_everything(
         assert all(accuracy.counted for accuracy in found.values())
     assert [following.changes for following in report.following["generated"].values()] == [1, 1, 1, 1]
     assert set(report.sync) == {"generated", "generated, shuffled sound", "renders", "renders, shuffled sound"}
-    assert report.detectors["picture"].impacts > 0
+    assert report.detectors["picture, where something bounces"].impacts > 0
     assert report.joints["generated"].joints == report.joints["renders"].joints == 4 * 14 + 2 * 7
     assert report.drift["generated"][0].duration_s == pytest.approx(9 * 0.32)
     assert (out / "judge.md").read_text() == markdown(report)

@@ -7,15 +7,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.judge import eye, gait
+from streamgen_export.pocket.judge import eye, gait, glimpse
 from streamgen_export.pocket.judge.impacts import heights
 from streamgen_export.pocket.judge.lessons import PictureLesson
-from streamgen_export.pocket.judge.takes import JUDGED
 from streamgen_export.pocket.scenes.attributes import VOCABULARY, Attributes
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
 from tests.export.judge_material import BLUE_SEA, SEA, take
 
-COLOUR = JUDGED.index("colour")
+COLOUR = eye.NAMED.index("colour")
 
 
 @pytest.fixture(autouse=True)
@@ -41,7 +40,7 @@ def lessons(shuffled: bool) -> list[PictureLesson]:
     if shuffled:
         shown = [shown[i] for i in np.random.default_rng(1).permutation(len(shown))]
     return [
-        PictureLesson(eye.shrink(video), eye.shrink_mask(cover), (attributes,))
+        PictureLesson(eye.shrink(video), eye.shrink_mask(cover), *glimpse.cuts_of(video, cover), (attributes,))
         for (video, cover, _), attributes in zip(made, shown, strict=True)
     ]
 
@@ -78,9 +77,15 @@ def test_the_same_lessons_give_the_same_eye() -> None:
 def test_the_eye_sees_every_chunk_of_any_size_of_picture() -> None:
     assert eye.shrink(np.zeros((4, 144, 256, 3), np.uint8)).shape == (4, 48, 80, 3)
     sight = eye.look(eye.Eye().eval(), take((SEA,) * 3).video)
-    assert sight.classes.shape == (3, 4)
+    assert sight.classes.shape == (3, 3)
     assert sight.masks.shape == (12, *eye.MASK_SIZE)
     assert sight.features.shape == (3, eye.FEATURES)
+
+
+def without_subjects(pictures: NDArray[np.uint8], shown: tuple[Attributes, ...]) -> PictureLesson:
+    masks = np.zeros((len(pictures), *eye.MASK_SIZE), np.uint8)
+    cuts = np.zeros((len(shown), glimpse.CUT_SIDE, glimpse.CUT_SIDE, 3), np.uint8)
+    return PictureLesson(pictures, masks, cuts, np.zeros(len(shown), bool), shown)
 
 
 def moving(seed: int, motion: str) -> PictureLesson:
@@ -93,7 +98,7 @@ def moving(seed: int, motion: str) -> PictureLesson:
         left = x + (2 * number if motion == "drifts" else 0)
         picture[y - size : y + size, left - size : left + size] = 200
     shown = Attributes("sea", "clear", "ball", "red", motion)
-    return PictureLesson(pictures, np.zeros((16, *eye.MASK_SIZE), np.uint8), (shown,) * 4)
+    return without_subjects(pictures, (shown,) * 4)
 
 
 def test_the_eye_for_motion_learns_motion() -> None:
@@ -111,4 +116,50 @@ def test_motion_needs_four_chunks() -> None:
     assert gait.watch(gait.Gait().eval(), take((SEA,) * 2).video).tolist() == [-1, -1]
     short = moving(0, "drifts")
     with pytest.raises(ValueError, match="4 chunks"):
-        gait.train_gait([PictureLesson(short.pictures, short.masks, (SEA, SEA, BLUE_SEA, BLUE_SEA))], 1, 0)
+        gait.train_gait([without_subjects(short.pictures, (SEA, SEA, BLUE_SEA, BLUE_SEA))], 1, 0)
+
+
+def shape(seed: int, subject: str) -> tuple[NDArray[np.uint8], NDArray[np.uint8], Attributes]:
+    """One chunk with a bright ring or ball somewhere on grey, and its mask."""
+    rng = np.random.default_rng(seed)
+    y, x = np.mgrid[:96, :160]
+    away = np.hypot(y - rng.integers(25, 70), x - rng.integers(25, 135))
+    mask = (away < 17) & (away > (8 if subject == "ring" else -1))
+    video = np.full((4, 96, 160, 3), 90, np.uint8)
+    video[:, mask] = rng.integers(150, 256, 3)
+    cover = np.repeat(np.where(mask, 255, 0).astype(np.uint8)[None], 4, axis=0)
+    return video, cover, Attributes("sea", "clear", subject, "red", "floats")
+
+
+def test_the_second_look_learns_shapes_wherever_they_are() -> None:
+    lessons = []
+    for seed in range(48):
+        video, cover, shown = shape(seed, ("ball", "ring")[seed % 2])
+        small = (eye.shrink(video), eye.shrink_mask(cover))
+        lessons.append(PictureLesson(*small, *glimpse.cuts_of(video, cover), (shown,)))
+    trained = glimpse.train_glimpse(lessons, steps=20, seed=0)
+    for seed in range(100, 108):
+        video, cover, shown = shape(seed, ("ball", "ring")[seed % 2])
+        masks = eye.shrink_mask(cover).astype(np.float32) / np.float32(255)
+        assert VOCABULARY["subject"][int(glimpse.glance(trained, video, masks)[0])] == shown.subject
+
+
+def test_a_cut_is_centred_on_the_subject_and_may_reach_over_the_edge() -> None:
+    picture = np.zeros((96, 160, 3), np.uint8)
+    picture[10:14, 150:158] = 255
+    mask = picture[:, :, 0].astype(np.float32)
+    assert glimpse.centre_of(mask) == pytest.approx((12 / 96, 154 / 160))
+    hazy = mask / 255 + 0.2
+    assert glimpse.centre_of(hazy) == pytest.approx((12 / 96, 154 / 160))
+    assert glimpse.centre_of(np.zeros((24, 40), np.float32)) == (0.5, 0.5)
+    cut = glimpse.cut_out(picture, glimpse.centre_of(mask), 48)
+    assert cut.shape == (48, 48, 3)
+    assert cut[22:26, 20:28].min() == 255
+    assert cut.sum() == picture.sum()
+
+
+def test_the_second_look_refuses_what_it_cannot_see() -> None:
+    with pytest.raises(ValueError, match="single subject"):
+        glimpse.train_glimpse([moving(0, "drifts")], 1, 0)
+    with pytest.raises(ValueError, match="learnt from"):
+        glimpse.glance(glimpse.Glimpse(), np.zeros((4, 144, 256, 3), np.uint8), np.zeros((4, 24, 40), np.float32))

@@ -1,4 +1,4 @@
-"""The judge's eye: a small network that names scene, light, subject and colour and says where the subject is.
+"""The judge's eye: a small network that names scene, light and colour and says where the subject is.
 
 It sees the four pictures of one chunk at half size. It is trained on renders only, softened and made noisy so that
 it does not stumble over the softness of decoded pictures, and never on anything that a model generated.
@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamgen_export.pocket.judge.learning import conv, fit, pooled
+from streamgen_export.pocket.judge.learning import conv, disturb, fit, pooled
 from streamgen_export.pocket.judge.lessons import PictureLesson
-from streamgen_export.pocket.judge.takes import PICTURED, label
+from streamgen_export.pocket.judge.takes import JUDGED, label
 from streamgen_export.pocket.scenes.attributes import VOCABULARY
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
 
 INPUT_SIZE: Final = (48, 80)
 MASK_SIZE: Final = (24, 40)
+NAMED: Final = ("scene", "light", "colour")
+"""Attributes that the eye names."""
 FEATURES: Final = 256
 _MASK_WEIGHT = 4.0
 _BATCH = 32
@@ -52,7 +54,7 @@ class Eye(nn.Module):
         super().__init__()
         self.fine = nn.Sequential(conv(3 * PICTURES_PER_CHUNK, 32, 5, 2), conv(32, 48, 3))
         self.deep = nn.Sequential(conv(48, 64, 3, 2), conv(64, 96, 3, 2), conv(96, 128, 3), conv(128, 128, 3))
-        self.heads = nn.ModuleList(nn.Linear(FEATURES, len(VOCABULARY[name])) for name in PICTURED)
+        self.heads = nn.ModuleList(nn.Linear(FEATURES, len(VOCABULARY[name])) for name in NAMED)
         self.context = nn.Conv2d(128, 32, 1)
         self.detail = nn.Conv2d(48, 32, 1)
         self.mask = nn.Conv2d(32, PICTURES_PER_CHUNK, 3, padding=1)
@@ -64,7 +66,7 @@ class Eye(nn.Module):
             x: float32 [B, 12, 48, 80], pictures after one another in the channels, values in [-1, 1].
 
         Returns:
-            scores per attribute of `PICTURED`, [B, classes] each; mask scores [B, 4, 24, 40]; features [B, 256].
+            scores per attribute of `NAMED`, [B, classes] each; mask scores [B, 4, 24, 40]; features [B, 256].
         """
         fine = self.fine(x)
         deep = self.deep(fine)
@@ -78,17 +80,6 @@ def as_input(pictures: Tensor) -> Tensor:
     """uint8 [B, 4, 48, 80, 3] -> float32 [B, 12, 48, 80] in [-1, 1]."""
     x = pictures.float().permute(0, 1, 4, 2, 3).flatten(1, 2)
     return x / 127.5 - 1.0
-
-
-def disturb(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Softness, noise and brightness, drawn anew for each batch: float32 [B, C, 48, 80]."""
-    draw = torch.rand(2, generator=generator)
-    if draw[0] < 0.6:
-        factor = 2 if draw[0] < 0.3 else 3
-        soft = F.avg_pool2d(x, factor, ceil_mode=True)
-        x = F.interpolate(soft, size=INPUT_SIZE, mode="bilinear", align_corners=False)
-    gain = 1.0 + 0.3 * (torch.rand((len(x), 1, 1, 1), generator=generator) - 0.5)
-    return x * gain + 0.06 * draw[1] * torch.randn(x.shape, generator=generator)
 
 
 def train_eye(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Eye:
@@ -110,8 +101,8 @@ def train_eye(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Eye:
         with torch.autocast("cpu", torch.bfloat16):
             scores, where, _ = eye(x)
         loss = _MASK_WEIGHT * F.binary_cross_entropy_with_logits(where.float(), mask)
-        for index, score in enumerate(scores):
-            target = labels[rows, index]
+        for name, score in zip(NAMED, scores, strict=True):
+            target = labels[rows, JUDGED.index(name)]
             if bool((target >= 0).any()):
                 loss = loss + F.cross_entropy(score.float(), target, ignore_index=-1)
         return loss
@@ -125,7 +116,7 @@ class Sight:
     """What the eye sees in a stretch of pictures.
 
     Attributes:
-        classes: int64 [chunks, 4], the likeliest class of each of `PICTURED`.
+        classes: int64 [chunks, 3], the likeliest class of each of `NAMED`.
         masks: float32 [T, 24, 40], probability that the subject is there.
         features: float32 [chunks, 256], what the classes are told by.
     """

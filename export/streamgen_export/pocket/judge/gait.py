@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamgen_export.pocket.judge.eye import disturb, shrink
-from streamgen_export.pocket.judge.learning import conv, fit, pooled
+from streamgen_export.pocket.judge.eye import shrink
+from streamgen_export.pocket.judge.learning import conv, disturb, fit, pooled
 from streamgen_export.pocket.judge.lessons import PictureLesson
 from streamgen_export.pocket.judge.takes import JUDGED, label
 from streamgen_export.pocket.scenes.attributes import VOCABULARY

@@ -1,4 +1,4 @@
-"""The judge's four instruments, trained on renders once and kept in a cache."""
+"""The judge's five instruments, trained on renders once and kept in a cache."""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ import torch
 from numpy.typing import NDArray
 
 from streamgen_export.pocket.judge.ear import Ear, heard_impacts, train_ear
-from streamgen_export.pocket.judge.eye import Eye, look, train_eye
+from streamgen_export.pocket.judge.eye import NAMED, Eye, look, train_eye
 from streamgen_export.pocket.judge.gait import Gait, train_gait, watch
+from streamgen_export.pocket.judge.glimpse import Glimpse, glance, train_glimpse
 from streamgen_export.pocket.judge.impacts import heights, seen_impacts
 from streamgen_export.pocket.judge.lessons import PictureLesson, SoundLesson
 from streamgen_export.pocket.judge.mood import MoodEar, listen, train_mood
 from streamgen_export.pocket.judge.renders import in_parallel, picture_lesson, sound_lesson
-from streamgen_export.pocket.judge.takes import Take
+from streamgen_export.pocket.judge.takes import JUDGED, Take
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +35,8 @@ class Schooling:
     Attributes:
         picture_clips: renders that the eyes learn from.
         sound_clips: renders that the ears learn from.
-        eye_steps: batches for scene, light, subject and colour.
+        eye_steps: batches for scene, light, colour and place of the subject.
+        glimpse_steps: batches for the subject.
         gait_steps: batches for motion.
         ear_steps: batches for impacts.
         mood_steps: batches for mood.
@@ -44,6 +46,7 @@ class Schooling:
     picture_clips: int = 1600
     sound_clips: int = 600
     eye_steps: int = 1400
+    glimpse_steps: int = 700
     gait_steps: int = 700
     ear_steps: int = 500
     mood_steps: int = 500
@@ -55,6 +58,7 @@ class Instruments:
     """What the judge measures with."""
 
     eye: Eye
+    glimpse: Glimpse
     gait: Gait
     ear: Ear
     mood: MoodEar
@@ -80,19 +84,23 @@ class Opinion:
 def judge_take(tools: Instruments, take: Take) -> Opinion:
     """Looks at a take and listens to it."""
     sight = look(tools.eye, take.video)
-    classes = (sight.classes, watch(tools.gait, take.video), listen(tools.mood, take.audio))
+    found = dict(zip(NAMED, sight.classes.T, strict=True))
+    found["subject"] = glance(tools.glimpse, take.video, sight.masks)
+    found["motion"] = watch(tools.gait, take.video)
+    found["mood"] = listen(tools.mood, take.audio)
     return Opinion(
-        np.column_stack(classes),
-        sight.features,
-        seen_impacts(heights(sight.masks)),
-        heard_impacts(tools.ear, take.audio),
+        classes=np.column_stack([found[name] for name in JUDGED]),
+        features=sight.features,
+        seen_s=seen_impacts(heights(sight.masks)),
+        heard_s=heard_impacts(tools.ear, take.audio),
     )
 
 
 def train(schooling: Schooling, pictures: Sequence[PictureLesson], sounds: Sequence[SoundLesson]) -> Instruments:
-    """Trains all four from scratch; the same arguments give the same instruments on the same machine."""
+    """Trains all five from scratch; the same arguments give the same instruments on the same machine."""
     return Instruments(
         eye=train_eye(pictures, schooling.eye_steps, schooling.seed),
+        glimpse=train_glimpse(pictures, schooling.glimpse_steps, schooling.seed),
         gait=train_gait(pictures, schooling.gait_steps, schooling.seed),
         ear=train_ear(sounds, schooling.ear_steps, schooling.seed),
         mood=train_mood(sounds, schooling.mood_steps, schooling.seed),
@@ -124,7 +132,7 @@ def instruments(schooling: Schooling, processes: int, cache: Path) -> Instrument
     kept = cache / f"{fingerprint(schooling)}.pt"
     if kept.is_file():
         states = torch.load(kept, weights_only=True)
-        found = Instruments(Eye(), Gait(), Ear(), MoodEar())
+        found = Instruments(Eye(), Glimpse(), Gait(), Ear(), MoodEar())
         for name, network in vars(found).items():
             network.load_state_dict(states[name])
             network.eval()
@@ -144,7 +152,7 @@ def fingerprint(schooling: Schooling) -> str:
     """A name for what `school` makes of `schooling`; it changes with the code that makes it."""
     digest = hashlib.sha256(repr(schooling).encode())
     package = files("streamgen_export.pocket")
-    names = ("ear", "eye", "gait", "learning", "lessons", "mood", "renders")
+    names = ("ear", "eye", "gait", "glimpse", "learning", "lessons", "mood", "renders")
     sources = [package / "judge" / f"{name}.py" for name in names]
     sources += sorted(_python_files(package / "scenes"), key=lambda file: file.name)
     for source in sources:

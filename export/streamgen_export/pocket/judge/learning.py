@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 from tqdm import tqdm
 
 _WARM = 0.1
@@ -62,3 +63,13 @@ def pooled(x: Tensor) -> Tensor:
     """Mean and largest value of each channel over all places: [B, C, ...] -> [B, 2 C]."""
     flat = x.flatten(2)
     return torch.cat([flat.mean(dim=2), flat.amax(dim=2)], dim=1)
+
+
+def disturb(x: Tensor, generator: torch.Generator) -> Tensor:
+    """Softness, noise and brightness, drawn anew for each batch, as decoded pictures have: float32 [B, C, h, w]."""
+    draw = torch.rand(2, generator=generator)
+    if draw[0] < 0.6:
+        soft = F.avg_pool2d(x, 2 if draw[0] < 0.3 else 3, ceil_mode=True)
+        x = F.interpolate(soft, size=x.shape[2:], mode="bilinear", align_corners=False)
+    gain = 1.0 + 0.3 * (torch.rand((len(x), 1, 1, 1), generator=generator) - 0.5)
+    return x * gain + 0.06 * draw[1] * torch.randn(x.shape, generator=generator)

@@ -17,11 +17,15 @@ class PictureLesson:
     Attributes:
         pictures: uint8 [T, 48, 80, 3].
         masks: how much of each cell subjects cover, 0 to 255, uint8 [T, 24, 40].
+        cuts: the subject in the last picture of each chunk at full size, uint8 [chunks, 56, 56, 3].
+        subject_seen: whether there is enough of it to learn from, bool [chunks].
         shown: attributes of each chunk.
     """
 
     pictures: NDArray[np.uint8]
     masks: NDArray[np.uint8]
+    cuts: NDArray[np.uint8]
+    subject_seen: NDArray[np.bool_]
     shown: tuple[Attributes, ...]
 
 

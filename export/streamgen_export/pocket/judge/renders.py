@@ -15,6 +15,7 @@ from tqdm import tqdm
 from streamgen_export.pocket.judge.briefs import Brief
 from streamgen_export.pocket.judge.ear import bands_of
 from streamgen_export.pocket.judge.eye import shrink, shrink_mask
+from streamgen_export.pocket.judge.glimpse import cuts_of
 from streamgen_export.pocket.judge.lessons import PictureLesson, SoundLesson
 from streamgen_export.pocket.judge.mood import notes_of
 from streamgen_export.pocket.judge.takes import Take
@@ -36,7 +37,8 @@ def picture_lesson(number: int) -> PictureLesson:
     """The pictures of lesson `number`; a pure function."""
     world = sample_world(LESSON_SEED + number)
     drawn = render_pictures(world)
-    return PictureLesson(shrink(drawn.rgb), shrink_mask(drawn.subject), world.attributes)
+    cuts, seen = cuts_of(drawn.rgb, drawn.subject)
+    return PictureLesson(shrink(drawn.rgb), shrink_mask(drawn.subject), cuts, seen, world.attributes)
 
 
 def sound_lesson(number: int) -> SoundLesson:
