@@ -49,7 +49,7 @@ PLANS = {
         autoencoder_clips=1024,
         video_steps=2000,
         audio_steps=2500,
-        clips=8_192,
+        clips=5_248,
         transformer_steps=4600,
         batch=8,
     ),

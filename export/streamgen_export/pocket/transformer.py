@@ -73,6 +73,23 @@ class Text:
         return x if self.index is None else x[self.index]
 
 
+def normalised(x: Tensor) -> Tensor:
+    """RMS normalisation of the last axis (Zhang and Sennrich 2019)."""
+    return F.rms_norm(x, x.shape[-1:], eps=1e-6)
+
+
+class Norm(nn.Module):
+    """`normalised` with a learned gain; unlike `nn.RMSNorm` it stays in the type of its input."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Any shape ending in `width`."""
+        return normalised(x) * self.weight.to(x.dtype)
+
+
 class Layer(nn.Module):
     """Self-attention over chunks, cross-attention to the text, SwiGLU; each modulated or gated."""
 
@@ -82,10 +99,10 @@ class Layer(nn.Module):
         self.index = index
         self.heads = config.heads
         self.qkv = nn.Linear(d, 3 * d, bias=False)
-        self.query_norm = nn.RMSNorm(config.head_dim)
-        self.key_norm = nn.RMSNorm(config.head_dim)
+        self.query_norm = Norm(config.head_dim)
+        self.key_norm = Norm(config.head_dim)
         self.out = nn.Linear(d, d, bias=False)
-        self.text_norm = nn.RMSNorm(d)
+        self.text_norm = Norm(d)
         self.text_query = nn.Linear(d, d, bias=False)
         self.text_kv = nn.Linear(config.text_narrow, 2 * d, bias=False)
         self.text_out = nn.Linear(d, d, bias=False)
@@ -103,7 +120,7 @@ class Layer(nn.Module):
         """One layer. x [G, P, N, D]; modulation [G, P, 1, 6, D]; context [U, T, narrow width]."""
         m = modulation + self.bias
         shift_a, scale_a, gate_a, shift_b, scale_b, gate_b = m.unbind(-2)
-        h = F.rms_norm(x, x.shape[-1:]) * (1 + scale_a) + shift_a
+        h = normalised(x) * (1 + scale_a) + shift_a
         q, k, v = self.qkv(h).chunk(3, dim=-1)
         q, k, v = self.query_norm(self.heads_first(q)), self.key_norm(self.heads_first(k)), self.heads_first(v)
         y = attend(self.index, q, k, v)
@@ -115,7 +132,7 @@ class Layer(nn.Module):
         y = attention(tq, tk, tv, text.per_group(text.bias)[:, None, None])
         x = x + self.text_out(y.transpose(-3, -2).flatten(-2)).unflatten(1, (copies, -1))
 
-        h = F.rms_norm(x, x.shape[-1:]) * (1 + scale_b) + shift_b
+        h = normalised(x) * (1 + scale_b) + shift_b
         gate, value = self.up(h).chunk(2, dim=-1)
         out: Tensor = x + gate_b * self.down(F.silu(gate) * value)
         return out
@@ -206,7 +223,7 @@ class JointTransformer(nn.Module):
         for layer in self.layers:
             x = layer(x, modulation, context, text, attend)
         shift, scale = self.final_modulation(condition)[:, :, None].chunk(2, dim=-1)
-        out: Tensor = F.rms_norm(x, x.shape[-1:]) * (1 + scale) + shift
+        out: Tensor = normalised(x) * (1 + scale) + shift
         return out
 
     def train_forward(

@@ -1,0 +1,160 @@
+"""Training survives a stop: a resumed run is the unbroken run, checkpoints are whole, the null text is text 0."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from streamgen_export.pocket import checkpoint, train_autoencoders, train_transformer
+from streamgen_export.pocket.clips import ClipArrays, arrays_of
+from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.encoders import Encoders
+from streamgen_export.pocket.latents import HELDOUT_SHARD, SHARD, LatentSet, batch_of, read_shard
+from streamgen_export.pocket.scenes.clip import render_clip
+from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
+from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
+
+
+@pytest.fixture(scope="module")
+def clips() -> list[ClipArrays]:
+    return [arrays_of(render_clip(seed)) for seed in range(4)]
+
+
+def test_impacts_are_marked_where_they_sound(clips: list[ClipArrays]) -> None:
+    seeds = range(40)
+    bouncing = [clip for clip in (render_clip(seed) for seed in seeds) if clip.world.attributes[0].motion == "bounces"]
+    assert bouncing, "among forty worlds some bounce"
+    clip = bouncing[0]
+    marked = arrays_of(clip).impact
+    assert marked.any()
+    loudness = clip.controls.noise.sum(1) + clip.controls.tones.sum(1)
+    assert loudness[marked].mean() > loudness[~marked].mean()
+
+
+def test_the_sound_autoencoder_resumes_exactly(
+    clips: list[ClipArrays], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_autoencoders, "SAVE_EVERY", 1)
+    whole = AudioTraining(NANO, tmp_path / "whole", 1)
+    whole.run(clips, 4, batch=2)
+    AudioTraining(NANO, tmp_path / "broken", 1).run(clips, 2, batch=2)
+    # The rate follows the planned number of steps, so the plan must be the same on both sides of the break.
+    first = checkpoint.load(tmp_path / "broken" / "audio_autoencoder.pt")
+    assert first is not None
+    assert first["step"] == 2
+    resumed = AudioTraining(NANO, tmp_path / "broken", 1)
+    resumed.run(clips, 4, batch=2)
+    assert resumed.step == whole.step == 4
+    assert all(torch.isfinite(p).all() for p in resumed.parameters())
+
+
+def test_the_picture_autoencoder_learns(clips: list[ClipArrays], tmp_path: Path) -> None:
+    training = VideoTraining(NANO, tmp_path, 1)
+    training.run(clips, 3, batch=1, chunks=2)
+    lines = [json.loads(line) for line in (tmp_path / "video_autoencoder.jsonl").read_text().splitlines()]
+    # The first step is already the linear code, far better than a grey picture.
+    assert lines[0]["pictures"] < 0.6
+    assert (tmp_path / "video_autoencoder.png").stat().st_size > 0
+
+
+def test_the_measured_latents_have_unit_variance(clips: list[ClipArrays]) -> None:
+    torch.manual_seed(0)
+    encoders = Encoders(NANO).eval()
+    encoders.measure(clips)
+    with torch.no_grad():
+        video = torch.cat([encoders.encode_video(torch.from_numpy(clip.rgb)) for clip in clips])
+        audio = torch.cat([encoders.encode_audio(torch.from_numpy(clip.controls)) for clip in clips])
+    torch.testing.assert_close(video.std((0, 2, 3)), torch.ones(48), atol=0.05, rtol=0)
+    torch.testing.assert_close(audio.mean((0, 2)), torch.zeros(16), atol=0.05, rtol=0)
+    assert encoders.video_weight.min() >= 0.25
+    assert encoders.video_weight.max() <= 4
+
+
+def _write_shard(path: Path, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    texts = 5
+    np.savez(
+        path,
+        video=rng.standard_normal((SHARD, 10, 48, 6, 10)).astype(np.float16),
+        audio=rng.standard_normal((SHARD, 10, 16, 8)).astype(np.float16),
+        cells=rng.random((SHARD, 10, 6, 10)).astype(np.float16),
+        impacts=rng.random((SHARD, 10, 8)).astype(np.float16),
+        caption=rng.integers(0, texts, (SHARD, 10)).astype(np.int32),
+        context=rng.standard_normal((texts, 32, 384)).astype(np.float16),
+        mask=np.arange(32)[None] < rng.integers(3, 30, (texts, 1)),
+        pooled=rng.standard_normal((texts, 384)).astype(np.float32) / 20,
+    )
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    (tmp_path / "latents").mkdir()
+    _write_shard(tmp_path / "latents" / "00000.npz", 0)
+    _write_shard(tmp_path / "latents" / HELDOUT_SHARD, 1)
+    return tmp_path
+
+
+def test_text_zero_is_the_null_condition(run: Path) -> None:
+    shard = read_shard(run / "latents" / "00000.npz")
+    rng = np.random.default_rng(0)
+    kept = batch_of([(shard, 0), (shard, 1)], rng, drop=0.0)
+    assert kept.text.index is not None
+    assert (kept.text.index > 0).all()
+    dropped = batch_of([(shard, 0), (shard, 1)], rng, drop=1.0)
+    assert dropped.text.index is not None
+    assert (dropped.text.index == 0).all()
+    assert not dropped.text.context[0].any()
+    assert not dropped.text.pooled[0].any()
+    assert dropped.text.bias[0, 0] == 0
+    assert (dropped.text.bias[0, 1:] < -1000).all()
+    told = kept.text.context[kept.text.index[3]]
+    np.testing.assert_array_equal(told.numpy(), shard["context"][shard["caption"][0, 3]].astype(np.float32))
+
+
+def test_shards_that_appear_later_are_used(run: Path) -> None:
+    data = LatentSet(run / "latents")
+    assert data.refresh() == SHARD
+    _write_shard(run / "latents" / "00001.npz", 2)
+    assert data.refresh() == 2 * SHARD
+
+
+def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(train_transformer, "SAVE_EVERY", 2)
+    monkeypatch.setattr(train_transformer, "CHECK_EVERY", 2)
+    weight = torch.ones(48)
+
+    def train(steps: int) -> TransformerTraining:
+        training = TransformerTraining(NANO, run, 1)
+        training.run(steps, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
+        return training
+
+    whole = train(4)
+    (run / "transformer.pt").unlink()
+    train(2)
+    resumed = train(4)
+    assert resumed.step == 4
+    for (name, expected), actual in zip(
+        whole.model.state_dict().items(), resumed.model.state_dict().values(), strict=True
+    ):
+        assert torch.allclose(actual, expected, atol=1e-6), name
+    entries = [json.loads(line) for line in (run / "transformer.jsonl").read_text().splitlines()]
+    assert any("heldout_video" in entry for entry in entries)
+
+
+def test_the_rate_rises_holds_and_falls() -> None:
+    factors = [rate_factor(step, 1000) for step in range(1000)]
+    assert factors[0] < 0.02
+    assert factors[100] == factors[690] == 1.0
+    assert factors[-1] < 0.05
+
+
+def test_a_checkpoint_is_replaced_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state.pt"
+    assert checkpoint.load(path) is None
+    checkpoint.save(path, {"step": 1})
+    checkpoint.save(path, {"step": 2})
+    loaded = checkpoint.load(path)
+    assert loaded == {"step": 2}
+    assert list(tmp_path.iterdir()) == [path]

@@ -1,0 +1,75 @@
+"""The picture autoencoder: streaming equals whole clips, finite reach, and the closed-form start."""
+
+import torch
+
+from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.video_autoencoder import (
+    FINE,
+    VideoDecoder,
+    VideoEncoder,
+    float_to_pictures,
+    pictures_to_float,
+    principal_components,
+)
+
+
+def _awake(seed: int) -> VideoDecoder:
+    torch.manual_seed(seed)
+    decoder = VideoDecoder(NANO).eval()
+    with torch.no_grad():
+        for parameter in decoder.parameters():
+            if not parameter.any():
+                parameter.normal_(0, 0.05)
+    return decoder
+
+
+def _stream(decoder: VideoDecoder, latents: torch.Tensor) -> torch.Tensor:
+    previous, features = torch.zeros(1, 48, 6, 10), torch.zeros(1, FINE, 24, 40)
+    made = []
+    for latent in latents[0]:
+        pictures, features = decoder(latent[None], previous, features)
+        previous = latent[None]
+        made.append(pictures)
+    return torch.stack(made, dim=1)
+
+
+@torch.no_grad()
+def test_chunk_by_chunk_equals_the_whole_clip() -> None:
+    decoder = _awake(1)
+    latents = torch.randn(1, 5, 48, 6, 10)
+    torch.testing.assert_close(_stream(decoder, latents), decoder.clips(latents), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_wrong_latent_is_forgotten_after_three_chunks_and_never_reaches_back() -> None:
+    decoder = _awake(2)
+    latents = torch.randn(1, 8, 48, 6, 10)
+    wrong = latents.clone()
+    wrong[:, 3] += 1.0
+    change = (decoder.clips(wrong) - decoder.clips(latents)).abs().amax((0, 2, 3, 4))
+    assert not change[:3].any()
+    assert change[3] > 0.01
+    assert not change[6:].any()
+
+
+@torch.no_grad()
+def test_the_linear_start_rebuilds_what_has_few_components() -> None:
+    torch.manual_seed(3)
+    encoder, decoder = VideoEncoder(NANO), VideoDecoder(NANO)
+    basis = torch.randn(20, 12 * 16 * 16) / 60
+    patches = torch.randn(40 * 60, 20) @ basis
+    pictures = torch.nn.functional.fold(patches.view(40, 60, -1).transpose(1, 2), (96, 160), 16, stride=16)
+    principal_components(encoder, decoder, pictures)
+    latents = encoder.linear(pictures)
+    active = latents.std((0, 2, 3))[:20]
+    torch.testing.assert_close(active, torch.ones(20), atol=0.02, rtol=0)
+    rebuilt = decoder.linear(latents)
+    # The bias of a transposed convolution has one number per channel: the patch's mean is kept only on average.
+    assert (rebuilt - pictures).abs().mean() < 0.05 * pictures.abs().mean()
+
+
+def test_pictures_come_back_from_floats() -> None:
+    rgb = torch.randint(0, 256, (8, 96, 160, 3), dtype=torch.uint8)
+    as_float = pictures_to_float(rgb)
+    assert as_float.shape == (2, 12, 96, 160)
+    assert torch.equal(float_to_pictures(as_float).flatten(0, 1), rgb)
