@@ -272,6 +272,8 @@ class SteeringSession:
 
     def set_status(self, status: Status) -> Effects:
         """What viewers see and hear has changed. A chunk that starts makes the channel `live` by itself."""
+        if status == "slate" and self._chunk is None:
+            status = "starting"  # the slate before the very first chunk is no interruption
         if status == self._status:
             return Effects()
         was_live = self._status == "live"

@@ -55,6 +55,8 @@ async def test_the_process_is_healthy_whatever_the_channel_does() -> None:
 @pytest.mark.parametrize(("status", "code"), [("starting", 503), ("slate", 503), ("live", 200), ("buffering", 200)])
 async def test_ready_means_that_the_channel_makes_media(status: Status, code: int) -> None:
     server = Server()
+    if status != "starting":
+        server.channel.steering.chunk_started(record(0))
     server.channel.steering.set_status(status)
     async with server.client() as client:
         answer = await client.get("/readyz")

@@ -113,6 +113,7 @@ async def test_a_frame_that_cannot_be_taken_is_answered_and_counted() -> None:
 async def test_status_changes_reach_everybody() -> None:
     steering = hub()
     connection = steering.connect(None, frozenset())
+    steering.chunk_started(record(0))
     await drain(connection)
     steering.set_status("slate")
     assert await kinds(connection) == ["buffering", "state"]

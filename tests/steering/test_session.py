@@ -268,6 +268,8 @@ def test_memory_is_bounded_over_any_number_of_requests() -> None:
 def test_the_status_follows_what_viewers_see() -> None:
     session = running()
     assert session.status == "starting"
+    assert session.set_status("slate") == Effects()  # it plays before the first chunk, and nothing was interrupted
+    assert session.status == "starting"
     first = session.chunk_started(record(0, START_ID, "calm sea"))
     assert everybody(first, Buffering) == [Buffering(active=False, media_time=0.0)]
     assert everybody(first, State)[-1].status == "live"
