@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from streamgen_export.pocket.judge import eye, gait, glimpse
 from streamgen_export.pocket.judge.impacts import heights
 from streamgen_export.pocket.judge.lessons import PictureLesson
+from streamgen_export.pocket.judge.takes import label
 from streamgen_export.pocket.scenes.attributes import VOCABULARY, Attributes
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
 from tests.export.judge_material import BLUE_SEA, SEA, take
@@ -63,6 +64,21 @@ def test_the_eye_learns_colour_and_place() -> None:
 
 def test_an_eye_that_was_taught_wrong_names_is_at_chance() -> None:
     assert 0.2 <= colours_right(eye.train_eye(lessons(shuffled=True), steps=30, seed=0)) <= 0.8
+
+
+def test_each_picture_has_a_place_of_its_own() -> None:
+    trained = eye.train_eye(lessons(shuffled=False), steps=30, seed=0)
+    high, low = np.full((2, 96, 160, 3), 110, np.uint8)
+    high[15:40, 60:90] = low[60:85, 60:90] = (220, 40, 40)
+    path = heights(eye.look(trained, np.stack([high, low, low, high])).masks)
+    assert path == pytest.approx([1 - 27 / 96, 1 - 72 / 96, 1 - 72 / 96, 1 - 27 / 96], abs=0.1)
+
+
+def test_pictures_that_fade_have_no_label() -> None:
+    rows = eye.picture_labels((SEA, BLUE_SEA))
+    assert [row[0] for row in rows] == [rows[0][0]] * 4 + [-1] * 3 + [rows[7][0]]
+    assert rows[0] == label(SEA)
+    assert rows[7] == label(BLUE_SEA)
 
 
 def test_the_same_lessons_give_the_same_eye() -> None:

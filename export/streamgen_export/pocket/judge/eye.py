@@ -1,6 +1,7 @@
 """The judge's eye: a small network that names scene, light and colour and says where the subject is.
 
-It sees the four pictures of one chunk at half size. It is trained on renders only, softened and made noisy so that
+It sees one picture at a time, at half size; several at once tempt it to place the subject in all of them where it is
+on average, and bounces are lost. It is trained on renders only, softened and made noisy so that
 it does not stumble over the softness of decoded pictures, and never on anything that a model generated.
 """
 
@@ -19,7 +20,7 @@ from torch.nn import functional as F
 from streamgen_export.pocket.judge.learning import conv, disturb, fit, pooled
 from streamgen_export.pocket.judge.lessons import PictureLesson
 from streamgen_export.pocket.judge.takes import JUDGED, label
-from streamgen_export.pocket.scenes.attributes import VOCABULARY
+from streamgen_export.pocket.scenes.attributes import VOCABULARY, Attributes
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
 
 INPUT_SIZE: Final = (48, 80)
@@ -30,6 +31,7 @@ FEATURES: Final = 256
 _MASK_WEIGHT = 4.0
 _BATCH = 32
 _RATE = 2e-3
+_AHEAD = 32 * PICTURES_PER_CHUNK
 
 
 def shrink(pictures: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -48,38 +50,48 @@ def shrink_mask(cover: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 class Eye(nn.Module):
-    """Four pictures to class scores and a coarse mask of each picture. About 0.4 M parameters."""
+    """One picture to class scores and a coarse mask. About 0.4 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.fine = nn.Sequential(conv(3 * PICTURES_PER_CHUNK, 32, 5, 2), conv(32, 48, 3))
+        self.fine = nn.Sequential(conv(3, 32, 5, 2), conv(32, 48, 3))
         self.deep = nn.Sequential(conv(48, 64, 3, 2), conv(64, 96, 3, 2), conv(96, 128, 3), conv(128, 128, 3))
         self.heads = nn.ModuleList(nn.Linear(FEATURES, len(VOCABULARY[name])) for name in NAMED)
         self.context = nn.Conv2d(128, 32, 1)
         self.detail = nn.Conv2d(48, 32, 1)
-        self.mask = nn.Conv2d(32, PICTURES_PER_CHUNK, 3, padding=1)
+        self.mask = nn.Conv2d(32, 1, 3, padding=1)
 
     def forward(self, x: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
-        """Looks at chunks.
+        """Looks at pictures.
 
         Args:
-            x: float32 [B, 12, 48, 80], pictures after one another in the channels, values in [-1, 1].
+            x: float32 [B, 3, 48, 80] in [-1, 1].
 
         Returns:
-            scores per attribute of `NAMED`, [B, classes] each; mask scores [B, 4, 24, 40]; features [B, 256].
+            scores per attribute of `NAMED`, [B, classes] each; mask scores [B, 24, 40]; features [B, 256].
         """
         fine = self.fine(x)
         deep = self.deep(fine)
         features = pooled(deep)
         spread = F.interpolate(self.context(deep), size=MASK_SIZE, mode="bilinear", align_corners=False)
-        mask: Tensor = self.mask(F.silu(spread + self.detail(fine)))
+        mask: Tensor = self.mask(F.silu(spread + self.detail(fine)))[:, 0]
         return [head(features) for head in self.heads], mask, features
 
 
 def as_input(pictures: Tensor) -> Tensor:
-    """uint8 [B, 4, 48, 80, 3] -> float32 [B, 12, 48, 80] in [-1, 1]."""
-    x = pictures.float().permute(0, 1, 4, 2, 3).flatten(1, 2)
-    return x / 127.5 - 1.0
+    """uint8 [B, 48, 80, 3] -> float32 [B, 3, 48, 80] in [-1, 1]."""
+    return pictures.permute(0, 3, 1, 2).float() / 127.5 - 1.0
+
+
+def picture_labels(shown: Sequence[Attributes]) -> list[list[int]]:
+    """Classes of the judged attributes in each picture of a clip; -1 in the pictures that fade to something new."""
+    rows = []
+    for chunk, attributes in enumerate(shown):
+        fades = chunk > 0 and attributes != shown[chunk - 1]
+        for picture in range(PICTURES_PER_CHUNK):
+            fading = fades and picture < PICTURES_PER_CHUNK - 1
+            rows.append([-1] * len(JUDGED) if fading else label(attributes))
+    return rows
 
 
 def train_eye(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Eye:
@@ -87,16 +99,15 @@ def train_eye(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Eye:
     torch.manual_seed(seed)
     eye = Eye()
     eye.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    chunks = [torch.from_numpy(lesson.pictures).unflatten(0, (-1, PICTURES_PER_CHUNK)) for lesson in lessons]
-    pictures = torch.cat(chunks)
-    masks = torch.cat([torch.from_numpy(lesson.masks).unflatten(0, (-1, PICTURES_PER_CHUNK)) for lesson in lessons])
-    labels = torch.tensor([label(shown) for lesson in lessons for shown in lesson.shown])
+    pictures = torch.from_numpy(np.concatenate([lesson.pictures for lesson in lessons]))
+    masks = torch.from_numpy(np.concatenate([lesson.masks for lesson in lessons]))
+    labels = torch.tensor([row for lesson in lessons for row in picture_labels(lesson.shown)])
 
     def loss_of(generator: torch.Generator) -> Tensor:
         rows = torch.randint(len(pictures), (_BATCH,), generator=generator)
         x, mask = as_input(pictures[rows]), masks[rows].float() / 255
         if torch.rand(1, generator=generator) < 0.5:
-            x, mask = x.flip(3), mask.flip(3)
+            x, mask = x.flip(3), mask.flip(2)
         x = disturb(x, generator).contiguous(memory_format=torch.channels_last)
         with torch.autocast("cpu", torch.bfloat16):
             scores, where, _ = eye(x)
@@ -127,13 +138,19 @@ class Sight:
 
 
 def look(eye: Eye, video: NDArray[np.uint8]) -> Sight:
-    """Looks at every chunk of uint8 [T, H, W, 3]."""
-    small = torch.from_numpy(shrink(video)).unflatten(0, (-1, PICTURES_PER_CHUNK))
-    classes, masks, features = [], [], []
+    """Looks at every picture of uint8 [T, H, W, 3]; a chunk's classes are what its pictures together say."""
+    told, masks, features = [], [], []
     with torch.no_grad():
-        for part in torch.split(small, _BATCH):
-            scores, where, told = eye(as_input(part))
-            classes.append(torch.stack([score.argmax(dim=1) for score in scores], dim=1))
-            masks.append(torch.sigmoid(where).flatten(0, 1))
-            features.append(told)
-    return Sight(torch.cat(classes).numpy(), torch.cat(masks).numpy(), torch.cat(features).numpy())
+        for part in torch.split(torch.from_numpy(shrink(video)), _AHEAD):
+            scores, where, known = eye(as_input(part))
+            told.append([_per_chunk(score.log_softmax(dim=1)).argmax(dim=1) for score in scores])
+            masks.append(torch.sigmoid(where))
+            features.append(_per_chunk(known))
+    classes = torch.cat([torch.stack(part, dim=1) for part in told])
+    return Sight(classes.numpy(), torch.cat(masks).numpy(), torch.cat(features).numpy())
+
+
+def _per_chunk(x: Tensor) -> Tensor:
+    """Mean over the pictures of each chunk: [T, C] -> [chunks, C]."""
+    means: Tensor = x.unflatten(0, (-1, PICTURES_PER_CHUNK)).mean(dim=1)
+    return means
