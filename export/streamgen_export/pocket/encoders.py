@@ -65,7 +65,7 @@ class Encoders(nn.Module):
             self.video_scale.copy_(video.std((0, 2, 3)))
             self.audio_mean.copy_(audio.mean((0, 2)))
             self.audio_scale.copy_(audio.std((0, 2)).clamp(min=1e-3))
-            sample = video[:: max(len(video) // 24, 1)][:24][:, None]
+            sample = video[:: max(len(video) // 8, 1)][:8][:, None]
             plain = self.video_decoder.clips(sample)
             effect = []
             for channel in range(video.shape[1]):
