@@ -104,6 +104,18 @@ class Guard(_Part):
     audio: ChannelRanges | None = None
 
 
+class Change(_Part):
+    """How a new prompt takes over from an old one: a model that trusts its past more than its text needs a push.
+
+    The first chunk under the new prompt sees only the last `keep` chunks, the next one more, and so on until the
+    window is full again; for `chunks` chunks guidance is at least `guidance`.
+    """
+
+    keep: Annotated[int, Field(ge=0)]
+    guidance: Annotated[float, Field(ge=0)]
+    chunks: Annotated[int, Field(ge=0)]
+
+
 class Sampler(_Part):
     """Few-step flow matching: noise levels from 1 (noise) down to 0 (clean)."""
 
@@ -111,6 +123,7 @@ class Sampler(_Part):
     guidance: Annotated[float, Field(ge=0)]
     context_noise: Annotated[float, Field(ge=0, lt=1)]
     guard: Guard | None = None
+    change: Change | None = None
 
     @property
     def steps(self) -> int:

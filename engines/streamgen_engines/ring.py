@@ -38,6 +38,7 @@ class KvRing:
         # Position of the chunk that the sink is a copy of, and of the first chunk under a changed prompt.
         self._anchor: int | None = None
         self._changed: int | None = None
+        self._first_seen = 0
 
     @property
     def slots(self) -> int:
@@ -66,9 +67,10 @@ class KvRing:
     def ages(self) -> Float32Array:
         """Age of every slot in chunks, float32 `[slots]`: 0 = being written, 1 = the chunk before, `EMPTY` = hidden."""
         ages = np.full(self.slots, EMPTY, np.float32)
-        for back in range(min(self._position, self._window) + 1):
+        for back in range(min(self._position - self._first_seen, self._window) + 1):
             ages[self._slot_of(self._position - back)] = back
-        if self._anchor is not None and self._position - self._anchor > self._window:
+        hidden = self._anchor is None or self._anchor < self._first_seen
+        if not hidden and self._position - (self._anchor or 0) > self._window:
             ages[SINK_SLOT] = self._window + 1  # fixed: training never saw an older one
         return ages
 
@@ -87,13 +89,20 @@ class KvRing:
         self._anchor, self._changed = written, None
         return slot
 
-    def prompt_changed(self) -> None:
-        """The chunk being made is the first one under another prompt; the sink follows once that has settled."""
+    def prompt_changed(self, keep: int | None = None) -> None:
+        """The chunk being made is the first one under another prompt; the sink follows once that has settled.
+
+        Args:
+            keep: chunks before this one that stay visible; everything older, the sink too, is hidden from here on.
+                None hides nothing.
+        """
         self._changed = self._position
+        if keep is not None:
+            self._first_seen = max(self._first_seen, self._position - keep)
 
     def cut(self) -> None:
         """Forget every chunk: all ages are empty, and the next chunk becomes the anchor."""
-        self._position = 0
+        self._position = self._first_seen = 0
         self._anchor = self._changed = None
 
     def _slot_of(self, position: int) -> int:

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle, bundled
-from streamgen_engines.errors import BundleError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
@@ -12,12 +11,7 @@ from streamgen_engines.text import TextEncoder
 
 @pytest.fixture(scope="module")
 def shipped() -> Bundle:
-    try:
-        return bundled()
-    except BundleError as error:
-        if "no bundle named" in str(error):
-            pytest.skip("the model is not there yet")
-        raise
+    return bundled()
 
 
 def test_the_ring_in_place_changes_nothing(shipped: Bundle) -> None:

@@ -110,3 +110,33 @@ def test_rows_of_the_slots_tile_the_ring(sink: int) -> None:
     ring = KvRing(window=2, sink=sink, tokens=3)
     rows = [row for slot in range(ring.slots) for row in range(*ring.rows(slot).indices(10**6))]
     assert rows == list(range(3 * ring.slots))
+
+
+def test_a_change_hides_what_is_older_than_it_keeps() -> None:
+    ring = KvRing(window=3, sink=1, tokens=2)
+    for _ in range(6):
+        ring.advance()
+    assert ring.ages()[SINK_SLOT] == 4
+    ring.prompt_changed(keep=1)
+    seen = []
+    for _ in range(4):
+        ages = ring.ages()
+        assert ages[SINK_SLOT] == EMPTY
+        seen.append(sorted(int(age) for age in ages if age >= 0))
+        ring.advance()
+    assert seen == [[0, 1], [0, 1, 2], [0, 1, 2, 3], [0, 1, 2, 3]]
+
+
+def test_after_a_change_the_sink_comes_back_with_a_chunk_of_the_new_prompt() -> None:
+    ring = KvRing(window=3, sink=1, tokens=2)
+    for _ in range(6):
+        ring.advance()
+    ring.prompt_changed(keep=0)
+    copied = [ring.advance() for _ in range(4)]
+    assert copied[:3] == [None, None, None]
+    assert copied[3] is not None
+    for _ in range(4):
+        ring.advance()
+    assert ring.ages()[SINK_SLOT] == 4
+    ring.cut()
+    assert sorted(ring.ages())[-1] == 0

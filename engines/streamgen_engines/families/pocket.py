@@ -71,6 +71,7 @@ class PocketGenerator:
         self._engine.signature.require(_denoise_signature(manifest), graph="denoise")
         self._index = 0
         self._prompt: Prompt | None = None  # of the last chunk
+        self._pushes = 0  # chunks that still get the guidance of a change
         self._seed = _check_seed(seed)
         self._random = np.random.default_rng((seed, _LATENT_STREAM))
 
@@ -99,6 +100,7 @@ class PocketGenerator:
         self._engine.reset()
         self._ring.cut()
         self._prompt = None
+        self._pushes = 0
         self._reseed(self._seed if seed is None else _check_seed(seed))
 
     def _follow(self, condition: Condition) -> None:
@@ -107,8 +109,11 @@ class PocketGenerator:
             self._reseed(condition.seed)
         if condition.cut:
             self._ring.cut()
+        change = self._sampler.change
+        self._pushes = max(self._pushes - 1, 0)
         if self._prompt is not None and condition.prompt.text != self._prompt.text:
-            self._ring.prompt_changed()
+            self._ring.prompt_changed(change.keep if change is not None else None)
+            self._pushes = change.chunks if change is not None else 0
         self._prompt = condition.prompt
 
     def _reseed(self, seed: int) -> None:
@@ -128,6 +133,8 @@ class PocketGenerator:
         each pass, last by the clean conditioned pass of `_remember`.
         """
         guidance = self._sampler.guidance if condition.guidance is None else condition.guidance
+        if self._pushes and self._sampler.change is not None:
+            guidance = max(guidance, self._sampler.change.guidance)
         if guidance == 1:
             return lambda x, sigma: self._pass(x, sigma, condition.prompt)
 
