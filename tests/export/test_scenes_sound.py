@@ -205,7 +205,7 @@ def test_the_calm_sea_swells_with_the_slowest_wave() -> None:
 
 
 def test_the_storm_swells_when_the_nearest_breaker_is_in_the_middle() -> None:
-    water = Breakers(50, far="#000000", near="#000000", foam="#ffffff")
+    water = Breakers(50, far="#000000", near="#000000", foam="#ffffff", through="#000000")
     time_s = np.arange(0, 24, 0.08)
     foam = []
     for second in time_s:
