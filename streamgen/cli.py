@@ -94,6 +94,9 @@ def serve(
     except StreamgenError as error:
         _fail(error)
     logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
+    if settings.log_level != "debug":
+        # It tells each candidate pair of each viewer, which buries what an operator looks for.
+        logging.getLogger("aioice").setLevel(logging.WARNING)
 
     from streamgen.http.listener import listen
 
