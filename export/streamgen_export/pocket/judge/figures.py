@@ -19,7 +19,7 @@ _COLUMNS: Final = 8
 
 
 def draw_samples(takes: Sequence[Take], path: Path) -> None:
-    """A contact sheet: one take per row, pictures evenly spaced in time, prompts above where they begin."""
+    """A contact sheet of the first 12 takes: one per row, evenly spaced in time, prompts above where they begin."""
     shown = takes[:SHEET_ROWS]
     figure = Figure(figsize=(1.8 * _COLUMNS, 1.35 * len(shown)))
     # No automatic layout: it would make room for the long prompts beside the first picture.

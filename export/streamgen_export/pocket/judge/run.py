@@ -25,7 +25,7 @@ from streamgen_export.pocket.judge.drift import (
     typical_distance,
 )
 from streamgen_export.pocket.judge.eye import Eye, look
-from streamgen_export.pocket.judge.figures import SHEET_ROWS, draw_samples, draw_sound
+from streamgen_export.pocket.judge.figures import draw_samples, draw_sound
 from streamgen_export.pocket.judge.impacts import Detection, Sync, check_detector, synchrony
 from streamgen_export.pocket.judge.instruments import Instruments, Opinion, Schooling, judge_take
 from streamgen_export.pocket.judge.joints import joints
@@ -125,7 +125,7 @@ def judge(session: Session, settings: Settings, pictures: Path) -> Report:
         truly = [judge_take(session.tools, take) for take in _bar(true, len(true), "looking at renders")]
     with timed(session.seconds, "long streams"):
         drifts = _drifts(session, long, true[:count], truly[:count])
-    draw_samples(made[: count : max(1, count // SHEET_ROWS)], pictures / "samples.png")
+    draw_samples(made[:count], pictures / "samples.png")
     shown = {f"{RENDERS[:-1]}": (true[count], truly[count].seen_s), GENERATED: (made[count], seen[count].seen_s)}
     draw_sound(shown, pictures / "sound.png")
     return Report(
