@@ -130,7 +130,10 @@ async def test_chromium_plays_and_maps_its_pictures(codec: VideoCodec, limits: W
             assert server.viewers == 1
 
     (offset,) = offsets
-    for picture in pictures:
+    # A canvas that is asked before the compositor holds the first picture stays black: nothing was read then.
+    drawn = [picture for picture in pictures if picture["luma"] > 0]
+    assert len(drawn) >= 10
+    for picture in drawn:
         assert (picture["width"], picture["height"]) == (160, 96)
         number, rest = divmod((picture["rtpTimestamp"] - offset) % UINT32, PICTURE_TICKS)
         assert rest == 0
