@@ -122,7 +122,7 @@ async def test_only_watched_codecs_are_encoded(bundle: Path) -> None:
 
 
 async def test_what_is_released_can_be_decoded_across_the_slate(bundle: Path) -> None:
-    async with running(bundle) as channel:
+    async with running(bundle, first_restart_s=2.0) as channel:
         viewers = [channel.fanout.add("vp8"), channel.fanout.add("h264")]
         await channel.until_live(4)
         assert channel.generator_pid is not None
