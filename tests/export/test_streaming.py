@@ -24,7 +24,12 @@ def test_the_ring_gives_what_training_saw() -> None:
     text = Text(context, bias, pooled)
     with torch.no_grad():
         whole = model.train_forward(
-            (video[0], audio[0]), (video[1], audio[1]), sigma, text, torch.ones(1, dtype=torch.bool)
+            (video[0], audio[0]),
+            (video[1], audio[1]),
+            sigma,
+            text,
+            torch.ones(1, dtype=torch.bool),
+            torch.zeros(1, CHUNKS, dtype=torch.int64),
         )
         module = Denoise(model)
         rings = [torch.zeros(shape) for shape in module.states().values()]

@@ -10,17 +10,22 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from streamgen_export.pocket.latents import Batch
-from streamgen_export.pocket.transformer import JointTransformer
+from streamgen_export.pocket.transformer import JointTransformer, Text
 
 CONTEXT_NOISE = 0.25
 """Highest noise level of the past in training."""
-SUBJECT_WEIGHT = 5.0
+SUBJECT_WEIGHT = 8.0
 IMPACT_WEIGHT = 3.0
 AUDIO_SHARE = 0.4
 SINK_SHARE = 0.7
 """Share of the clips whose late chunks see the sink."""
+BEGINNING_SHARE = 0.12
+"""Share of the chunks at which a stream begins anew: the past is hidden, and only the text tells what to show."""
+CHANGE_BEGINNING_SHARE = 0.5
+"""The same for chunks whose caption differs from the one before: there the sampler may hide the past."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +52,31 @@ def draw_sigma(shape: tuple[int, int], generator: torch.Generator | None = None)
     return torch.sigmoid(1.2 * torch.randn(shape, generator=generator) + 0.4)
 
 
+def beginnings(text: Text, clips: int, chunks: int) -> Tensor:
+    """The first chunk that each chunk of some clips may see, int64 [B, C]: random, often a change of caption."""
+    told = torch.arange(clips * chunks) if text.index is None else text.index
+    told = told.view(clips, chunks)
+    changes = F.pad((told[:, 1:] != told[:, :-1]) & (told[:, 1:] > 0) & (told[:, :-1] > 0), (1, 0))
+    chance = torch.where(changes, CHANGE_BEGINNING_SHARE, BEGINNING_SHARE)
+    begins = torch.rand(clips, chunks) < chance
+    first: Tensor = torch.where(begins, torch.arange(chunks), 0).cummax(dim=1).values
+    return first
+
+
+def _errors(batch: Batch, velocity: tuple[Tensor, Tensor], noise: tuple[Tensor, Tensor], channels: Tensor) -> Losses:
+    """Weighted errors of predicted velocities; all of [B, C, ...]."""
+    weight = (1 + SUBJECT_WEIGHT * batch.cells)[:, :, None] * channels[:, None, None]
+    error_v = (velocity[0].float() - (noise[0] - batch.video)).square() * weight
+    error_a = (velocity[1].float() - (noise[1] - batch.audio)).square()
+    return Losses(error_v.mean() / weight.mean(), (error_a * (1 + IMPACT_WEIGHT * batch.impacts)[:, :, None]).mean())
+
+
 def losses(
-    model: JointTransformer, batch: Batch, channel_weight: Tensor, past: tuple[Tensor, Tensor] | None = None
+    model: JointTransformer,
+    batch: Batch,
+    channel_weight: Tensor,
+    past: tuple[Tensor, Tensor] | None = None,
+    start: Tensor | None = None,
 ) -> Losses:
     """The flow loss of a batch.
 
@@ -58,25 +86,36 @@ def losses(
         channel_weight: [48], how much each video channel matters in the picture.
         past: what the chunks see as their past instead of the clean clip: the model's own predictions, to
             get used to them.
+        start: see `JointTransformer.train_forward`; random `beginnings` where not given.
     """
     b, c = batch.video.shape[:2]
     context = torch.rand(b, c) * CONTEXT_NOISE
     target = draw_sigma((b, c))
     sigma = torch.stack((context, target), dim=-1)
+    start = beginnings(batch.text, b, c) if start is None else start
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
     seen_v, seen_a = past if past is not None else (batch.video, batch.audio)
     clean = (noised(seen_v, torch.randn_like(seen_v), context), noised(seen_a, torch.randn_like(seen_a), context))
     noisy = (noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target))
     with torch.autocast("cpu", torch.bfloat16):
-        v, a = model.train_forward(clean, noisy, sigma, batch.text, torch.rand(b) < SINK_SHARE)
-    weight = (1 + SUBJECT_WEIGHT * batch.cells)[:, :, None] * channel_weight[:, None, None]
-    error_v = (v.float() - (eps_v - batch.video)).square() * weight
-    error_a = (a.float() - (eps_a - batch.audio)).square() * (1 + IMPACT_WEIGHT * batch.impacts)[:, :, None]
-    return Losses(error_v.mean() / weight.mean(), error_a.mean())
+        velocity = model.train_forward(clean, noisy, sigma, batch.text, torch.rand(b) < SINK_SHARE, start)
+    return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
+
+
+def alone_losses(model: JointTransformer, batch: Batch, channel_weight: Tensor) -> Losses:
+    """The flow loss of chunks that see no past: a fifth of the cost of a chunk with one, and all about the text."""
+    b, c = batch.video.shape[:2]
+    target = draw_sigma((b, c))
+    eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
+    noisy = (noised(batch.video, eps_v, target).flatten(0, 1), noised(batch.audio, eps_a, target).flatten(0, 1))
+    with torch.autocast("cpu", torch.bfloat16):
+        v, a = model.alone_forward(noisy, target.flatten(), batch.text)
+    velocity = (v.unflatten(0, (b, c)), a.unflatten(0, (b, c)))
+    return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
 
 
 @torch.no_grad()
-def own_predictions(model: JointTransformer, batch: Batch) -> tuple[Tensor, Tensor]:
+def own_predictions(model: JointTransformer, batch: Batch, start: Tensor) -> tuple[Tensor, Tensor]:
     """What the model makes of each chunk in one step from a strongly noised copy: a past with its own errors."""
     b, c = batch.video.shape[:2]
     context = torch.rand(b, c) * CONTEXT_NOISE
@@ -89,6 +128,6 @@ def own_predictions(model: JointTransformer, batch: Batch) -> tuple[Tensor, Tens
     )
     noisy_v, noisy_a = noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target)
     with torch.autocast("cpu", torch.bfloat16):
-        v, a = model.train_forward(clean, (noisy_v, noisy_a), sigma, batch.text, torch.rand(b) < SINK_SHARE)
+        v, a = model.train_forward(clean, (noisy_v, noisy_a), sigma, batch.text, torch.rand(b) < SINK_SHARE, start)
     s = target[:, :, None, None]
     return noisy_v - s[..., None] * v.float(), noisy_a - s * a.float()

@@ -103,11 +103,11 @@ class LatentSet:
                 self.shards[path.name] = read_shard(path)
         return len(self.shards) * SHARD
 
-    def draw(self, rng: np.random.Generator, size: int, drop: float) -> Batch:
-        """Random clips; each chunk loses its caption with probability `drop`."""
+    def draw(self, rng: np.random.Generator, size: int, drop: float, chunks: int | None = None) -> Batch:
+        """Random clips, or `chunks` random chunks of each; each chunk loses its caption with probability `drop`."""
         names = list(self.shards)
         rows = [(self.shards[names[int(rng.integers(len(names)))]], int(rng.integers(SHARD))) for _ in range(size)]
-        return batch_of(rows, rng, drop)
+        return batch_of(rows, rng, drop, chunks)
 
 
 def read_shard(path: Path) -> dict[str, NDArray[np.generic]]:
@@ -116,12 +116,22 @@ def read_shard(path: Path) -> dict[str, NDArray[np.generic]]:
         return {name: shard[name] for name in shard.files}
 
 
-def batch_of(rows: list[tuple[dict[str, NDArray[np.generic]], int]], rng: np.random.Generator, drop: float) -> Batch:
-    """Gather (shard, row) pairs; text 0 is the null condition, as when streaming without guidance."""
+def batch_of(
+    rows: list[tuple[dict[str, NDArray[np.generic]], int]],
+    rng: np.random.Generator,
+    drop: float,
+    chunks: int | None = None,
+) -> Batch:
+    """Gather (shard, row) pairs, all chunks of each or some at random, in order.
+
+    Text 0 is the null condition, as when streaming without guidance.
+    """
+    length = rows[0][0]["video"].shape[1]
+    taken = [np.sort(rng.permutation(length)[: chunks or length]) for _ in rows]
     contexts, masks, pooled, index = [], [], [], []
     known: dict[tuple[int, int], int] = {}
-    for shard, row in rows:
-        for caption in shard["caption"][row]:
+    for (shard, row), which in zip(rows, taken, strict=True):
+        for caption in shard["caption"][row][which]:
             key = (id(shard), int(caption))
             if key not in known:
                 known[key] = len(known) + 1
@@ -135,7 +145,9 @@ def batch_of(rows: list[tuple[dict[str, NDArray[np.generic]], int]], rng: np.ran
     bias = torch.zeros(mask.shape).masked_fill(~mask, MASKED)
 
     def gather(name: str) -> Tensor:
-        return torch.from_numpy(np.stack([shard[name][row] for shard, row in rows])).float()
+        return torch.from_numpy(
+            np.stack([shard[name][row][which] for (shard, row), which in zip(rows, taken, strict=True)])
+        ).float()
 
     text = Text(context, bias, said, torch.tensor(index))
     return Batch(gather("video"), gather("audio"), gather("cells"), gather("impacts"), text)

@@ -38,9 +38,11 @@ class Plan:
     video_steps: int
     audio_steps: int
     clips: int
+    alone_steps: int
+    """Steps of the transformer's that see no past; part of `transformer_steps`."""
     transformer_steps: int
     batch: int
-    rate: float = 1.5e-3
+    rate: float = 2e-3
 
 
 PLANS = {
@@ -49,8 +51,9 @@ PLANS = {
         autoencoder_clips=1024,
         video_steps=2000,
         audio_steps=2500,
-        clips=5_248,
-        transformer_steps=4600,
+        clips=5_120,
+        alone_steps=1700,
+        transformer_steps=4000,
         batch=8,
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
@@ -60,6 +63,7 @@ PLANS = {
         video_steps=6,
         audio_steps=6,
         clips=64,
+        alone_steps=3,
         transformer_steps=6,
         batch=2,
     ),
@@ -98,6 +102,7 @@ def train(plan: Plan, run: Path, bundle: Path, seed: int) -> TransformerTraining
         training = TransformerTraining(plan.config, run, seed)
         training.run(
             plan.transformer_steps,
+            alone_steps=plan.alone_steps,
             batch=plan.batch,
             rate=plan.rate,
             channel_weight=encoders.video_weight,

@@ -1,4 +1,8 @@
-"""Trains the joint transformer on latent shards while they are being made."""
+"""Trains the joint transformer on latent shards while they are being made.
+
+First on chunks without a past: they are cheap, and all they can go by is the text, so words are learnt there. Then on
+whole clips with their past, some of which begin anew in the middle.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +15,7 @@ from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import PocketConfig
-from streamgen_export.pocket.flow import losses, own_predictions
+from streamgen_export.pocket.flow import alone_losses, beginnings, losses, own_predictions
 from streamgen_export.pocket.latents import HELDOUT_SHARD, SHARD, LatentSet, batch_of, read_shard
 from streamgen_export.pocket.transformer import JointTransformer
 
@@ -19,10 +23,12 @@ CAPTION_DROP = 0.1
 SAVE_EVERY = 250
 LOG_EVERY = 10
 CHECK_EVERY = 250
-OWN_PAST_FROM = 0.6
+ALONE_CHUNKS = 2
+"""Chunks taken of each clip while they are learnt without a past: few, because those of one clip are much alike."""
+OWN_PAST_FROM = 0.7
 """Share of the steps after which some batches see the model's own predictions as their past."""
 OWN_PAST_SHARE = 0.35
-DECAY_FROM = 0.7
+DECAY_FROM = 0.5
 EMA_DECAY = 0.9985
 
 
@@ -81,8 +87,20 @@ class TransformerTraining:
         model.load_state_dict(self.ema)
         return model.eval()
 
-    def run(self, steps: int, *, batch: int, rate: float, channel_weight: torch.Tensor, wait_clips: int) -> None:
-        """Train up to `steps` steps, waiting at first until `wait_clips` clips are there."""
+    def run(
+        self,
+        steps: int,
+        *,
+        alone_steps: int,
+        batch: int,
+        rate: float,
+        channel_weight: torch.Tensor,
+        wait_clips: int,
+    ) -> None:
+        """Train up to `steps` steps, waiting at first until `wait_clips` clips are there.
+
+        The first `alone_steps` of them take chunks without a past from 8 times as many clips as `batch`.
+        """
         self.restore()
         data = LatentSet(self.folder / "latents")
         while data.refresh() < wait_clips:
@@ -94,10 +112,15 @@ class TransformerTraining:
             torch.manual_seed(self.seed * 1_000_003 + step)
             if step % 50 == 0:
                 data.refresh()
-            clips = data.draw(rng, batch, CAPTION_DROP)
-            own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
-            past = own_predictions(self.model, clips) if own else None
-            loss = losses(self.model, clips, channel_weight, past)
+            if step < alone_steps:
+                clips = data.draw(rng, 8 * batch, CAPTION_DROP, ALONE_CHUNKS)
+                loss = alone_losses(self.model, clips, channel_weight)
+            else:
+                clips = data.draw(rng, batch, CAPTION_DROP)
+                start = beginnings(clips.text, *clips.video.shape[:2])
+                own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
+                past = own_predictions(self.model, clips, start) if own else None
+                loss = losses(self.model, clips, channel_weight, past, start)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
                 for group in optimiser.param_groups:
@@ -132,8 +155,10 @@ class TransformerTraining:
         for first in range(0, 32, 8):
             torch.manual_seed(first)
             rows = [(shard, row) for row in range(first, first + 8)]
+            clips = batch_of(rows, np.random.default_rng(0), 0.0)
             with torch.no_grad():
-                loss = losses(model, batch_of(rows, np.random.default_rng(0), 0.0), channel_weight)
-            found.append((loss.video.item(), loss.audio.item()))
-        video, audio = np.mean(found, axis=0)
-        return {"heldout_video": float(video), "heldout_audio": float(audio)}
+                alone = alone_losses(model, clips, channel_weight)
+                loss = losses(model, clips, channel_weight, start=torch.zeros(clips.video.shape[:2], dtype=torch.int64))
+            found.append([part.item() for part in (loss.video, loss.audio, alone.video, alone.audio)])
+        names = ("heldout_video", "heldout_audio", "heldout_video_alone", "heldout_audio_alone")
+        return dict(zip(names, map(float, np.mean(found, axis=0)), strict=True))

@@ -226,8 +226,19 @@ class JointTransformer(nn.Module):
         out: Tensor = normalised(x) * (1 + scale) + shift
         return out
 
+    def alone_forward(self, noisy: tuple[Tensor, Tensor], sigma: Tensor, text: Text) -> tuple[Tensor, Tensor]:
+        """Velocities of chunks without a past; video [G, Cv, h, w], audio [G, Ca, L], sigma [G]."""
+        out = self.run(self.tokens(*noisy)[:, None], sigma[:, None], text, Alone(self))
+        return self.latents(out[:, 0])
+
     def train_forward(
-        self, clean: tuple[Tensor, Tensor], noisy: tuple[Tensor, Tensor], sigma: Tensor, text: Text, sink: Tensor
+        self,
+        clean: tuple[Tensor, Tensor],
+        noisy: tuple[Tensor, Tensor],
+        sigma: Tensor,
+        text: Text,
+        sink: Tensor,
+        start: Tensor,
     ) -> tuple[Tensor, Tensor]:
         """Velocities of every chunk of whole clips at once, each given the lightly noised chunks before it.
 
@@ -237,16 +248,32 @@ class JointTransformer(nn.Module):
             sigma: [B, C, 2], noise level of the context copy and of the noisy copy.
             text: of the B * C groups.
             sink: bool [B], whether chunks beyond the window see the first chunk.
+            start: int64 [B, C], the first chunk that each chunk may see: 0, or where a new beginning hides the past.
 
         Returns:
             video and audio velocity of the noisy copy, shapes as the inputs.
         """
         b, c = sigma.shape[:2]
         x = torch.stack([self.tokens(v.flatten(0, 1), a.flatten(0, 1)) for v, a in (clean, noisy)], dim=1)
-        attend = TeacherForcing(self, b, c, sink)
+        attend = TeacherForcing(self, b, c, sink, start)
         out = self.run(x, sigma.flatten(0, 1), text, attend)
         video, audio = self.latents(out[:, 1])
         return video.unflatten(0, (b, c)), audio.unflatten(0, (b, c))
+
+
+class Alone:
+    """Attention of chunks that have no past, as the first chunk of a stream has none: one copy, its own keys."""
+
+    def __init__(self, model: JointTransformer) -> None:
+        device = model.place.device
+        self.now = model.rotation(torch.zeros(1, device=device))
+        self.bias = torch.zeros((), device=device)
+
+    def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend inside chunks; see `Attend`."""
+        del layer
+        q, k = (rotate(x, *self.now).to(x.dtype) for x in (query, key))
+        return attention(q, k, value, self.bias)
 
 
 class TeacherForcing:
@@ -256,7 +283,7 @@ class TeacherForcing:
     streaming attend alike by construction (the mask is only about chunks that do not exist yet).
     """
 
-    def __init__(self, model: JointTransformer, clips: int, chunks: int, sink: Tensor) -> None:
+    def __init__(self, model: JointTransformer, clips: int, chunks: int, sink: Tensor, start: Tensor) -> None:
         c = model.config
         self.window, self.clips, self.chunks = c.window, clips, chunks
         device = model.place.device
@@ -265,9 +292,9 @@ class TeacherForcing:
         # [1, 1, 1, window + 1, N, Dh / 2], the oldest age standing for the sink.
         self.past = tuple(x.unflatten(0, (c.window + 1, -1))[None, None, None] for x in model.rotation(ages))
         i = torch.arange(chunks, device=device)
-        exists = i[:, None] >= ages[None, :-1]
-        sees_sink = (i > c.window)[None] & sink[:, None]
-        slots = torch.cat((exists.expand(clips, -1, -1), sees_sink[..., None]), dim=-1)
+        exists = i[:, None] - ages[None, :-1] >= start[..., None]
+        sees_sink = (i > c.window)[None] & sink[:, None] & (start == 0)
+        slots = torch.cat((exists, sees_sink[..., None]), dim=-1)
         past = slots.repeat_interleave(c.tokens, dim=-1)[:, :, None].expand(-1, -1, 2, -1)
         own = torch.eye(2, dtype=torch.bool, device=device).repeat_interleave(c.tokens, dim=-1)
         seen = torch.cat((past, own.expand(clips, chunks, -1, -1)), dim=-1)
