@@ -52,8 +52,8 @@ PLANS = {
         video_steps=2000,
         audio_steps=2500,
         clips=5_120,
-        alone_steps=1700,
-        transformer_steps=4000,
+        alone_steps=1400,
+        transformer_steps=3100,
         batch=8,
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
