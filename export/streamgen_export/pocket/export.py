@@ -26,9 +26,9 @@ from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.quantise import quantise_linears, relative_errors, rollout
 
-SIGMAS = (1.0, 0.9, 0.7, 0.4, 0.0)
+SIGMAS = (1.0, 0.95, 0.85, 0.6, 0.0)
 GUIDANCE = 1.3
-CHANGE = {"keep": 0, "guidance": 4.0, "chunks": 2}
+CHANGE = {"keep": 0, "guidance": 2.0, "chunks": 2}
 """A model of this size trusts its past more than a new text: without this, a change took over a dozen chunks."""
 CONTEXT_NOISE = 0.05
 CHECKED_CHUNKS = 20
