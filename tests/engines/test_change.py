@@ -1,37 +1,15 @@
 """A new prompt takes over: the past is hidden and guidance is raised for as long as the manifest says."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import Condition, PocketGenerator
-from streamgen_engines.runtimes import Array, Engine, OnnxRuntimeCpu, Signature
+from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
+from tests.counting_engine import CountingEngine
 
 STEPS = 4
-
-
-class CountedEngine:
-    """Counts the runs of another engine."""
-
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.runs = 0
-
-    @property
-    def signature(self) -> Signature:
-        return self.engine.signature
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        self.runs += 1
-        return self.engine.run(inputs)
-
-    def state(self, name: str) -> Array:
-        return self.engine.state(name)
-
-    def reset(self) -> None:
-        self.engine.reset()
 
 
 def passes_of(folder: Path, change: dict[str, float] | None) -> list[int]:
@@ -44,7 +22,7 @@ def passes_of(folder: Path, change: dict[str, float] | None) -> list[int]:
     runtime = OnnxRuntimeCpu()
     text = TextEncoder(bundle, runtime)
     generator = PocketGenerator(bundle, runtime)
-    engine = CountedEngine(generator._engine)
+    engine = CountingEngine(generator._engine)
     generator._engine = engine
     counts = []
     for prompt in [text.encode("a red ball")] * 3 + [text.encode("the sea")] * 4:

@@ -1,7 +1,7 @@
 """Prompts: what is encoded, remembered, cut, mixed and refused."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import FrozenInstanceError
 from pathlib import Path
@@ -12,29 +12,10 @@ import pytest
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import BundleError, GraphMismatchError, PromptError
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes import Array, Engine, OnnxRuntimeCpu, Signature
+from streamgen_engines.runtimes import Engine, OnnxRuntimeCpu
 from streamgen_engines.text import MAX_CHARACTERS, PADDING_BIAS, Prompt, TextEncoder, null_prompt
+from tests.counting_engine import CountingEngine
 from tests.tiny_bundle import sha256
-
-
-class CountingEngine:
-    def __init__(self, engine: Engine) -> None:
-        self.engine = engine
-        self.runs = 0
-
-    @property
-    def signature(self) -> Signature:
-        return self.engine.signature
-
-    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        self.runs += 1
-        return self.engine.run(inputs)
-
-    def state(self, name: str) -> Array:
-        return self.engine.state(name)
-
-    def reset(self) -> None:
-        self.engine.reset()
 
 
 class CountingRuntime:

@@ -75,8 +75,8 @@ def losses(
     model: JointTransformer,
     batch: Batch,
     channel_weight: Tensor,
+    start: Tensor,
     past: tuple[Tensor, Tensor] | None = None,
-    start: Tensor | None = None,
 ) -> Losses:
     """The flow loss of a batch.
 
@@ -84,15 +84,14 @@ def losses(
         model: predicts velocities.
         batch: clean clips.
         channel_weight: [48], how much each video channel matters in the picture.
+        start: see `JointTransformer.train_forward`.
         past: what the chunks see as their past instead of the clean clip: the model's own predictions, to
             get used to them.
-        start: see `JointTransformer.train_forward`; random `beginnings` where not given.
     """
     b, c = batch.video.shape[:2]
     context = torch.rand(b, c) * CONTEXT_NOISE
     target = draw_sigma((b, c))
     sigma = torch.stack((context, target), dim=-1)
-    start = beginnings(batch.text, b, c) if start is None else start
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
     seen_v, seen_a = past if past is not None else (batch.video, batch.audio)
     clean = (noised(seen_v, torch.randn_like(seen_v), context), noised(seen_a, torch.randn_like(seen_a), context))
@@ -103,7 +102,7 @@ def losses(
 
 
 def alone_losses(model: JointTransformer, batch: Batch, channel_weight: Tensor) -> Losses:
-    """The flow loss of chunks that see no past: a fifth of the cost of a chunk with one, and all about the text."""
+    """The flow loss of chunks that see no past: about a third of the cost, and all about the text."""
     b, c = batch.video.shape[:2]
     target = draw_sigma((b, c))
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)

@@ -120,7 +120,7 @@ class TransformerTraining:
                 start = beginnings(clips.text, *clips.video.shape[:2])
                 own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
                 past = own_predictions(self.model, clips, start) if own else None
-                loss = losses(self.model, clips, channel_weight, past, start)
+                loss = losses(self.model, clips, channel_weight, start, past)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
                 for group in optimiser.param_groups:
@@ -158,7 +158,7 @@ class TransformerTraining:
             clips = batch_of(rows, np.random.default_rng(0), 0.0)
             with torch.no_grad():
                 alone = alone_losses(model, clips, channel_weight)
-                loss = losses(model, clips, channel_weight, start=torch.zeros(clips.video.shape[:2], dtype=torch.int64))
+                loss = losses(model, clips, channel_weight, torch.zeros(clips.video.shape[:2], dtype=torch.int64))
             found.append([part.item() for part in (loss.video, loss.audio, alone.video, alone.audio)])
         names = ("heldout_video", "heldout_audio", "heldout_video_alone", "heldout_audio_alone")
         return dict(zip(names, map(float, np.mean(found, axis=0)), strict=True))
