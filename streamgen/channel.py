@@ -84,6 +84,7 @@ class Channel:
         name: str = "main",
         prompt: str = "",
         seed: int = 0,
+        picture: Path | None = None,
         guidance: float | None = None,
         scale: int = DEFAULT_SCALE,
         bitrate: int = DEFAULT_BITRATE,
@@ -98,6 +99,7 @@ class Channel:
             name: of the channel.
             prompt: what plays until somebody steers.
             seed: of everything that is random.
+            picture: file of a picture that the programme starts from, and again when a generator is replaced.
             guidance: None = the bundle's own.
             scale: whole factor by which pictures are enlarged before they are encoded.
             bitrate: of the video, bit/s.
@@ -108,6 +110,7 @@ class Channel:
         self.name = name
         self._generator_settings = GeneratorSettings(
             bundle=bundle,
+            picture=picture,
             scale=scale,
             bitrate=bitrate,
             seed=seed,

@@ -31,6 +31,10 @@ BundleOption = Annotated[
     Path | None, typer.Option("--bundle", help="Folder of the model; without it the bundled one.", metavar="FOLDER")
 ]
 
+PictureOption = Annotated[
+    Path | None, typer.Option("--picture", help="Picture that the stream starts from.", metavar="FILE")
+]
+
 
 def main() -> None:
     """The entry point of the command."""
@@ -62,6 +66,7 @@ def serve(
     ] = None,
     prompt: Annotated[str | None, typer.Option(help="What plays until somebody steers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
+    picture: PictureOption = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
     scale: Annotated[int | None, typer.Option(help="Whole factor by which pictures are enlarged. [4]")] = None,
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
@@ -81,6 +86,7 @@ def serve(
         "bundle": bundle,
         "prompt": prompt,
         "seed": seed,
+        "picture": picture,
         "guidance": guidance,
         "scale": scale,
         "video_bitrate": video_bitrate,
@@ -110,7 +116,7 @@ def serve(
 
     try:
         with contextlib.closing(socket) as listener:
-            root = _bundle(settings.bundle, settings.scale)
+            root = _bundle(settings.bundle, settings.scale, settings.picture)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:
@@ -125,6 +131,7 @@ def render(
     prompt: Annotated[list[str], typer.Option(help='What to show; more than one with times: "@5 it starts to rain".')],
     seconds: Annotated[float, typer.Option(help="Length.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed, prompts and model give the same programme.")] = 0,
+    picture: PictureOption = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
     scale: Annotated[int, typer.Option(min=1, help="Whole factor by which pictures are enlarged.")] = 4,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
@@ -143,6 +150,7 @@ def render(
             seconds,
             out,
             seed=seed,
+            picture=picture,
             guidance=guidance,
             scale=scale,
             threads=threads,
@@ -177,11 +185,12 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle(path: Path | None, scale: int) -> Path:
-    """The folder of the model, opened once to see that it is whole and can be shown at this scale.
+def _bundle(path: Path | None, scale: int, picture: Path | None = None) -> Path:
+    """The folder of the model, opened once to see that it is whole and can show what is asked for.
 
-    Raises `BundleError` or `SettingsError`.
+    Raises `BundleError`, `SettingsError` or, for a picture that it cannot start from, `PictureError`.
     """
+    from streamgen.generation.pipeline import start_picture
     from streamgen.media.video_encoder import encoded_size
     from streamgen.settings import SettingsError
     from streamgen_engines.bundle import Bundle, bundled
@@ -191,6 +200,7 @@ def _bundle(path: Path | None, scale: int) -> Path:
         encoded_size(found.manifest.video.width, found.manifest.video.height, scale)
     except ValueError as error:
         raise SettingsError(f"scale: {error}") from None
+    start_picture(found, picture)
     return found.root
 
 

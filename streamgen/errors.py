@@ -45,6 +45,10 @@ class EncoderUnavailableError(MediaError):
     """An encoder that is needed is missing from this build of PyAV."""
 
 
+class PictureError(MediaError):
+    """A reference picture cannot be used."""
+
+
 class UnsupportedRateError(MediaError):
     """A picture or sample rate that cannot be carried exactly on the RTP clocks."""
 

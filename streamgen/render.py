@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamgen.errors import PromptTimelineError, RenderError
-from streamgen.generation.pipeline import Decoded, Pipeline
+from streamgen.generation.pipeline import Decoded, Pipeline, start_picture
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.media.video_encoder import DEFAULT_SCALE
 from streamgen.packets import ChunkRecord, SetPrompt
@@ -86,6 +86,7 @@ def render(
     out: Path,
     *,
     seed: int = 0,
+    picture: Path | None = None,
     guidance: float | None = None,
     steps: int | None = None,
     scale: int = DEFAULT_SCALE,
@@ -100,6 +101,7 @@ def render(
         seconds: length; rounded to whole pictures.
         out: `.mp4` or `.webm`; replaced if it exists, and left alone when rendering fails.
         seed: the same seed, prompts and bundle give the same programme again.
+        picture: file of a picture that the programme starts from.
         guidance, steps: None = the bundle's own.
         scale: whole factor by which pictures are enlarged.
         threads: compute threads of denoising, and as many of decoding.
@@ -107,6 +109,7 @@ def render(
 
     Raises:
         RenderError: the output, the length or a prompt is unusable, or a prompt plays after the end.
+        PictureError: the picture cannot be read.
         EngineError: the bundle is unusable, or a setting is out of range.
     """
     timeline = parse_prompts(prompts)
@@ -119,11 +122,13 @@ def render(
             f"render more seconds or move it"
         )
     check_output(out)
-    model = load(Bundle.open(bundle), threads=threads, seed=seed)
+    opened = Bundle.open(bundle)
+    start = start_picture(opened, picture)
+    model = load(opened, threads=threads, seed=seed)
     manifest = model.bundle.manifest
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))
-    pipeline = Pipeline(model, scale=scale, seed=seed)
+    pipeline = Pipeline(model, scale=scale, seed=seed, picture=start)
     started_s = time.monotonic()
     records: list[ChunkRecord] = []
     with (

@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     bundle: Path | None = Field(default=None, description="Folder of the model; without it the bundled one.")
     prompt: PromptText = Field(default=DEFAULT_PROMPT, description="What plays until somebody steers.")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the noise that everything is made from.")
+    picture: Path | None = Field(default=None, description="File of a picture that the stream starts from.")
     guidance: float | None = Field(default=None, ge=0.0, le=10.0, description="How closely to follow the prompt.")
     scale: int = Field(default=4, ge=1, le=16, description="Whole factor by which pictures are enlarged.")
     video_bitrate: int = Field(default=2_500_000, ge=100_000, le=50_000_000, description="Ceiling of the video, bit/s.")

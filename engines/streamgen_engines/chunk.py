@@ -33,6 +33,7 @@ class LatentChunk:
         audio: float32 `[1, C, T]`.
         seed: seed that made this chunk, and that makes the noise of its sound.
         cut: the context was dropped before this chunk, so the picture does not continue the last one.
+        before: float32 `[1, C, H/16, W/16]`, the picture that this chunk continues instead; None = there is none.
     """
 
     index: int
@@ -40,6 +41,7 @@ class LatentChunk:
     audio: Float32Array
     seed: int = 0
     cut: bool = False
+    before: Float32Array | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -7,15 +7,18 @@ import logging
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Final, Protocol, TypeVar
 
 from streamgen.generation.prompts import Taken
 from streamgen.media.audio_encoder import AudioEncoder
+from streamgen.media.reference import read_picture
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
 from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, SetPrompt, VideoCodec, VideoPacket
-from streamgen_engines.chunk import Chunk, LatentChunk
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk
 from streamgen_engines.errors import GraphRunError, NonFiniteError
-from streamgen_engines.families import Condition, Model
+from streamgen_engines.families import Condition, Model, load_pictures
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.text import Prompt
 
@@ -92,13 +95,16 @@ class Decoded:
 class DenoiseStage:
     """Makes latents; keeps what stays the same from chunk to chunk: prompt, guidance and seed."""
 
-    def __init__(self, generator: Generator, manifest: Manifest, null: Prompt) -> None:
-        """`null` is the prompt while nobody has asked for anything."""
+    def __init__(
+        self, generator: Generator, manifest: Manifest, null: Prompt, picture: Float32Array | None = None
+    ) -> None:
+        """`null` is the prompt while nobody has asked for anything, `picture` what the first chunk continues."""
         self._generator = generator
         self._timeline = Timeline.of(manifest)
         self._sampler = manifest.sampler
         self._prompt: Taken[Prompt] | None = None
         self._null = null
+        self._picture = picture
         self._guidance: float | None = None
         self._seed: int | None = None
         self._chunk = 0
@@ -131,7 +137,9 @@ class DenoiseStage:
             seed=self._seed,
             steps=steps,
             cut=taken is not None and taken.request.cut,
+            picture=self._picture,
         )
+        self._picture = None
         latents = _twice(lambda: self._generator.step(condition), self._generator.reset)
         request = None if self._prompt is None else self._prompt.request
         record = ChunkRecord(
@@ -237,11 +245,13 @@ class EncodeStage:
 class Pipeline:
     """All stages in this thread, one chunk after the other: for rendering to files and for tests."""
 
-    def __init__(self, model: Model, *, scale: int = DEFAULT_SCALE, seed: int = 0) -> None:
+    def __init__(
+        self, model: Model, *, scale: int = DEFAULT_SCALE, seed: int = 0, picture: Float32Array | None = None
+    ) -> None:
         manifest = model.bundle.manifest
         self.timeline = Timeline.of(manifest)
         self._text = model.text
-        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""))
+        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
         self._decode = DecodeStage(model.decoder)
         self._encode = EncodeStage(manifest, scale=scale)
         self._seed: int | None = seed
@@ -262,6 +272,19 @@ class Pipeline:
     ) -> EncodedChunk:
         """The next chunk as packets."""
         return self._encode.encode(self.next_decoded(), codecs, keyframes)
+
+
+def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:
+    """The latent of a picture that a stream shall start from; None without one.
+
+    Raises:
+        MissingGraphError: the bundle cannot start from a picture.
+        PictureError: the file cannot be read as one.
+    """
+    if file is None:
+        return None
+    video = bundle.manifest.video
+    return load_pictures(bundle).encode(read_picture(file, video.width, video.height))
 
 
 def with_timings(record: ChunkRecord, timings_ms: Mapping[str, float]) -> ChunkRecord:

@@ -37,6 +37,7 @@ class GeneratorSettings:
         scale: whole factor by which pictures are enlarged before they are encoded.
         bitrate: of the video, bit/s.
         seed: of everything that is random.
+        picture: file of a picture that the stream starts from.
         guidance: None = the bundle's own.
         threads: compute threads of denoising, and as many of decoding.
         start_timeout_s: how long loading may take.
@@ -48,6 +49,7 @@ class GeneratorSettings:
     scale: int = 4
     bitrate: int = 2_500_000
     seed: int = 0
+    picture: Path | None = None
     guidance: float | None = None
     threads: int = 1
     start_timeout_s: float = 120.0

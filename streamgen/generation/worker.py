@@ -27,7 +27,14 @@ from typing import Final
 
 import psutil
 
-from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, EncodeStage, with_timings
+from streamgen.generation.pipeline import (
+    DecodeStage,
+    Denoised,
+    DenoiseStage,
+    EncodeStage,
+    start_picture,
+    with_timings,
+)
 from streamgen.generation.process import GeneratorSettings
 from streamgen.generation.prompts import PromptSlot, Taken
 from streamgen.generation.schedule import Durations, Schedule
@@ -50,6 +57,7 @@ from streamgen.packets import (
     VideoCodec,
 )
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import Float32Array
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.text import Prompt
@@ -72,8 +80,9 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     logging.basicConfig(level=logging.INFO, format="%(asctime)s generator %(levelname)s %(message)s")
     outbox = _Outbox(connection)
     try:
-        model = load(Bundle.open(settings.bundle), threads=settings.threads, seed=settings.seed)
-        worker = Worker(model, settings, outbox)
+        bundle = Bundle.open(settings.bundle)
+        model = load(bundle, threads=settings.threads, seed=settings.seed)
+        worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
         _warm_up(model)
     except Exception as error:  # the process's outermost edge: the parent learns why, and decides
         outbox.send(GeneratorError(f"{type(error).__name__}: {error}"))
@@ -96,12 +105,14 @@ class _Turn:
 class Worker:
     """The threads of the process and what they share."""
 
-    def __init__(self, model: Model, settings: GeneratorSettings, outbox: "_Outbox") -> None:
+    def __init__(
+        self, model: Model, settings: GeneratorSettings, outbox: "_Outbox", picture: Float32Array | None = None
+    ) -> None:
         manifest = model.bundle.manifest
         self._name = manifest.name
         self._video, self._audio, self._sampler = manifest.video, manifest.audio, manifest.sampler
         self._text = model.text
-        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""))
+        self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
         self._decode = DecodeStage(model.decoder)
         self._encode = EncodeStage(manifest, scale=settings.scale, bitrate=settings.bitrate)
         self._outbox = outbox

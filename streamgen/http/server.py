@@ -63,6 +63,7 @@ def _channel(settings: Settings, bundle: Path) -> Channel:
         name=CHANNEL,
         prompt=settings.prompt,
         seed=settings.seed,
+        picture=settings.picture,
         guidance=settings.guidance,
         scale=settings.scale,
         bitrate=settings.video_bitrate,

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import UnknownFamilyError
-from streamgen_engines.families.pocket import Condition, PocketDecoder, PocketGenerator
+from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
 
-__all__ = ["Condition", "Model", "PocketDecoder", "PocketGenerator", "load"]
+__all__ = ["Condition", "Model", "PictureEncoder", "PocketDecoder", "PocketGenerator", "load", "load_pictures"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,13 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0) -> Model:
         PocketGenerator(bundle, runtime, seed, threads=threads),
         PocketDecoder(bundle, runtime, seed, threads=threads),
     )
+
+
+def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
+    """Load what encodes a picture that a stream can start from; apart from `load`, because few streams need it.
+
+    Raises:
+        MissingGraphError: the bundle cannot start from a picture.
+        BundleError: the graph does not load or does not fit the manifest.
+    """
+    return PictureEncoder(bundle, OnnxRuntimeCpu(), threads=threads)

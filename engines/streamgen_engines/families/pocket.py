@@ -10,14 +10,17 @@ from typing import Final
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, LatentChunk, Latents
-from streamgen_engines.errors import ConditionError, NonFiniteError
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, UInt8Array
+from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.guard import StatisticsGuard
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.ring import SINK_SLOT, KvRing
 from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
 from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
 from streamgen_engines.text import Prompt, null_prompt
+
+PICTURE_GRAPH: Final = "encode_picture"
+"""An optional graph: a picture that a stream can start from."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -34,6 +37,8 @@ class Condition:
         seed: new random numbers from here on when it differs from the seed in use; None keeps them going.
         steps: denoising steps; None = the bundle's own, fewer are faster and coarser.
         cut: drop the context: nothing of the chunks before is seen.
+        picture: start from this picture: the context is dropped, and it takes the place of the chunk before.
+            Latent of the picture as `PictureEncoder` makes it, float32 `[1, C, H/16, W/16]`.
     """
 
     prompt: Prompt
@@ -41,6 +46,7 @@ class Condition:
     seed: int | None = None
     steps: int | None = None
     cut: bool = False
+    picture: Float32Array | None = None
 
     def __post_init__(self) -> None:
         if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
@@ -83,13 +89,15 @@ class PocketGenerator:
             GraphRunError: the graph failed; `reset()` before the next step.
         """
         self._follow(condition)
+        if condition.picture is not None:
+            self._start_from(condition.picture, condition.prompt)
         start, echo = self._noise(), self._noise()
         sigmas = schedule(self._sampler.sigmas, condition.steps)
         clean = sample(start, sigmas, self._velocity(condition), limit=self._limit)
         clean = self._steady(clean) if self._steady is not None else clean
         _check_finite(clean)
         self._remember(noised(clean, echo, self._sampler.context_noise), condition.prompt)
-        return self._deliver(clean)
+        return self._deliver(clean, condition.picture)
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew, without context and with fresh random numbers; what follows is what a new generator would make.
@@ -107,11 +115,12 @@ class PocketGenerator:
         """Take over what differs from the last chunk's condition, before anything is computed."""
         if condition.seed is not None and condition.seed != self._seed:
             self._reseed(condition.seed)
-        if condition.cut:
+        if condition.cut or condition.picture is not None:
             self._ring.cut()
         change = self._sampler.change
         self._pushes = max(self._pushes - 1, 0)
-        if self._prompt is not None and condition.prompt.text != self._prompt.text:
+        changed = self._prompt is not None and condition.prompt.text != self._prompt.text
+        if changed and condition.picture is None:  # a change may hide the past, and the picture is to be seen
             self._ring.prompt_changed(change.keep if change is not None else None)
             self._pushes = change.chunks if change is not None else 0
         self._prompt = condition.prompt
@@ -170,9 +179,18 @@ class PocketGenerator:
                 ring = self._engine.state(name)
                 ring[:, :, sink] = ring[:, :, source]
 
-    def _deliver(self, clean: Latents) -> LatentChunk:
-        first = self._ring.position == 1
-        chunk = LatentChunk(self._index, clean.video, clean.audio, seed=self._seed, cut=first)
+    def _start_from(self, picture: Float32Array, prompt: Prompt) -> None:
+        """Write a picture into the ring as a chunk in which it stands still, and in which the sound is average."""
+        video, audio = self._shapes
+        if picture.shape != video:
+            raise ConditionError(f"picture is a latent of shape {picture.shape}, this model's are {video}")
+        echo = self._noise()
+        still = Latents(picture.astype(np.float32, copy=False), np.zeros(audio, np.float32))
+        self._remember(noised(still, echo, self._sampler.context_noise), prompt)
+
+    def _deliver(self, clean: Latents, picture: Float32Array | None) -> LatentChunk:
+        first = picture is not None or self._ring.position == 1
+        chunk = LatentChunk(self._index, clean.video, clean.audio, seed=self._seed, cut=first, before=picture)
         self._index += 1
         return chunk
 
@@ -200,6 +218,9 @@ class PocketDecoder:
         if latents.cut:
             # The picture must not smear over a cut. The sound keeps its phases and levels, or the cut would click.
             self._video.reset()
+        if latents.before is not None:
+            # Only for the decoder's states: what it shows of the picture itself nobody sees.
+            self._video.run({"latent": latents.before})
         noise = self._random.standard_normal(self._sound_shape, np.float32)
         frames = self._video.run({"latent": latents.video})["frames"]
         samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
@@ -216,6 +237,43 @@ class PocketDecoder:
     def _reseed(self, seed: int) -> None:
         self._seed = seed
         self._random = np.random.default_rng((seed, _SOUND_STREAM))
+
+
+class PictureEncoder:
+    """Pictures to the latents from which a stream can start (`Condition.picture`)."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, *, threads: int = 1) -> None:
+        """Load the bundle's optional graph `encode_picture`.
+
+        Raises:
+            MissingGraphError: the bundle has none.
+        """
+        manifest = bundle.manifest
+        if PICTURE_GRAPH not in manifest.graphs:
+            raise MissingGraphError(
+                f"bundle {manifest.name} cannot start from a picture: it has no graph {PICTURE_GRAPH}; "
+                f"choose another bundle, or export it again from its training run"
+            )
+        video = manifest.video
+        self._size = (video.height, video.width)
+        self._engine = runtime.load(bundle.path(PICTURE_GRAPH), (), threads=threads)
+        self._engine.signature.require(
+            Signature({"picture": TensorSpec((*self._size, 3), "uint8")}, {"latent": _float(1, *video.latent)}),
+            graph=PICTURE_GRAPH,
+        )
+
+    def encode(self, picture: UInt8Array) -> Float32Array:
+        """Latent of a picture, uint8 `[H, W, 3]` of the model's size, RGB -> float32 `[1, C, H/16, W/16]`.
+
+        Raises:
+            ConditionError: it has another size.
+        """
+        if picture.shape != (*self._size, 3) or picture.dtype != np.uint8:
+            height, width = self._size
+            raise ConditionError(
+                f"the picture is {picture.dtype} {picture.shape}; this model takes {width}x{height} RGB"
+            )
+        return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
 
 
 def _check_seed(seed: int) -> int:
