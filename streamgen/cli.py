@@ -68,7 +68,9 @@ def serve(
     seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
     picture: PictureOption = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
-    scale: Annotated[int | None, typer.Option(help="Whole factor by which pictures are enlarged. [4]")] = None,
+    scale: Annotated[
+        int | None, typer.Option(help="Whole factor by which pictures are enlarged. [360 rows at least]")
+    ] = None,
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
@@ -116,7 +118,8 @@ def serve(
 
     try:
         with contextlib.closing(socket) as listener:
-            root = _bundle(settings.bundle, settings.scale, settings.picture)
+            root, fitting = _bundle(settings.bundle, settings.scale, settings.picture)
+            settings = settings.model_copy(update={"scale": fitting})
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:
@@ -133,7 +136,9 @@ def render(
     seed: Annotated[int, typer.Option(help="The same seed, prompts and model give the same programme.")] = 0,
     picture: PictureOption = None,
     guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
-    scale: Annotated[int, typer.Option(min=1, help="Whole factor by which pictures are enlarged.")] = 4,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
+    ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
     bundle: BundleOption = None,
 ) -> None:
@@ -144,15 +149,16 @@ def render(
     from streamgen_engines.errors import EngineError
 
     try:
+        root, fitting = _bundle(bundle, scale)
         report = rendering.render(
-            _bundle(bundle, scale),
+            root,
             prompt,
             seconds,
             out,
             seed=seed,
             picture=picture,
             guidance=guidance,
-            scale=scale,
+            scale=fitting,
             threads=threads,
             console=Console(stderr=True),
         )
@@ -185,23 +191,25 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle(path: Path | None, scale: int, picture: Path | None = None) -> Path:
-    """The folder of the model, opened once to see that it is whole and can show what is asked for.
+def _bundle(path: Path | None, scale: int | None, picture: Path | None = None) -> tuple[Path, int]:
+    """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
 
     Raises `BundleError`, `SettingsError` or, for a picture that it cannot start from, `PictureError`.
     """
     from streamgen.generation.pipeline import start_picture
-    from streamgen.media.video_encoder import encoded_size
+    from streamgen.media.video_encoder import encoded_size, usual_scale
     from streamgen.settings import SettingsError
     from streamgen_engines.bundle import Bundle, bundled
 
     found = bundled() if path is None else Bundle.open(path)
+    width, height = found.manifest.video.width, found.manifest.video.height
+    fitting = usual_scale(height) if scale is None else scale
     try:
-        encoded_size(found.manifest.video.width, found.manifest.video.height, scale)
+        encoded_size(width, height, fitting)
     except ValueError as error:
         raise SettingsError(f"scale: {error}") from None
     start_picture(found, picture)
-    return found.root
+    return found.root, fitting
 
 
 def _loop_factory() -> Any:

@@ -57,7 +57,12 @@ class Settings(BaseSettings):
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the noise that everything is made from.")
     picture: Path | None = Field(default=None, description="File of a picture that the stream starts from.")
     guidance: float | None = Field(default=None, ge=0.0, le=10.0, description="How closely to follow the prompt.")
-    scale: int = Field(default=4, ge=1, le=16, description="Whole factor by which pictures are enlarged.")
+    scale: int | None = Field(
+        default=None,
+        ge=1,
+        le=16,
+        description="Whole factor by which pictures are enlarged; by itself at least 360 rows high.",
+    )
     video_bitrate: int = Field(default=2_500_000, ge=100_000, le=50_000_000, description="Ceiling of the video, bit/s.")
     threads: int = Field(default=1, ge=1, le=64, description="Compute threads of denoising, and as many of decoding.")
     max_viewers: int = Field(default=64, ge=1, le=4096, description="Viewers beyond this are told to come later.")

@@ -20,6 +20,7 @@ from streamgen.errors import EncoderUnavailableError, UnsupportedRateError
 from streamgen.packets import VIDEO_CLOCK_HZ, VideoCodec, VideoPacket
 
 DEFAULT_SCALE: Final = 4  # 160x96 becomes 640x384
+WATCHED_HEIGHT: Final = 360
 DEFAULT_BITRATE: Final = 2_500_000  # bit/s; a ceiling that calm scenes stay far below
 KEYFRAME_INTERVAL_S: Final = 4  # a viewer whose request was lost recovers within this time
 _MAX_EDGE: Final = 4096
@@ -117,6 +118,11 @@ class VideoEncoder:
         # No look-ahead, no reordering, no dropping: anything but one packet would break the pacing.
         assert len(packets) == 1, f"{self.codec} gave {len(packets)} packets for one picture"
         return VideoPacket(codec=self.codec, pts=pts, keyframe=packets[0].is_keyframe, data=bytes(packets[0]))
+
+
+def usual_scale(height: int) -> int:
+    """The whole factor that makes pictures of this height large enough to be watched: the first to reach 360 rows."""
+    return max(1, -(-WATCHED_HEIGHT // height))
 
 
 def encoded_size(width: int, height: int, scale: int) -> tuple[int, int]:

@@ -3,7 +3,13 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.errors import UnsupportedRateError
-from streamgen.media.video_encoder import DEFAULT_SCALE, KEYFRAME_INTERVAL_S, VideoEncoder, ticks_per_picture
+from streamgen.media.video_encoder import (
+    DEFAULT_SCALE,
+    KEYFRAME_INTERVAL_S,
+    VideoEncoder,
+    ticks_per_picture,
+    usual_scale,
+)
 from streamgen.packets import VIDEO_CODECS, VideoCodec
 from tests.media.decoding import decode_video, psnr_db, shrink
 
@@ -124,3 +130,7 @@ def test_picture_length_in_ticks(fps: tuple[int, int], ticks: int) -> None:
 def test_rate_that_drifts_is_refused() -> None:
     with pytest.raises(UnsupportedRateError, match="90 kHz"):
         ticks_per_picture((7, 1))
+
+
+def test_pictures_are_enlarged_until_they_can_be_watched() -> None:
+    assert [usual_scale(height) for height in (96, 128, 256, 360, 720)] == [4, 3, 2, 1, 1]
