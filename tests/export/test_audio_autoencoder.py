@@ -2,8 +2,16 @@
 
 import torch
 
-from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, compress, control_loss, expand
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.audio_autoencoder import (
+    AudioDecoder,
+    AudioEncoder,
+    compress,
+    control_loss,
+    expand,
+    scaled,
+    unscaled,
+)
+from streamgen_export.pocket.config import AMPLITUDES, NANO, POCKET
 
 
 def test_the_compressed_scale_is_undone() -> None:
@@ -13,6 +21,27 @@ def test_the_compressed_scale_is_undone() -> None:
     assert abs(float(u[-1]) - 1) < 1e-6
     torch.testing.assert_close(expand(u), amplitude, atol=1e-6, rtol=1e-4)
     assert expand(torch.tensor([-0.3])) == 0
+
+
+def test_balances_are_not_compressed() -> None:
+    controls = torch.rand(6, POCKET.controls)
+    controls[:, AMPLITUDES:] = torch.tensor([-0.8, 0.3])
+    u = scaled(controls)
+    torch.testing.assert_close(u[:, :AMPLITUDES], compress(controls[:, :AMPLITUDES]))
+    assert torch.equal(u[:, AMPLITUDES:], controls[:, AMPLITUDES:])
+    torch.testing.assert_close(unscaled(u), controls, atol=1e-6, rtol=1e-4)
+    u[:, AMPLITUDES:] = torch.tensor([-1.7, 1.2])
+    assert unscaled(u)[0, AMPLITUDES:].tolist() == [-1.0, 1.0]
+
+
+def test_a_sound_on_the_wrong_side_is_not_ignored() -> None:
+    true = torch.zeros(1, 8, POCKET.controls)
+    true[:, :, -1] = -0.8
+    middle, quiet = true.clone(), torch.zeros(1, 8, POCKET.controls)
+    middle[:, :, -1] = 0.0
+    quiet[:, :, -1] = 0.8  # the same distance, where nothing should come from a side
+    weight = torch.ones(1, 8)
+    assert control_loss(middle, true, weight) > 4 * control_loss(quiet, torch.zeros_like(true), weight) > 0
 
 
 @torch.no_grad()

@@ -95,6 +95,7 @@ def test_some_chunks_of_a_clip_keep_their_own_captions_and_order() -> None:
     shard: dict[str, NDArray[np.generic]] = {
         "video": np.arange(length, dtype=np.float32).reshape(1, length, 1, 1, 1),
         "audio": np.zeros((1, length, 1, 1), np.float32),
+        "still": np.zeros((1, 1, 1, 1), np.float32),
         "cells": np.zeros((1, length, 1, 1), np.float32),
         "impacts": np.zeros((1, length, 1), np.float32),
         "caption": np.arange(length, dtype=np.int32)[None],

@@ -3,18 +3,35 @@
 import numpy as np
 import torch
 
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import NANO, POCKET
 from streamgen_export.pocket.scenes.synth import BANDS, HOP, NOTES, Synth
-from streamgen_export.pocket.synth import FRAMES, Synthesiser
+from streamgen_export.pocket.synth import Synthesiser
+from streamgen_export.pocket.world.sound.controls import Controls
+from streamgen_export.pocket.world.sound.stereo import StereoSynth
 
 
 def test_twenty_chunks_match_the_reference() -> None:
     rng = np.random.default_rng(3)
     reference, module = Synth(), Synthesiser(NANO)
-    states = [torch.zeros(shape) for shape in module.states().values()]
+    states = [torch.zeros(shape) for shape in module.states(NANO).values()]
     for _ in range(20):
-        controls = rng.uniform(0, 0.03, (FRAMES, NOTES + BANDS)).astype(np.float32)
-        noise = rng.standard_normal((2, FRAMES * HOP)).astype(np.float32)
+        controls = rng.uniform(0, 0.03, (NANO.control_frames, NOTES + BANDS)).astype(np.float32)
+        noise = rng.standard_normal((2, NANO.control_frames * HOP)).astype(np.float32)
         expected = reference.render(controls[:, :NOTES], controls[:, NOTES:], noise)
         samples, *states = module(torch.from_numpy(controls), torch.from_numpy(noise), *states)
+        np.testing.assert_allclose(samples.numpy(), expected, atol=2e-4)
+
+
+def test_tones_and_noise_are_panned_as_the_reference_pans_them() -> None:
+    rng = np.random.default_rng(4)
+    reference, module = StereoSynth(), Synthesiser(POCKET)
+    states = [torch.zeros(shape) for shape in module.states(POCKET).values()]
+    frames = POCKET.control_frames
+    for _ in range(6):
+        tones, levels = (rng.uniform(0, 0.03, (frames, n)).astype(np.float32) for n in (NOTES, BANDS))
+        balance = rng.uniform(-1, 1, (frames, 2)).astype(np.float32)
+        noise = rng.standard_normal((2, frames * HOP)).astype(np.float32)
+        expected = reference.play(Controls(tones, levels, balance), noise)
+        controls = torch.from_numpy(np.concatenate((tones, levels, balance), axis=1))
+        samples, *states = module(controls, torch.from_numpy(noise), *states)
         np.testing.assert_allclose(samples.numpy(), expected, atol=2e-4)

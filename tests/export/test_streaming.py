@@ -1,22 +1,28 @@
 """Training and streaming are one function: attention over clips equals attention over the ring, chunk by chunk."""
 
+from dataclasses import replace
+
+import pytest
 import torch
 
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
 from streamgen_export.pocket.streaming import Denoise
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
 CHUNKS = 11
+SQUARES = replace(POCKET, width=96, height=64, dim=96, layers=2, heads=2)
 
 
-def test_the_ring_gives_what_training_saw() -> None:
+@pytest.mark.parametrize("config", [NANO, SQUARES], ids=lambda config: config.name)
+def test_the_ring_gives_what_training_saw(config: PocketConfig) -> None:
     torch.manual_seed(2)
-    model = JointTransformer(NANO).eval()
+    model = JointTransformer(config).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.1)
-    video, audio = torch.randn(2, 1, CHUNKS, 48, 6, 10), torch.randn(2, 1, CHUNKS, 16, 8)
+    video = torch.randn(2, 1, CHUNKS, config.video_channels, config.rows, config.columns)
+    audio = torch.randn(2, 1, CHUNKS, 16, config.audio_latents)
     sigma = torch.rand(1, CHUNKS, 2)
     context, pooled = torch.randn(CHUNKS, 32, 384), torch.randn(CHUNKS, 384) / 20
     bias = torch.zeros(CHUNKS, 32)
@@ -33,10 +39,10 @@ def test_the_ring_gives_what_training_saw() -> None:
         )
         module = Denoise(model)
         rings = [torch.zeros(shape) for shape in module.states().values()]
-        n, window = NANO.tokens, NANO.window
+        n, window = config.tokens, config.window
         for chunk in range(CHUNKS):
             slot = 1 + chunk % (window + 1)
-            age = torch.full((NANO.slots,), -1.0)
+            age = torch.full((config.slots,), -1.0)
             for past in range(max(chunk - window, 0), chunk + 1):
                 age[1 + past % (window + 1)] = chunk - past
             if chunk > window:

@@ -1,20 +1,24 @@
 """Training survives a stop: a resumed run is the unbroken run, checkpoints are whole, the null text is text 0."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from streamgen_export.pocket import checkpoint, train_autoencoders, train_transformer
 from streamgen_export.pocket.clips import ClipArrays, arrays_of
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import NANO, POCKET
 from streamgen_export.pocket.encoders import Encoders
-from streamgen_export.pocket.latents import HELDOUT_SHARD, SHARD, LatentSet, batch_of, read_shard
+from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, batch_of, read_shard, write_shard
 from streamgen_export.pocket.scenes.clip import render_clip
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
+
+SHARD = 64
 
 
 @pytest.fixture(scope="module")
@@ -59,6 +63,19 @@ def test_the_picture_autoencoder_learns(clips: list[ClipArrays], tmp_path: Path)
     assert (tmp_path / "video_autoencoder.png").stat().st_size > 0
 
 
+def test_squares_of_a_picture_are_aligned_to_latent_cells(tmp_path: Path) -> None:
+    cells = np.arange(7 * 10).reshape(7, 10).repeat(16, 0).repeat(16, 1).astype(np.uint8)
+    rgb = np.broadcast_to(cells[None, ..., None], (8, 112, 160, 3))
+    still = ClipArrays(rgb, rgb[..., 0], np.zeros((1, 91), np.float32), np.zeros(1, bool), ("", ""))
+    config = replace(POCKET, width=160, height=112, merge_rows=1, crop=48)
+    true, weight = VideoTraining(config, tmp_path, 1)._batch([still], np.random.default_rng(0), 24, 2)
+    assert true.shape == (24, 2, 12, 48, 48)
+    assert weight.shape == (24, 2, 4, 48, 48)
+    inside = true.unflatten(-1, (3, 16)).unflatten(-3, (3, 16)).movedim(-3, -2).flatten(-2)
+    assert torch.equal(inside.amax(-1), inside.amin(-1)), "a cell was cut"
+    assert len(inside[:, 0, 0, 0, 0, 0].unique()) > 4, "squares come from all over the picture"
+
+
 def test_the_measured_latents_have_unit_variance(clips: list[ClipArrays]) -> None:
     torch.manual_seed(0)
     encoders = Encoders(NANO).eval()
@@ -72,32 +89,33 @@ def test_the_measured_latents_have_unit_variance(clips: list[ClipArrays]) -> Non
     assert encoders.video_weight.max() <= 4
 
 
-def _write_shard(path: Path, seed: int) -> None:
+def _write_shard(path: Path, seed: int, chunks: int = 10) -> None:
     rng = np.random.default_rng(seed)
     texts = 5
-    np.savez(
-        path,
-        video=rng.standard_normal((SHARD, 10, 48, 6, 10)).astype(np.float16),
-        audio=rng.standard_normal((SHARD, 10, 16, 8)).astype(np.float16),
-        cells=rng.random((SHARD, 10, 6, 10)).astype(np.float16),
-        impacts=rng.random((SHARD, 10, 8)).astype(np.float16),
-        caption=rng.integers(0, texts, (SHARD, 10)).astype(np.int32),
-        context=rng.standard_normal((texts, 32, 384)).astype(np.float16),
-        mask=np.arange(32)[None] < rng.integers(3, 30, (texts, 1)),
-        pooled=rng.standard_normal((texts, 384)).astype(np.float32) / 20,
-    )
+    arrays: dict[str, NDArray[np.generic]] = {
+        "video": rng.standard_normal((SHARD, chunks, 48, 6, 10)).astype(np.float16),
+        "still": rng.standard_normal((SHARD, 48, 6, 10)).astype(np.float16),
+        "audio": rng.standard_normal((SHARD, chunks, 16, 8)).astype(np.float16),
+        "cells": rng.random((SHARD, chunks, 6, 10)).astype(np.float16),
+        "impacts": rng.random((SHARD, chunks, 8)).astype(np.float16),
+        "caption": rng.integers(0, texts, (SHARD, chunks)).astype(np.int32),
+        "context": rng.standard_normal((texts, 32, 384)).astype(np.float16),
+        "mask": np.arange(32)[None] < rng.integers(3, 30, (texts, 1)),
+        "pooled": rng.standard_normal((texts, 384)).astype(np.float32) / 20,
+    }
+    write_shard(path, arrays)
 
 
 @pytest.fixture
 def run(tmp_path: Path) -> Path:
     (tmp_path / "latents").mkdir()
-    _write_shard(tmp_path / "latents" / "00000.npz", 0)
+    _write_shard(tmp_path / "latents" / "00000", 0)
     _write_shard(tmp_path / "latents" / HELDOUT_SHARD, 1)
     return tmp_path
 
 
 def test_text_zero_is_the_null_condition(run: Path) -> None:
-    shard = read_shard(run / "latents" / "00000.npz")
+    shard = read_shard(run / "latents" / "00000")
     rng = np.random.default_rng(0)
     kept = batch_of([(shard, 0), (shard, 1)], rng, drop=0.0)
     assert kept.text.index is not None
@@ -116,7 +134,7 @@ def test_text_zero_is_the_null_condition(run: Path) -> None:
 def test_shards_that_appear_later_are_used(run: Path) -> None:
     data = LatentSet(run / "latents")
     assert data.refresh() == SHARD
-    _write_shard(run / "latents" / "00001.npz", 2)
+    _write_shard(run / "latents" / "00001", 2)
     assert data.refresh() == 2 * SHARD
 
 
@@ -141,6 +159,14 @@ def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPa
         assert torch.allclose(actual, expected, atol=1e-6), name
     entries = [json.loads(line) for line in (run / "transformer.jsonl").read_text().splitlines()]
     assert any("heldout_video" in entry for entry in entries)
+
+
+def test_what_has_no_past_is_learnt_from_clips_of_one_chunk(tmp_path: Path) -> None:
+    _write_shard(tmp_path / "alone" / "00000", 3, chunks=1)
+    training = TransformerTraining(NANO, tmp_path, 1)
+    # There is no clip of the usual length: a step that took one would wait for ever.
+    training.run(1, alone_steps=1, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
+    assert training.step == 1
 
 
 def test_the_rate_rises_holds_and_falls() -> None:

@@ -1,14 +1,15 @@
 """The joint transformer's pieces: the arrangement of tokens and positions that depend on differences of age only."""
 
+import pytest
 import torch
 
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
 from streamgen_export.pocket.transformer import JointTransformer, rotate
 
 
-def test_latents_undoes_the_arrangement_of_tokens() -> None:
-    model = JointTransformer(NANO)
-    width = NANO.video_channels * NANO.merge
+@pytest.mark.parametrize("config", [NANO, POCKET], ids=lambda config: config.name)
+def test_latents_undoes_the_arrangement_of_tokens(config: PocketConfig) -> None:
+    model = JointTransformer(config)
     with torch.no_grad():
         for inward, outward in ((model.video_in, model.video_out), (model.audio_in, model.audio_out)):
             inward.weight.zero_()
@@ -17,9 +18,9 @@ def test_latents_undoes_the_arrangement_of_tokens() -> None:
             inward.weight[: inward.in_features] = eye
             outward.weight[:, : inward.in_features] = eye
         model.place.zero_()
-        video, audio = torch.randn(2, 48, 6, 10), torch.randn(2, 16, 8)
+        video, audio = torch.randn(2, 48, config.rows, config.columns), torch.randn(2, 16, config.audio_latents)
         back_video, back_audio = model.latents(model.tokens(video, audio))
-    assert width <= NANO.dim
+    assert config.token_channels <= config.dim
     assert torch.equal(back_video, video)
     assert torch.equal(back_audio, audio)
 
@@ -33,3 +34,13 @@ def test_attention_sees_only_the_difference_of_ages() -> None:
 
     torch.testing.assert_close(scores(0.0, 3.0), scores(2.0, 5.0), rtol=1e-4, atol=1e-4)
     assert not torch.allclose(scores(0.0, 3.0), scores(0.0, 4.0), atol=1e-2)
+
+
+def test_a_token_is_a_square_of_neighbouring_cells() -> None:
+    model = JointTransformer(POCKET)
+    video, audio = torch.zeros(1, 48, 16, 28), torch.zeros(1, 16, 6)
+    with torch.no_grad():
+        plain = model.tokens(video, audio)
+        video[0, 5, 2:4, 6:8] = 1.0
+        changed = (model.tokens(video, audio) - plain).abs().amax(-1)[0].nonzero()
+    assert changed.flatten().tolist() == [1 * 14 + 3]

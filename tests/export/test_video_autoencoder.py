@@ -1,10 +1,10 @@
 """The picture autoencoder: streaming equals whole clips, finite reach, and the closed-form start."""
 
+import pytest
 import torch
 
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
 from streamgen_export.pocket.video_autoencoder import (
-    FINE,
     VideoDecoder,
     VideoEncoder,
     float_to_pictures,
@@ -13,18 +13,22 @@ from streamgen_export.pocket.video_autoencoder import (
 )
 
 
-def _awake(seed: int) -> VideoDecoder:
-    torch.manual_seed(seed)
-    decoder = VideoDecoder(NANO).eval()
+def _awaken(module: torch.nn.Module) -> None:
     with torch.no_grad():
-        for parameter in decoder.parameters():
+        for parameter in module.parameters():
             if not parameter.any():
                 parameter.normal_(0, 0.05)
+
+
+def _awake(seed: int, config: PocketConfig = NANO) -> VideoDecoder:
+    torch.manual_seed(seed)
+    decoder = VideoDecoder(config).eval()
+    _awaken(decoder)
     return decoder
 
 
-def _stream(decoder: VideoDecoder, latents: torch.Tensor) -> torch.Tensor:
-    previous, features = torch.zeros(1, 48, 6, 10), torch.zeros(1, FINE, 24, 40)
+def _stream(decoder: VideoDecoder, latents: torch.Tensor, config: PocketConfig = NANO) -> torch.Tensor:
+    previous, features = torch.zeros(1, 48, 6, 10), torch.zeros(1, config.decoder_widths[2], 24, 40)
     made = []
     for latent in latents[0]:
         pictures, features = decoder(latent[None], previous, features)
@@ -34,10 +38,22 @@ def _stream(decoder: VideoDecoder, latents: torch.Tensor) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_chunk_by_chunk_equals_the_whole_clip() -> None:
-    decoder = _awake(1)
+@pytest.mark.parametrize("config", [NANO, POCKET], ids=lambda config: config.name)
+def test_chunk_by_chunk_equals_the_whole_clip(config: PocketConfig) -> None:
+    decoder = _awake(1, config)
     latents = torch.randn(1, 5, 48, 6, 10)
-    torch.testing.assert_close(_stream(decoder, latents), decoder.clips(latents), atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(_stream(decoder, latents, config), decoder.clips(latents), atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_a_part_of_a_picture_is_what_it_is_in_the_whole_away_from_the_cut() -> None:
+    encoder, decoder = VideoEncoder(POCKET).eval(), _awake(4, POCKET)
+    _awaken(encoder)
+    whole = torch.rand(1, 12, 256, 448) * 2 - 1
+    latents, part = encoder(whole), encoder(whole[..., :320])
+    torch.testing.assert_close(part[..., :15], latents[..., :15], atol=1e-4, rtol=1e-3)
+    made, piece = decoder.clips(latents[:, None]), decoder.clips(latents[:, None, ..., :20])
+    torch.testing.assert_close(piece[..., : 16 * 11], made[..., : 16 * 11], atol=1e-4, rtol=1e-3)
 
 
 @torch.no_grad()

@@ -5,9 +5,10 @@ The decoder does not make samples: it makes the controls of a harmonic-plus-nois
 turns into samples. Tone and noise stay clean at any size of the model.
 
 Amplitudes span three orders of magnitude; both halves work on a compressed scale,
-u = log(1 + a / FLOOR) / log(1 + 1 / FLOOR), which is 0 for silence and 1 for full scale.
+u = log(1 + a / FLOOR) / log(1 + 1 / FLOOR), which is 0 for silence and 1 for full scale. Balances, where a member of
+the family has them, are already on a scale of -1 to 1.
 
-Shapes: B batch, L latents (8 a chunk), F = 4 L control frames of 10 ms, 89 controls (73 tones, then 16 bands).
+Shapes: B batch, L latents, F = 4 L control frames of 10 ms, K controls (73 tones, 16 bands, then the balances).
 """
 
 from __future__ import annotations
@@ -18,10 +19,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.config import AMPLITUDES, FRAMES_PER_LATENT, PocketConfig
 
-CONTROLS = 89
-FRAMES_PER_LATENT = 4
 WIDTH = 224
 REACH = 2
 """Latents back that one causal convolution sees."""
@@ -37,6 +36,22 @@ def compress(amplitude: Tensor) -> Tensor:
 def expand(u: Tensor) -> Tensor:
     """The inverse of `compress`; what is below zero is silence."""
     return torch.expm1(u.clamp(min=0) * _SPAN) * FLOOR
+
+
+def scaled(controls: Tensor) -> Tensor:
+    """Controls [..., K] with their amplitudes compressed, their balances as they are."""
+    if controls.shape[-1] == AMPLITUDES:
+        return compress(controls)
+    amplitudes, balances = controls.split((AMPLITUDES, controls.shape[-1] - AMPLITUDES), dim=-1)
+    return torch.cat((compress(amplitudes), balances), dim=-1)
+
+
+def unscaled(u: Tensor) -> Tensor:
+    """The inverse of `scaled`; a balance beyond a side stays on that side."""
+    if u.shape[-1] == AMPLITUDES:
+        return expand(u)
+    amplitudes, balances = u.split((AMPLITUDES, u.shape[-1] - AMPLITUDES), dim=-1)
+    return torch.cat((expand(amplitudes), balances.clamp(-1, 1)), dim=-1)
 
 
 class CausalConv(nn.Module):
@@ -55,11 +70,11 @@ class CausalConv(nn.Module):
 
 
 class AudioEncoder(nn.Module):
-    """Compressed controls [B, F, 89] -> latents [B, 16, L]; causal, from silence."""
+    """Scaled controls [B, F, K] -> latents [B, 16, L]; causal, from silence."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
-        self.stem = nn.Linear(CONTROLS * FRAMES_PER_LATENT, 320)
+        self.stem = nn.Linear(config.controls * FRAMES_PER_LATENT, 320)
         self.mix = CausalConv(320, 320)
         self.out = nn.Linear(320, config.audio_channels)
 
@@ -72,14 +87,14 @@ class AudioEncoder(nn.Module):
 
 
 class AudioDecoder(nn.Module):
-    """Latents [B, 16, L] and two carried states -> compressed controls [B, F, 89] and the new states."""
+    """Latents [B, 16, L] and two carried states -> scaled controls [B, F, K] and the new states."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         self.stem = CausalConv(config.audio_channels, WIDTH)
         self.mix = CausalConv(WIDTH, WIDTH)
         self.wide = nn.Linear(WIDTH, WIDTH)
-        self.out = nn.Linear(WIDTH, CONTROLS * FRAMES_PER_LATENT)
+        self.out = nn.Linear(WIDTH, config.controls * FRAMES_PER_LATENT)
 
     def forward(self, latents: Tensor, before: Tensor, inner: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """before [B, REACH, 16], inner [B, REACH, WIDTH]: zeros at the start."""
@@ -98,11 +113,11 @@ class AudioDecoder(nn.Module):
 
 
 def control_loss(made: Tensor, true: Tensor, weight: Tensor) -> Tensor:
-    """Distance of compressed controls [B, F, 89], heavier where there is sound; weight [B, F].
+    """Distance of scaled controls [B, F, K], heavier where there is sound or it comes from a side; weight [B, F].
 
     Most controls are silent most of the time; without the extra weight the best answer would be a quiet blur.
     """
     error = (made - true).abs()
-    heavy = 1.0 + 4.0 * (true > 0.05)
+    heavy = 1.0 + 4.0 * (true.abs() > 0.05)
     onset = (made.diff(dim=1) - true.diff(dim=1)).abs()
     return (error * heavy * weight[..., None]).mean() + 0.5 * (onset * heavy[:, 1:] * weight[:, 1:, None]).mean()

@@ -1,7 +1,7 @@
 """Training clips: rendered from their seeds by worker processes, kept only as long as they are needed.
 
-Pictures are large (1.8 MB a clip) and quick to make again, so only the set on which the autoencoders train is held
-in memory; what the transformer trains on is rendered, encoded and stored as latents (60 kB a clip).
+Pictures are large (16 MB a clip of `pocket`) and quick to make again, so only the set on which the autoencoders train
+is held in memory; what the transformer trains on is rendered, encoded and stored as latents (0.5 MB).
 """
 
 from __future__ import annotations
@@ -10,17 +10,24 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from streamgen_export.pocket.scenes.clip import Clip, render_clip
-from streamgen_export.pocket.scenes.motion import contacts
+from streamgen_export.pocket.config import NANO, PocketConfig
+from streamgen_export.pocket.scenes import clip as small_clip
+from streamgen_export.pocket.scenes import motion as small_motion
 from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
+from streamgen_export.pocket.world import clip as wide_clip
+from streamgen_export.pocket.world.formats import Format
+from streamgen_export.pocket.world.motion import contacts
+from streamgen_export.pocket.world.timeline import sky_events
 
-CLIP_CHUNKS = 10
+CLIP_CHUNKS = {"pocket-nano": 10, "pocket-small": 12, "pocket": 12}
+"""Length of a training clip of each member of the family."""
 IMPACT_FRAMES = 16
 """Control frames of 10 ms after a contact in which the sound of the impact lives."""
 
@@ -34,7 +41,8 @@ class ClipArrays:
     Attributes:
         rgb: uint8 [T, H, W, 3].
         subject: uint8 [T, H, W], coverage of the subjects.
-        controls: float32 [F, 89], amplitudes of 73 tones and 16 bands of noise every 10 ms.
+        controls: float32 [F, 89], amplitudes of 73 tones and 16 bands of noise every 10 ms; in the wide world [F, 91],
+            with where the tones and the noise come from, -1 (left) to 1.
         impact: bool [F], whether a frame lies just after a contact.
         captions: one for each chunk.
     """
@@ -46,39 +54,69 @@ class ClipArrays:
     captions: tuple[str, ...]
 
 
-def arrays_of(clip: Clip) -> ClipArrays:
-    """What training needs of a rendered clip."""
+def arrays_of(clip: small_clip.Clip) -> ClipArrays:
+    """What training needs of a rendered clip of the small world."""
     controls = np.concatenate((clip.controls.tones, clip.controls.noise), axis=1)
-    impact = np.zeros(len(controls), bool)
-    frames_per_picture = len(controls) // (clip.world.chunks * PICTURES_PER_CHUNK)
-    for picture in contacts(clip.world):
-        onset = picture * frames_per_picture
-        impact[max(onset - 1, 0) : onset + IMPACT_FRAMES] = True
+    onsets = small_motion.contacts(clip.world)
+    impact = _near(onsets, len(controls), len(controls) // (clip.world.chunks * PICTURES_PER_CHUNK))
     return ClipArrays(
         clip.pictures.rgb, clip.pictures.subject, controls.astype(np.float32), impact, tuple(clip.captions)
     )
 
 
-def _one(job: tuple[int, bool, int]) -> ClipArrays:
-    seed, heldout, chunks = job
-    return arrays_of(render_clip(seed, heldout=heldout, chunks=chunks))
+def arrays_of_wide(clip: wide_clip.Clip) -> ClipArrays:
+    """What training needs of a rendered clip of the wide world."""
+    heard = clip.controls
+    controls = np.concatenate((heard.tones, heard.noise, heard.balance), axis=1)
+    onsets = [event.picture for event in (*contacts(clip.world), *sky_events(clip.world))]
+    impact = _near(onsets, len(controls), clip.world.format.frames_per_picture)
+    return ClipArrays(clip.pictures.rgb, clip.pictures.subject, controls.astype(np.float32), impact, clip.captions)
+
+
+def _near(onsets: Sequence[int], frames: int, frames_per_picture: int) -> NDArray[np.bool_]:
+    """Whether a control frame lies just after a picture in which something strikes."""
+    impact = np.zeros(frames, bool)
+    for picture in onsets:
+        onset = picture * frames_per_picture
+        impact[max(onset - 1, 0) : onset + IMPACT_FRAMES] = True
+    return impact
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Which clip to render for which member of the family."""
+
+    config: PocketConfig
+    seed: int
+    heldout: bool
+    chunks: int
+
+
+def render(order: Order) -> ClipArrays:
+    """Render one clip; a pure function of its argument."""
+    if order.config.name == NANO.name:
+        return arrays_of(small_clip.render_clip(order.seed, heldout=order.heldout, chunks=order.chunks))
+    form = Format(order.config.width, order.config.height, Fraction(*order.config.fps), order.config.sample_rate)
+    clip = wide_clip.render_clip(order.seed, form, heldout=order.heldout, chunks=order.chunks)
+    return arrays_of_wide(clip)
 
 
 def _worker(niceness: int) -> None:
     os.nice(niceness)
 
 
-def rendered(
-    seeds: Sequence[int], *, heldout: bool = False, chunks: int = CLIP_CHUNKS, processes: int = 2, niceness: int = 0
-) -> Iterator[ClipArrays]:
-    """The clips of these seeds, in order; rendered ahead by `processes` workers."""
-    jobs = [(seed, heldout, chunks) for seed in seeds]
+def rendered(orders: Sequence[Order], *, processes: int = 2, niceness: int = 0) -> Iterator[ClipArrays]:
+    """The clips that were ordered, in order; rendered ahead by `processes` workers."""
     # Spawned, not forked: a fork after torch has started its threads can hang.
     with multiprocessing.get_context("spawn").Pool(processes, _worker, (niceness,)) as pool:
-        yield from pool.imap(_one, jobs, chunksize=4)
+        yield from pool.imap(render, orders, chunksize=4)
 
 
-def collect(seeds: Sequence[int], *, heldout: bool = False, processes: int = 2) -> list[ClipArrays]:
+def orders_of(config: PocketConfig, seeds: Sequence[int], *, heldout: bool = False, chunks: int = 0) -> list[Order]:
+    """One order per seed; 0 chunks means the usual length."""
+    return [Order(config, seed, heldout, chunks or CLIP_CHUNKS[config.name]) for seed in seeds]
+
+
+def collect(orders: Sequence[Order], *, processes: int = 2) -> list[ClipArrays]:
     """All of `rendered` in memory, with a progress bar."""
-    clips = rendered(seeds, heldout=heldout, processes=processes)
-    return list(tqdm(clips, total=len(seeds), desc="rendering clips", unit="clip"))
+    return list(tqdm(rendered(orders, processes=processes), total=len(orders), desc="rendering clips", unit="clip"))

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+SAMPLES_PER_CONTROL = 240
+"""Samples that one control frame of the synthesiser lasts: 10 ms at 24 kHz."""
+FRAMES_PER_LATENT = 4
+"""Control frames that one sound latent stands for."""
+AMPLITUDES = 89
+"""Controls of a frame that are amplitudes: 73 tones, then 16 bands of noise."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +28,12 @@ class PocketConfig:
     video_channels: int = 48
     audio_channels: int = 16
     audio_latents: int = 8
+    balances: int = 0
+    """Controls of a frame that say where a sound comes from, -1 (left) to 1: of the tones and of the noise, or none."""
     merge: int = 2
     """Neighbouring cells of a row that make one token."""
+    merge_rows: int = 1
+    """Rows of cells that make one token."""
     audio_merge: int = 2
     """Successive audio latents that make one token."""
     dim: int = 224
@@ -34,6 +45,31 @@ class PocketConfig:
     """Width to which the text is brought once, for all layers."""
     window: int = 6
     sink: int = 1
+    encoder_widths: tuple[int, int, int] = (128, 160, 192)
+    """Of the picture encoder at 1/4, 1/8 and 1/16 of the picture's size."""
+    decoder_widths: tuple[int, int, int, int] = (144, 112, 96, 48)
+    """Of the picture decoder at 1/16, 1/8, 1/4 and 1/2 of the picture's size."""
+    decoder_depths: tuple[int, int, int, int] = (1, 1, 2, 2)
+    """Residual blocks of the picture decoder at each of these sizes."""
+    cell: int = 1
+    """Edge of a cell in cells of the largest sibling's picture: places mean the same at every size."""
+    stills: bool = False
+    """Whether it learns to start from a picture that stands still."""
+    space_periods: tuple[float, float] = (2.5, 24.0)
+    """Shortest and longest period of the rotary angles over a picture, in cells."""
+    crop: int = 0
+    """Edge of the squares on which the picture autoencoder trains, whole latent cells; 0 = whole pictures.
+
+    With squares it goes without normalisation over the picture: its statistics would be other ones when serving.
+    """
+
+    def __post_init__(self) -> None:
+        if self.width % (self.patch * self.merge) or self.height % (self.patch * self.merge_rows):
+            raise ValueError(f"{self.width}x{self.height} is not a whole number of tokens")
+        if self.audio_latents % self.audio_merge or self.dim % self.heads or self.crop % self.patch:
+            raise ValueError(f"the sizes of {self.name} do not divide")
+        if self.samples_per_chunk != self.control_frames * SAMPLES_PER_CONTROL:
+            raise ValueError(f"{self.audio_latents} sound latents are not {self.samples_per_chunk} samples")
 
     @property
     def rows(self) -> int:
@@ -46,9 +82,24 @@ class PocketConfig:
         return self.width // self.patch
 
     @property
+    def token_rows(self) -> int:
+        """Rows of video tokens."""
+        return self.rows // self.merge_rows
+
+    @property
+    def token_columns(self) -> int:
+        """Columns of video tokens."""
+        return self.columns // self.merge
+
+    @property
     def video_tokens(self) -> int:
         """Video tokens of a chunk."""
-        return self.rows * self.columns // self.merge
+        return self.token_rows * self.token_columns
+
+    @property
+    def token_channels(self) -> int:
+        """Numbers that one video token stands for."""
+        return self.video_channels * self.merge_rows * self.merge
 
     @property
     def audio_tokens(self) -> int:
@@ -59,6 +110,16 @@ class PocketConfig:
     def tokens(self) -> int:
         """All tokens of a chunk: video first, then audio."""
         return self.video_tokens + self.audio_tokens
+
+    @property
+    def controls(self) -> int:
+        """Controls of a frame: amplitudes, then balances."""
+        return AMPLITUDES + self.balances
+
+    @property
+    def control_frames(self) -> int:
+        """Control frames of a chunk."""
+        return self.audio_latents * FRAMES_PER_LATENT
 
     @property
     def head_dim(self) -> int:
@@ -72,3 +133,28 @@ class PocketConfig:
 
 
 NANO = PocketConfig()
+POCKET = PocketConfig(
+    name="pocket",
+    width=448,
+    height=256,
+    fps=(50, 3),
+    samples_per_chunk=5_760,
+    audio_latents=6,
+    balances=2,
+    merge_rows=2,
+    dim=384,
+    layers=8,
+    heads=6,
+    text_narrow=192,
+    window=5,
+    encoder_widths=(64, 128, 256),
+    decoder_widths=(256, 160, 64, 32),
+    decoder_depths=(2, 2, 1, 1),
+    space_periods=(5.0, 64.0),
+    crop=128,
+    stills=True,
+)
+POCKET_SMALL = replace(POCKET, name="pocket-small", width=224, height=128, cell=2)
+"""Half the size with the same weights to begin with: where `pocket` learns first, and what slow machines run."""
+CONFIGS = {"nano": NANO, "pocket-small": POCKET_SMALL, "pocket": POCKET}
+"""The members of the family by the name that commands know them by."""

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from streamgen_export.pocket import checkpoint
-from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, compress
+from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, scaled
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.video_autoencoder import VideoDecoder, VideoEncoder, pictures_to_float
 
@@ -34,18 +34,22 @@ class Encoders(nn.Module):
             self.register_buffer(f"{name}_mean", torch.zeros(channels))
             self.register_buffer(f"{name}_scale", torch.ones(channels))
         self.register_buffer("video_weight", torch.ones(config.video_channels))
+        self.audio_latents = config.audio_latents
 
     def encode_video(self, rgb: Tensor) -> Tensor:
-        """uint8 [T * 4, H, W, 3] -> normalised latents [T, 48, h, w]."""
-        pictures = pictures_to_float(rgb).contiguous(memory_format=torch.channels_last)
-        with torch.autocast("cpu", torch.bfloat16):  # as in training, and four times as fast
+        """uint8 [T * 4, H, W, 3] -> normalised latents [T, Z, h, w]."""
+        device = self.video_mean.device
+        pictures = pictures_to_float(rgb.to(device)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, torch.bfloat16):  # as in training, and four times as fast
             z: Tensor = self.video(pictures).float()
         return (z - self.video_mean[:, None, None]) / self.video_scale[:, None, None]
 
     def encode_audio(self, controls: Tensor) -> Tensor:
-        """Amplitudes [F, 89] -> normalised latents [T, 16, 8]."""
-        z = (self.audio(compress(controls)[None])[0] - self.audio_mean[:, None]) / self.audio_scale[:, None]
-        split: Tensor = z.unflatten(1, (-1, 8))
+        """Controls [F, K] -> normalised latents [T, 16, L], L of a chunk."""
+        z = (
+            self.audio(scaled(controls.to(self.audio_mean.device))[None])[0] - self.audio_mean[:, None]
+        ) / self.audio_scale[:, None]
+        split: Tensor = z.unflatten(1, (-1, self.audio_latents))
         return split.transpose(0, 1)
 
     def measure(self, clips: list[ClipArrays]) -> None:

@@ -1,6 +1,6 @@
 """Writes a trained run as a bundle: float32 graphs checked against torch, int8 ones checked against those, manifest.
 
-python -m streamgen_export.pocket.export --run runs/nano
+python -m streamgen_export.pocket.export --size nano
 """
 
 from __future__ import annotations
@@ -15,17 +15,19 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
 from streamgen_export.compact import store_as_int8
 from streamgen_export.pocket import checkpoint, graphs
-from streamgen_export.pocket.config import NANO, PocketConfig
+from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import load_encoders
 from streamgen_export.pocket.latents import read_shard
 from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.quantise import quantise_linears, relative_errors, rollout
 
+BUNDLES = Path("engines/streamgen_engines/bundles")
 SIGMAS = (1.0, 0.95, 0.85, 0.6, 0.0)
 GUIDANCE = 1.3
 CHANGE = {"keep": 0, "guidance": 2.0, "chunks": 2}
@@ -56,7 +58,7 @@ def guard_of(latents: Path) -> dict[str, Any]:
     Args:
         latents: folder of shards.
     """
-    shards = [read_shard(path) for path in sorted(latents.glob("[0-9]*.npz"))[:GUARD_SHARDS]]
+    shards = [read_shard(path) for path in sorted(latents.glob("[0-9]*"))[:GUARD_SHARDS]]
     guard: dict[str, Any] = {"pull": GUARD_PULL}
     highest = 0.0
     for name in ("video", "audio"):
@@ -98,11 +100,14 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
         folder = Path(scratch)
         denoise = graphs.write_denoise(folder / "denoise.onnx", model)
         video, audio = graphs.write_decoders(folder, encoders, config)
-        calls = {
+        calls: dict[str, tuple[nn.Module, list[dict[str, graphs.Array]], Mapping[str, tuple[int, ...]]]] = {
             "denoise": (denoise, graphs.denoise_calls(config, CHECKED_CHUNKS), denoise.states()),
             "decode_video": (video, graphs.decode_video_calls(config, CHECKED_CHUNKS), DecodeVideo.states(config)),
             "decode_audio": (audio, graphs.decode_audio_calls(config, CHECKED_CHUNKS), DecodeAudio.states(config)),
         }
+        if config.stills:
+            encoder = graphs.write_encoder(folder / "encode_picture.onnx", encoders, config)
+            calls["encode_picture"] = (encoder, graphs.encode_picture_calls(config, CHECKED_CHUNKS), {})
         parity: dict[str, Any] = {}
         for name, (module, inputs, states) in calls.items():
             found = graphs.difference(folder / f"{name}.onnx", module, inputs, states)
@@ -112,7 +117,7 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
         small = folder / "small"
         small.mkdir()
         quantise_linears(folder / "denoise.onnx", small / "denoise.onnx")
-        for name in ("decode_video", "decode_audio"):
+        for name in calls.keys() - {"denoise"}:
             store_as_int8(folder / f"{name}.onnx", small / f"{name}.onnx")
         for name, (_, inputs, states) in calls.items():
             feeds = rollout(folder / f"{name}.onnx", inputs, {state: f"{state}_out" for state in states}).feeds
@@ -137,7 +142,7 @@ def write_manifest(
     training: Mapping[str, Any],
 ) -> None:
     """Write `manifest.json` for the graphs that lie in `bundle`, checked as a reader would check it."""
-    precisions = {"text": "int8", "denoise": "int8", "decode_video": "fp32", "decode_audio": "fp32"}
+    precisions = {"text": "int8", "denoise": "int8", **dict.fromkeys(states.keys() - {"denoise"}, "fp32")}
     document = {
         "format": "streamgen-bundle",
         "version": 1,
@@ -204,14 +209,18 @@ def _digest(path: Path) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Write a trained run as a bundle.")
-    parser.add_argument("--run", type=Path, default=Path("runs/nano"))
-    parser.add_argument("--bundle", type=Path, default=Path("engines/streamgen_engines/bundles/pocket-nano"))
+    parser.add_argument("--size", choices=sorted(CONFIGS), default="nano")
+    parser.add_argument("--run", type=Path, help="folder of the training (default runs/SIZE)")
+    parser.add_argument("--bundle", type=Path, help="bundle folder with text.onnx (default: the size's own)")
     options = parser.parse_args()
+    config = CONFIGS[options.size]
+    run = options.run or Path("runs") / options.size
+    bundle = options.bundle or BUNDLES / config.name
     torch.set_grad_enabled(False)
-    parity = export(NANO, options.run, options.bundle)
+    parity = export(config, run, bundle)
     print(json.dumps(parity, indent=1))
-    size = sum(path.stat().st_size for path in options.bundle.iterdir())
-    print(f"{options.bundle}: {size / 1e6:.2f} MB")
+    size = sum(path.stat().st_size for path in bundle.iterdir())
+    print(f"{bundle}: {size / 1e6:.2f} MB")
 
 
 if __name__ == "__main__":

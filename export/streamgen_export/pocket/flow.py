@@ -26,6 +26,8 @@ BEGINNING_SHARE = 0.12
 """Share of the chunks at which a stream begins anew: the past is hidden, and only the text tells what to show."""
 CHANGE_BEGINNING_SHARE = 0.5
 """The same for chunks whose caption differs from the one before: there the sampler may hide the past."""
+STILL_SHARE = 0.1
+"""Share of the clips whose first chunk is seen as a picture that stands still: a stream can start from a picture."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +49,27 @@ def noised(x: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
     return (1 - s) * x + s * noise
 
 
-def draw_sigma(shape: tuple[int, int], generator: torch.Generator | None = None) -> Tensor:
+def draw_sigma(
+    shape: tuple[int, int], generator: torch.Generator | None = None, device: torch.device | None = None
+) -> Tensor:
     """Noise levels of targets: logit-normal, leaning to the noisy side, where a few-step sampler decides most."""
-    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator) + 0.4)
+    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 0.4)
+
+
+def _mixed(device: torch.device) -> torch.autocast:
+    """bfloat16 where it is safe, on the device of the batch."""
+    return torch.autocast(device.type, torch.bfloat16)
 
 
 def beginnings(text: Text, clips: int, chunks: int) -> Tensor:
     """The first chunk that each chunk of some clips may see, int64 [B, C]: random, often a change of caption."""
-    told = torch.arange(clips * chunks) if text.index is None else text.index
+    device = text.bias.device
+    told = torch.arange(clips * chunks, device=device) if text.index is None else text.index
     told = told.view(clips, chunks)
     changes = F.pad((told[:, 1:] != told[:, :-1]) & (told[:, 1:] > 0) & (told[:, :-1] > 0), (1, 0))
     chance = torch.where(changes, CHANGE_BEGINNING_SHARE, BEGINNING_SHARE)
-    begins = torch.rand(clips, chunks) < chance
-    first: Tensor = torch.where(begins, torch.arange(chunks), 0).cummax(dim=1).values
+    begins = torch.rand(clips, chunks, device=device) < chance
+    first: Tensor = torch.where(begins, torch.arange(chunks, device=device), 0).cummax(dim=1).values
     return first
 
 
@@ -83,31 +93,42 @@ def losses(
     Args:
         model: predicts velocities.
         batch: clean clips.
-        channel_weight: [48], how much each video channel matters in the picture.
+        channel_weight: [Z], how much each video channel matters in the picture.
         start: see `JointTransformer.train_forward`.
         past: what the chunks see as their past instead of the clean clip: the model's own predictions, to
             get used to them.
     """
     b, c = batch.video.shape[:2]
-    context = torch.rand(b, c) * CONTEXT_NOISE
-    target = draw_sigma((b, c))
+    device = batch.video.device
+    context = torch.rand(b, c, device=device) * CONTEXT_NOISE
+    target = draw_sigma((b, c), device=device)
     sigma = torch.stack((context, target), dim=-1)
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
-    seen_v, seen_a = past if past is not None else (batch.video, batch.audio)
+    seen_v, seen_a = past if past is not None else _some_start_from_a_picture(batch)
     clean = (noised(seen_v, torch.randn_like(seen_v), context), noised(seen_a, torch.randn_like(seen_a), context))
     noisy = (noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target))
-    with torch.autocast("cpu", torch.bfloat16):
-        velocity = model.train_forward(clean, noisy, sigma, batch.text, torch.rand(b) < SINK_SHARE, start)
+    with _mixed(device):
+        sink = torch.rand(b, device=device) < SINK_SHARE
+        velocity = model.train_forward(clean, noisy, sigma, batch.text, sink, start)
     return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
+
+
+def _some_start_from_a_picture(batch: Batch) -> tuple[Tensor, Tensor]:
+    """The clips as their own past, in some of which the first chunk stands still in average sound."""
+    stands = torch.rand(len(batch.video), device=batch.video.device) < STILL_SHARE
+    first = torch.arange(batch.video.shape[1], device=stands.device) == 0
+    there = (stands[:, None] & first)[:, :, None, None]
+    video = torch.where(there[..., None], batch.still[:, None], batch.video)
+    return video, torch.where(there, 0.0, batch.audio)
 
 
 def alone_losses(model: JointTransformer, batch: Batch, channel_weight: Tensor) -> Losses:
     """The flow loss of chunks that see no past: about a third of the cost, and all about the text."""
     b, c = batch.video.shape[:2]
-    target = draw_sigma((b, c))
+    target = draw_sigma((b, c), device=batch.video.device)
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
     noisy = (noised(batch.video, eps_v, target).flatten(0, 1), noised(batch.audio, eps_a, target).flatten(0, 1))
-    with torch.autocast("cpu", torch.bfloat16):
+    with _mixed(batch.video.device):
         v, a = model.alone_forward(noisy, target.flatten(), batch.text)
     velocity = (v.unflatten(0, (b, c)), a.unflatten(0, (b, c)))
     return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
@@ -117,8 +138,9 @@ def alone_losses(model: JointTransformer, batch: Batch, channel_weight: Tensor) 
 def own_predictions(model: JointTransformer, batch: Batch, start: Tensor) -> tuple[Tensor, Tensor]:
     """What the model makes of each chunk in one step from a strongly noised copy: a past with its own errors."""
     b, c = batch.video.shape[:2]
-    context = torch.rand(b, c) * CONTEXT_NOISE
-    target = 0.35 + 0.5 * torch.rand(b, c)
+    device = batch.video.device
+    context = torch.rand(b, c, device=device) * CONTEXT_NOISE
+    target = 0.35 + 0.5 * torch.rand(b, c, device=device)
     sigma = torch.stack((context, target), dim=-1)
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
     clean = (
@@ -126,7 +148,8 @@ def own_predictions(model: JointTransformer, batch: Batch, start: Tensor) -> tup
         noised(batch.audio, torch.randn_like(eps_a), context),
     )
     noisy_v, noisy_a = noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target)
-    with torch.autocast("cpu", torch.bfloat16):
-        v, a = model.train_forward(clean, (noisy_v, noisy_a), sigma, batch.text, torch.rand(b) < SINK_SHARE, start)
+    with _mixed(device):
+        sink = torch.rand(b, device=device) < SINK_SHARE
+        v, a = model.train_forward(clean, (noisy_v, noisy_a), sigma, batch.text, sink, start)
     s = target[:, :, None, None]
     return noisy_v - s[..., None] * v.float(), noisy_a - s * a.float()

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from onnxscript.onnx_opset import opset24 as op
 from torch import Tensor, nn
 
-from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.config import NANO, PocketConfig
 from streamgen_export.pocket.encoders import Encoders
-from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo, Denoise
+from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo, Denoise, EncodePicture
 from streamgen_export.pocket.transformer import MASKED, JointTransformer
 from streamgen_export.quantise import rollout, strip_notes
 
 OPSET = 24
-TOLERANCES = {"denoise": 2e-4, "decode_video": 1.0, "decode_audio": 1e-3}
+TOLERANCES = {"denoise": 2e-4, "decode_video": 1.0, "decode_audio": 1e-3, "encode_picture": 2e-3}
 """Largest difference from torch of any output over 20 chunks: latents, steps of a byte, samples. float32 graphs."""
 
 Array = NDArray[np.generic]
@@ -31,10 +31,32 @@ def _ring_write(ring: Any, update: Any, index: Any) -> Any:
     return op.TensorScatter(ring, update, index, axis=2, mode="linear")
 
 
+def _rms_norm(x: Any, shape: Any, weight: Any = None, eps: float = 1e-6) -> Any:
+    """RMS normalisation of the last axis in plain operators: ONNX Runtime's own `RMSNormalization` is not vectorised.
+
+    The model's gains are products of their own, so there is no weight here.
+    """
+    del shape
+    if weight is not None:
+        raise NotImplementedError("normalise without a weight, and multiply by it")
+    last: Any = op.Constant(value_ints=[-1])
+    mean = op.ReduceMean(op.Mul(x, x), last, keepdims=1)
+    return op.Mul(x, op.Reciprocal(op.Sqrt(op.Add(mean, op.Constant(value_float=eps)))))
+
+
 def write(
-    path: Path, module: nn.Module, inputs: Mapping[str, Tensor], states: Sequence[str], outputs: list[str]
+    path: Path,
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    states: Sequence[str],
+    outputs: list[str],
+    *,
+    plain_norms: bool = False,
 ) -> None:
     """Export with static shapes; state `x` comes back as `x_out`."""
+    translations: dict[Any, Any] = {torch.ops.streamgen.ring_write.default: _ring_write}
+    if plain_norms:
+        translations[torch.ops.aten.rms_norm.default] = _rms_norm
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, nothing about the graph
         program = torch.onnx.export(
@@ -45,7 +67,7 @@ def write(
             opset_version=OPSET,
             dynamo=True,
             verbose=False,
-            custom_translation_table={torch.ops.streamgen.ring_write.default: _ring_write},
+            custom_translation_table=translations,
         )
     if program is None:
         raise RuntimeError(f"torch exported nothing for {path.name}")
@@ -84,6 +106,8 @@ def write_denoise(path: Path, model: JointTransformer) -> Denoise:
         {**denoise_inputs(model.config), **zeros(states)},
         list(states),
         ["video_velocity", "audio_velocity"],
+        # The graph of pocket-nano is published with the operator.
+        plain_norms=model.config.name != NANO.name,
     )
     return module
 
@@ -100,6 +124,20 @@ def write_decoders(folder: Path, encoders: Encoders, config: PocketConfig) -> tu
     inputs = {"latent": sound, "noise": noise, **zeros(states)}
     write(folder / "decode_audio.onnx", audio, inputs, list(states), ["samples"])
     return video, audio
+
+
+def write_encoder(path: Path, encoders: Encoders, config: PocketConfig) -> EncodePicture:
+    """Export `encode_picture.onnx` in float32."""
+    module = EncodePicture(encoders)
+    write(path, module, {"picture": torch.zeros(config.height, config.width, 3, dtype=torch.uint8)}, [], ["latent"])
+    return module
+
+
+def encode_picture_calls(config: PocketConfig, pictures: int, seed: int = 0) -> list[dict[str, Array]]:
+    """Pictures of soft random colours for the encoder."""
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 256, (pictures, config.rows, config.columns, 3), dtype=np.uint8)
+    return [{"picture": np.kron(c, np.ones((config.patch, config.patch, 1), np.uint8))} for c in coarse]
 
 
 def denoise_calls(config: PocketConfig, chunks: int, seed: int = 0) -> list[dict[str, Array]]:

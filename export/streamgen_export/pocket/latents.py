@@ -1,13 +1,15 @@
 """Clips as latents: the data on which the transformer trains, in shards that a process of its own makes ahead.
 
-A shard holds `SHARD` clips. Making one: render, encode picture and sound with the trained encoders, encode each
-distinct caption with the text graph of the bundle. Training starts as soon as the first shards exist and picks up
-new ones as they appear.
+A shard is a folder of arrays, read where they lie on the disk. Making one: render, encode picture and sound with the
+trained encoders, encode each distinct caption with the text graph of the bundle. Training starts as soon as the first
+shards exist and picks up new ones as they appear.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,74 +20,110 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streamgen_export.captions import CaptionEncoder
-from streamgen_export.pocket.clips import ClipArrays, rendered
+from streamgen_export.pocket.clips import ClipArrays, orders_of, rendered
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.transformer import MASKED, Text
 
-SHARD = 64
-"""Clips in one file."""
-HELDOUT_SHARD = "heldout.npz"
+HELDOUT_SHARD = "heldout"
+HELDOUT_CLIPS = 64
+Shard = Mapping[str, NDArray[np.generic]]
+"""Arrays by name; the first axis of all but the captions' own counts clips."""
 
 
-def write_shard(path: Path, clips: list[ClipArrays], encoders: Encoders, texts: CaptionEncoder) -> None:
-    """Encode clips of equal length into one file."""
+@dataclass(frozen=True)
+class Stock:
+    """A set of shards to make.
+
+    Attributes:
+        folder: where they lie.
+        clips: in all.
+        chunks: of each clip; 0 is the usual length.
+        shard: clips in one shard.
+        first_seed: of the worlds; one for each clip.
+    """
+
+    folder: Path
+    clips: int
+    chunks: int
+    shard: int
+    first_seed: int
+
+
+def encoded(
+    config: PocketConfig, clips: list[ClipArrays], encoders: Encoders, texts: CaptionEncoder
+) -> dict[str, NDArray[np.generic]]:
+    """Clips of equal length as the arrays of a shard."""
     told = sorted({caption for clip in clips for caption in clip.captions})
     rank = {caption: i for i, caption in enumerate(told)}
-    encoded = texts.encode(told, threads=1, progress=False)
-    video, audio, cells, impacts = [], [], [], []
+    words = texts.encode(told, threads=1, progress=False)
+    video, audio, cells, impacts, stills = [], [], [], [], []
     with torch.no_grad():
         for clip in clips:
-            video.append(encoders.encode_video(torch.from_numpy(clip.rgb)).numpy())
+            rgb = torch.from_numpy(clip.rgb)
+            both = encoders.encode_video(torch.cat((rgb, rgb[:1].expand(4, -1, -1, -1))))
+            video.append(both[:-1].numpy())
+            stills.append(both[-1].numpy())
             audio.append(encoders.encode_audio(torch.from_numpy(clip.controls)).numpy())
             cover = torch.from_numpy(clip.subject).float().unflatten(0, (-1, 4)).mean(1) / 255
-            cells.append(F.avg_pool2d(cover[:, None], 16)[:, 0].numpy())
-            impacts.append(clip.impact.reshape(len(clip.captions), 8, 4).mean(2))
-    partial = path.with_suffix(".partial.npz")
-    np.savez(
-        partial,
-        video=np.stack(video).astype(np.float16),
-        audio=np.stack(audio).astype(np.float16),
-        cells=np.stack(cells).astype(np.float16),
-        impacts=np.stack(impacts).astype(np.float16),
-        caption=np.array([[rank[c] for c in clip.captions] for clip in clips], np.int32),
-        context=encoded.context,
-        mask=encoded.mask,
-        pooled=encoded.pooled,
-    )
+            cells.append(F.avg_pool2d(cover[:, None], config.patch)[:, 0].numpy())
+            impacts.append(clip.impact.reshape(len(clip.captions), config.audio_latents, -1).mean(2))
+    return {
+        "video": np.stack(video).astype(np.float16),
+        "still": np.stack(stills).astype(np.float16),
+        "audio": np.stack(audio).astype(np.float16),
+        "cells": np.stack(cells).astype(np.float16),
+        "impacts": np.stack(impacts).astype(np.float16),
+        "caption": np.array([[rank[c] for c in clip.captions] for clip in clips], np.int32),
+        "context": words.context,
+        "mask": words.mask,
+        "pooled": words.pooled,
+    }
+
+
+def write_shard(path: Path, arrays: Shard) -> None:
+    """Write the arrays of a shard; a stop half way leaves nothing that looks like one."""
+    partial = path.with_name(f".{path.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    partial.mkdir(parents=True)
+    for name, values in arrays.items():
+        np.save(partial / f"{name}.npy", values)
     os.replace(partial, path)
 
 
-def make_shards(config: PocketConfig, run: Path, bundle: Path, clips: int, first_seed: int, niceness: int) -> None:
+def make_shards(config: PocketConfig, run: Path, bundle: Path, stocks: list[Stock], niceness: int) -> None:
     """Make every missing shard of a run; the entry point of the process that works beside the training."""
     os.nice(niceness)
     torch.set_num_threads(1)
-    folder = run / "latents"
-    folder.mkdir(parents=True, exist_ok=True)
     encoders, texts = load_encoders(config, run), CaptionEncoder(bundle)
-    if not (folder / HELDOUT_SHARD).exists():
-        held = list(rendered(range(first_seed, first_seed + SHARD), heldout=True, processes=1))
-        write_shard(folder / HELDOUT_SHARD, held, encoders, texts)
-    missing = [i for i in range(-(-clips // SHARD)) if not (folder / f"{i:05d}.npz").exists()]
-    seeds = [first_seed + i * SHARD + k for i in missing for k in range(SHARD)]
-    source = rendered(seeds, processes=1, niceness=0)
-    for i in missing:
-        batch = [next(source) for _ in range(SHARD)]
-        write_shard(folder / f"{i:05d}.npz", batch, encoders, texts)
+    for stock in stocks:
+        held = stock.folder / HELDOUT_SHARD
+        if not held.exists():
+            seeds = range(stock.first_seed, stock.first_seed + HELDOUT_CLIPS)
+            orders = orders_of(config, seeds, heldout=True, chunks=stock.chunks)
+            write_shard(held, encoded(config, list(rendered(orders, processes=1)), encoders, texts))
+        count = -(-stock.clips // stock.shard)
+        missing = [i for i in range(count) if not (stock.folder / f"{i:05d}").exists()]
+        seeds_of = [stock.first_seed + i * stock.shard + k for i in missing for k in range(stock.shard)]
+        source = rendered(orders_of(config, seeds_of, chunks=stock.chunks), processes=1)
+        for i in missing:
+            clips = [next(source) for _ in range(stock.shard)]
+            write_shard(stock.folder / f"{i:05d}", encoded(config, clips, encoders, texts))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Some clips, ready for the transformer. video [B, C, 48, h, w], audio [B, C, 16, 8], float32.
+    """Some clips, ready for the transformer. video [B, C, Cv, h, w], audio [B, C, Ca, L], float32.
 
-    cells [B, C, h, w] is the share of each latent cell that a subject covers, impacts [B, C, 8] the share of each
-    sound latent in which an impact sounds.
+    cells [B, C, h, w] is the share of each latent cell that a subject covers, impacts [B, C, L] the share of each
+    sound latent in which an impact sounds, still [B, Cv, h, w] the first picture of each clip as if it stood still.
     """
 
     video: Tensor
     audio: Tensor
     cells: Tensor
     impacts: Tensor
+    still: Tensor
     text: Text
 
 
@@ -94,30 +132,35 @@ class LatentSet:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.shards: dict[str, dict[str, NDArray[np.generic]]] = {}
+        self.shards: dict[str, Shard] = {}
+        self.clips = 0
 
     def refresh(self) -> int:
-        """Read shards that have appeared; returns the number of clips."""
-        for path in sorted(self.folder.glob("[0-9]*.npz")):
-            if path.name not in self.shards and ".partial" not in path.name:
+        """Open shards that have appeared; returns the number of clips."""
+        for path in sorted(self.folder.glob("[0-9]*")):
+            if path.name not in self.shards:
                 self.shards[path.name] = read_shard(path)
-        return len(self.shards) * SHARD
+                self.clips += len(self.shards[path.name]["video"])
+        return self.clips
 
     def draw(self, rng: np.random.Generator, size: int, drop: float, chunks: int | None = None) -> Batch:
         """Random clips, or `chunks` random chunks of each; each chunk loses its caption with probability `drop`."""
         names = list(self.shards)
-        rows = [(self.shards[names[int(rng.integers(len(names)))]], int(rng.integers(SHARD))) for _ in range(size)]
+        rows = []
+        for _ in range(size):
+            shard = self.shards[names[int(rng.integers(len(names)))]]
+            rows.append((shard, int(rng.integers(len(shard["video"])))))
         return batch_of(rows, rng, drop, chunks)
 
 
-def read_shard(path: Path) -> dict[str, NDArray[np.generic]]:
-    """All arrays of a shard, in memory."""
-    with np.load(path) as shard:
-        return {name: shard[name] for name in shard.files}
+def read_shard(path: Path) -> Shard:
+    """All arrays of a shard; latents are read from the disk when they are drawn."""
+    small = ("caption", "mask", "pooled")
+    return {p.stem: np.load(p, mmap_mode=None if p.stem in small else "r") for p in sorted(path.glob("*.npy"))}
 
 
 def batch_of(
-    rows: list[tuple[dict[str, NDArray[np.generic]], int]],
+    rows: list[tuple[Shard, int]],
     rng: np.random.Generator,
     drop: float,
     chunks: int | None = None,
@@ -150,4 +193,5 @@ def batch_of(
         ).float()
 
     text = Text(context, bias, said, torch.tensor(index))
-    return Batch(gather("video"), gather("audio"), gather("cells"), gather("impacts"), text)
+    still = torch.from_numpy(np.stack([shard["still"][row] for shard, row in rows])).float()
+    return Batch(gather("video"), gather("audio"), gather("cells"), gather("impacts"), still, text)

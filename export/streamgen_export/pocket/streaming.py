@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from streamgen_export.pocket.audio_autoencoder import REACH, WIDTH, expand
+from streamgen_export.pocket.audio_autoencoder import REACH, WIDTH, unscaled
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.synth import Synthesiser
 from streamgen_export.pocket.transformer import MASKED, JointTransformer, Text, attention, rotate
-from streamgen_export.pocket.video_autoencoder import FINE
 
 
 @torch.library.custom_op("streamgen::ring_write", mutates_args=())
@@ -93,7 +92,7 @@ class DecodeVideo(nn.Module):
         self.register_buffer("scale", encoders.video_scale[None, :, None, None].clone())
 
     def forward(self, latent: Tensor, z_before: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """latent float32 [1, 48, h, w] -> pictures uint8 [4, H, W, 3] and the new states."""
+        """latent float32 [1, Z, h, w] -> pictures uint8 [4, H, W, 3] and the new states."""
         z = latent * self.get_buffer("scale") + self.get_buffer("mean")
         pictures, features = self.decoder(z, z_before, features)
         rgb = pictures[0].unflatten(0, (4, 3)).permute(0, 2, 3, 1)
@@ -105,7 +104,7 @@ class DecodeVideo(nn.Module):
         rows, columns = config.rows, config.columns
         return {
             "z_before": (1, config.video_channels, rows, columns),
-            "features": (1, FINE, 4 * rows, 4 * columns),
+            "features": (1, config.decoder_widths[2], 4 * rows, 4 * columns),
         }
 
 
@@ -122,13 +121,28 @@ class DecodeAudio(nn.Module):
     def forward(
         self, latent: Tensor, noise: Tensor, outer: Tensor, inner: Tensor, phase: Tensor, level: Tensor, tail: Tensor
     ) -> tuple[Tensor, ...]:
-        """latent float32 [1, 16, 8], noise float32 [2, S] -> samples float32 [2, S] and the new states."""
+        """latent float32 [1, 16, L], noise float32 [2, S] -> samples float32 [2, S] and the new states."""
         z = latent * self.get_buffer("scale") + self.get_buffer("mean")
         controls, outer, inner = self.decoder(z, outer, inner)
-        samples, phase, level, tail = self.synthesiser(expand(controls[0]), noise, phase, level, tail)
+        samples, phase, level, tail = self.synthesiser(unscaled(controls[0]), noise, phase, level, tail)
         return samples, outer, inner, phase, level, tail
 
     @staticmethod
     def states(config: PocketConfig) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the states, in the order of `forward`."""
-        return {"outer": (1, REACH, config.audio_channels), "inner": (1, REACH, WIDTH), **Synthesiser.states()}
+        return {"outer": (1, REACH, config.audio_channels), "inner": (1, REACH, WIDTH), **Synthesiser.states(config)}
+
+
+class EncodePicture(nn.Module):
+    """`encode_picture.onnx`: a picture to the latent of a chunk in which it stands still."""
+
+    def __init__(self, encoders: Encoders) -> None:
+        super().__init__()
+        self.encoder = encoders.video
+        self.register_buffer("mean", encoders.video_mean[None, :, None, None].clone())
+        self.register_buffer("scale", encoders.video_scale[None, :, None, None].clone())
+
+    def forward(self, picture: Tensor) -> tuple[Tensor]:
+        """picture uint8 [H, W, 3] -> latent float32 [1, Z, h, w]."""
+        still = (picture.float() / 127.5 - 1.0).permute(2, 0, 1).repeat(4, 1, 1)[None]
+        return ((self.encoder(still) - self.get_buffer("mean")) / self.get_buffer("scale"),)

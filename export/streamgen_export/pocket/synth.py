@@ -12,8 +12,11 @@ from torch.nn import functional as F
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.scenes.synth import BANDS, HOP, NOTES, TAPS, filter_bank, note_frequencies, pan
 
-FRAMES = 32
-"""Control frames of one chunk."""
+
+def side_gains(balance: Tensor) -> Tensor:
+    """Equal-power gains of the left and the right side, 1 in the middle: [...] in -1 to 1 -> [..., 2]."""
+    angle = (balance + 1) * (math.pi / 4)
+    return math.sqrt(2) * torch.stack((torch.cos(angle), torch.sin(angle)), dim=-1)
 
 
 class Synthesiser(nn.Module):
@@ -31,10 +34,9 @@ class Synthesiser(nn.Module):
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
-        if config.samples_per_chunk != FRAMES * HOP:
-            raise ValueError(f"a chunk of {config.samples_per_chunk} samples is not {FRAMES} frames of {HOP}")
+        self.balances = config.balances
         cycles = note_frequencies() / config.sample_rate
-        at_frame = np.mod(cycles[:, None] * HOP * np.arange(FRAMES), 1.0)
+        at_frame = np.mod(cycles[:, None] * HOP * np.arange(config.control_frames), 1.0)
         tables = {
             "at_frame": at_frame[:, :, None],
             "within": np.mod(cycles[:, None] * np.arange(HOP), 1.0)[:, None, :],
@@ -52,10 +54,10 @@ class Synthesiser(nn.Module):
         """Play one chunk.
 
         Args:
-            controls: amplitudes [F, 89] of tones and noise bands at the end of each frame.
+            controls: [F, K] at the end of each frame: amplitudes of tones and of noise bands, then the balances.
             noise: standard normal [2, F * HOP].
             phase: [73], turns.
-            level: [89], the last controls.
+            level: [K], the last controls.
             tail: [2, TAPS - 1], the last noise samples.
 
         Returns:
@@ -68,11 +70,17 @@ class Synthesiser(nn.Module):
         tones = self.gains @ waves.flatten(1)
         heard = torch.cat((tail, noise), dim=1)
         bands = F.conv1d(heard[:, None], self.filters)
-        hiss = (bands * ramps[NOTES:].flatten(1)).sum(1)
+        levels = ramps[NOTES : NOTES + BANDS] if self.balances else ramps[NOTES:]
+        hiss = (bands * levels.flatten(1)).sum(1)
+        if self.balances:
+            # The gains run straight from frame to frame, as in `world.sound.stereo`, not the angle between them.
+            sides = side_gains(torch.cat((level[None], controls))[:, NOTES + BANDS :]).permute(1, 2, 0)[..., None]
+            moving = (sides[:, :, :-1] * (1 - self.weights) + sides[:, :, 1:] * self.weights).flatten(2)
+            tones, hiss = tones * moving[0], hiss * moving[1]
         after = phase + self.turn
         return torch.tanh(tones + hiss), after - torch.floor(after), controls[-1], heard[:, -(TAPS - 1) :]
 
     @staticmethod
-    def states() -> dict[str, tuple[int, ...]]:
+    def states(config: PocketConfig) -> dict[str, tuple[int, ...]]:
         """Names and shapes of the carried states, in the order of `forward`."""
-        return {"phase": (NOTES,), "level": (NOTES + BANDS,), "noise_tail": (2, TAPS - 1)}
+        return {"phase": (NOTES,), "level": (config.controls,), "noise_tail": (2, TAPS - 1)}

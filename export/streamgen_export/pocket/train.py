@@ -1,6 +1,6 @@
 """Trains a member of the pocket family from nothing to a bundle, with one command:
 
-    python -m streamgen_export.pocket.train --size nano
+    python -m streamgen_export.pocket.train --size pocket
 
 Everything is seeded and resumable: run the same command again after a stop. Clips are rendered, never downloaded.
 """
@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
-from dataclasses import dataclass
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from streamgen_export.pocket import checkpoint
-from streamgen_export.pocket.clips import collect
-from streamgen_export.pocket.config import NANO, PocketConfig
+from streamgen_export.pocket.clips import collect, orders_of
+from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
-from streamgen_export.pocket.latents import make_shards
+from streamgen_export.pocket.export import export, load_transformer
+from streamgen_export.pocket.latents import Stock, make_shards
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
 
@@ -27,6 +29,10 @@ FIRST_CLIPS = 512
 MEASURED_CLIPS = 192
 """Clips from which the statistics of the latents are taken."""
 BUNDLES = Path("engines/streamgen_engines/bundles")
+SHARD = 64
+"""Clips in one shard."""
+LONE_SHARD = 512
+"""Clips of one chunk in one shard."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +49,25 @@ class Plan:
     transformer_steps: int
     batch: int
     rate: float = 2e-3
+    siblings: tuple[PocketConfig, ...] = ()
+    """Other sizes, whose clips the autoencoders train on too."""
+    autoencoder_chunks: int = 0
+    """Length of the clips on which the autoencoders train, all of which are in memory; 0 = the usual."""
+    video_batch: int = 6
+    lone_clips: int = 0
+    """Clips of one chunk for the steps that see no past; 0 = these take chunks of the other clips."""
+    after: str = ""
+    """The plan of a smaller sibling that is carried out before, and whose autoencoders and weights are taken over."""
+
+    def stocks(self, run: Path, seed: int) -> list[Stock]:
+        """What the transformer trains on, in the order in which it is needed."""
+        first = seed * 1_000_000
+        clips = Stock(run / "latents", self.clips, 0, SHARD, first)
+        if not self.lone_clips:
+            return [clips]
+        # The held-out clips come first: the checks need them from the start.
+        heldout = replace(clips, clips=0)
+        return [heldout, Stock(run / "alone", self.lone_clips, 1, LONE_SHARD, first + 600_000), clips]
 
 
 PLANS = {
@@ -55,6 +80,34 @@ PLANS = {
         alone_steps=1400,
         transformer_steps=3100,
         batch=8,
+    ),
+    "pocket-small": Plan(
+        POCKET_SMALL,
+        autoencoder_clips=1536,
+        video_steps=4000,
+        audio_steps=4000,
+        clips=8_192,
+        alone_steps=4500,
+        transformer_steps=8000,
+        batch=8,
+        siblings=(POCKET,),
+        autoencoder_chunks=3,
+        video_batch=8,
+        lone_clips=65_536,
+    ),
+    "pocket": Plan(
+        POCKET,
+        autoencoder_clips=1536,
+        video_steps=4000,
+        audio_steps=4000,
+        clips=4_096,
+        alone_steps=1000,
+        transformer_steps=3500,
+        batch=4,
+        rate=1e-3,
+        siblings=(POCKET_SMALL,),
+        lone_clips=16_384,
+        after="pocket-small",
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
     "smoke": Plan(
@@ -70,18 +123,27 @@ PLANS = {
 }
 
 
-def train_autoencoders(plan: Plan, run: Path, seed: int) -> Encoders:
+def train_autoencoders(plan: Plan, run: Path, seed: int, device: str) -> Encoders:
     """Both autoencoders and the statistics of their latents, or what an earlier run left of them."""
     path = run / "encoders.pt"
     if path.is_file():
         return load_encoders(plan.config, run)
     first = seed * 1_000_000 + 500_000
-    clips = collect(range(first, first + plan.autoencoder_clips))
-    audio = AudioTraining(plan.config, run, seed)
+    seeds = range(first, first + plan.autoencoder_clips)
+    sizes = (plan.config, *plan.siblings)
+    shares = [seeds[i :: len(sizes)] for i in range(len(sizes))]
+    clips = collect(
+        [
+            order
+            for config, share in zip(sizes, shares, strict=True)
+            for order in orders_of(config, share, chunks=plan.autoencoder_chunks)
+        ]
+    )
+    audio = AudioTraining(plan.config, run, seed, device)
     audio.run(clips, plan.audio_steps)
-    video = VideoTraining(plan.config, run, seed)
-    video.run(clips, plan.video_steps)
-    encoders = Encoders(plan.config)
+    video = VideoTraining(plan.config, run, seed, device)
+    video.run(clips, plan.video_steps, batch=plan.video_batch)
+    encoders = Encoders(plan.config).to(device)
     encoders.video.load_state_dict(video.encoder.state_dict())
     encoders.video_decoder.load_state_dict(video.decoder.state_dict())
     encoders.audio.load_state_dict(audio.encoder.state_dict())
@@ -91,22 +153,28 @@ def train_autoencoders(plan: Plan, run: Path, seed: int) -> Encoders:
     return encoders
 
 
-def train(plan: Plan, run: Path, bundle: Path, seed: int) -> TransformerTraining:
-    """The whole training; resumes whatever `run` holds."""
-    encoders = train_autoencoders(plan, run, seed)
+def train(
+    plan: Plan, run: Path, bundle: Path, seed: int, device: str = "cpu", *, compiled: bool = False
+) -> TransformerTraining:
+    """The whole training; resumes whatever `run` holds, and takes over what the smaller sibling beside it learnt."""
+    if plan.after:
+        shutil.copy2(run.parent / plan.after / "encoders.pt", run / "encoders.pt")
+    encoders = train_autoencoders(plan, run, seed, device)
     maker = multiprocessing.get_context("spawn").Process(
-        target=make_shards, args=(plan.config, run, bundle, plan.clips, seed * 1_000_000, 5), daemon=False
+        target=make_shards, args=(plan.config, run, bundle, plan.stocks(run, seed), 5), daemon=False
     )
     maker.start()
     try:
-        training = TransformerTraining(plan.config, run, seed)
+        training = TransformerTraining(plan.config, run, seed, device, compiled=compiled)
+        if plan.after:
+            training.grow_from(load_transformer(PLANS[plan.after].config, run.parent / plan.after).state_dict())
         training.run(
             plan.transformer_steps,
             alone_steps=plan.alone_steps,
             batch=plan.batch,
             rate=plan.rate,
             channel_weight=encoders.video_weight,
-            wait_clips=min(plan.clips, FIRST_CLIPS),
+            wait_clips=min(plan.lone_clips or plan.clips, FIRST_CLIPS),
         )
     finally:
         maker.terminate()
@@ -114,27 +182,34 @@ def train(plan: Plan, run: Path, bundle: Path, seed: int) -> TransformerTraining
     return training
 
 
+def stages(size: str) -> list[str]:
+    """The plans that lead to a size, in order."""
+    before = PLANS[size].after
+    return [*(stages(before) if before else []), size]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Train a pocket model and write its bundle.")
-    parser.add_argument("--size", choices=sorted(PLANS), default="nano")
-    parser.add_argument("--run", type=Path, help="folder of checkpoints and curves (default runs/SIZE)")
-    parser.add_argument("--bundle", type=Path, help="bundle folder with text.onnx; the graphs are written there")
+    parser.add_argument("--size", choices=sorted(PLANS), default="pocket")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="a folder of checkpoints and curves per size")
+    parser.add_argument("--bundles", type=Path, default=BUNDLES, help="bundle folders; text.onnx lies in each already")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
+    parser.add_argument("--compile", action="store_true", help="compile the transformer (pays on a GPU)")
     parser.add_argument("--only", choices=["autoencoders"], help="stop after this stage")
     options = parser.parse_args()
-    plan = PLANS[options.size]
-    run = options.run or Path("runs") / options.size
-    bundle = options.bundle or BUNDLES / plan.config.name
     torch.set_num_threads(options.threads)
-    if options.only == "autoencoders":
-        train_autoencoders(plan, run, options.seed)
-        return
-    train(plan, run, bundle, options.seed)
-    from streamgen_export.pocket.export import export
-
-    export(plan.config, run, bundle)
+    for size in stages(options.size):
+        plan, run = PLANS[size], options.runs / size
+        run.mkdir(parents=True, exist_ok=True)
+        if options.only == "autoencoders":
+            train_autoencoders(plan, run, options.seed, options.device)
+            return
+        bundle = options.bundles / plan.config.name
+        train(plan, run, bundle, options.seed, options.device, compiled=options.compile)
+        export(plan.config, run, bundle)
 
 
 if __name__ == "__main__":

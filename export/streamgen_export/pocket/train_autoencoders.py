@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
-from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, compress, control_loss
+from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, control_loss, scaled
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.video_autoencoder import (
@@ -38,10 +39,10 @@ def cosine(step: int, steps: int, warmup: int = 50) -> float:
 class VideoTraining:
     """The picture autoencoder in training; `run` resumes where the last run stopped."""
 
-    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+    def __init__(self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu") -> None:
         torch.manual_seed(seed)
-        self.folder, self.seed = folder, seed
-        self.encoder, self.decoder = VideoEncoder(config), VideoDecoder(config)
+        self.config, self.folder, self.seed, self.device = config, folder, seed, torch.device(device)
+        self.encoder, self.decoder = VideoEncoder(config).to(device), VideoDecoder(config).to(device)
         self.step = 0
 
     @property
@@ -59,8 +60,8 @@ class VideoTraining:
         state = checkpoint.load(self.path)
         if state is None:
             rng = np.random.default_rng([self.seed, 0])
-            picked = [self._pick(clips, rng, 1)[0][0] for _ in range(256)]
-            principal_components(self.encoder, self.decoder, torch.stack(picked))
+            picked, _ = self._batch(clips, rng, 256, 1)
+            principal_components(self.encoder, self.decoder, picked[:, 0])
         else:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
@@ -72,8 +73,7 @@ class VideoTraining:
             # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
             rng = np.random.default_rng([self.seed, 1, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
-            rows = [self._pick(clips, rng, chunks) for _ in range(batch)]
-            true, weight = (torch.stack(part) for part in zip(*rows, strict=True))
+            true, weight = self._batch(clips, rng, batch, chunks)
             for group in optimiser.param_groups:
                 group["lr"] = rate * cosine(step, steps)
             loss = self._loss(true, weight)
@@ -89,21 +89,36 @@ class VideoTraining:
                 checkpoint.save(self.path, {**self.state(), "optimiser": optimiser.state_dict()})
                 log.draw()
 
-    def _pick(self, clips: list[ClipArrays], rng: np.random.Generator, chunks: int) -> tuple[Tensor, Tensor]:
-        """Successive chunks of some clip: pictures [chunks, 12, H, W] and weights [chunks, 4, H, W]."""
+    def _batch(
+        self, clips: list[ClipArrays], rng: np.random.Generator, batch: int, chunks: int
+    ) -> tuple[Tensor, Tensor]:
+        """Successive chunks of some clips: pictures [B, T, 12, h, w] and weights [B, T, 4, h, w]."""
+        rows = [self._pick(clips, rng, chunks) for _ in range(batch)]
+        rgb, subject = (torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*rows, strict=True))
+        weight = 1.0 + SUBJECT_WEIGHT * subject.float() / 255
+        # Contiguous: the loss is many passes over these, and slow where the colours lie innermost.
+        return pictures_to_float(rgb).contiguous(), weight.unflatten(1, (chunks, 4))
+
+    def _pick(
+        self, clips: list[ClipArrays], rng: np.random.Generator, chunks: int
+    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Successive chunks of some clip, whole or a square of them: pictures and the subjects' coverage."""
         clip = clips[int(rng.integers(len(clips)))]
         first = int(rng.integers(len(clip.rgb) // 4 - chunks + 1)) * 4
-        part = slice(first, first + 4 * chunks)
-        pictures = pictures_to_float(torch.from_numpy(clip.rgb[part]))
-        weight = 1.0 + SUBJECT_WEIGHT * torch.from_numpy(clip.subject[part]).float() / 255
-        return pictures, weight.unflatten(0, (chunks, 4))
+        rgb, subject = clip.rgb[first : first + 4 * chunks], clip.subject[first : first + 4 * chunks]
+        edge, patch = self.config.crop, self.config.patch
+        if edge:
+            # Aligned to latent cells: a cell is never cut.
+            top, left = (int(rng.integers((size - edge) // patch + 1)) * patch for size in rgb.shape[1:3])
+            rgb, subject = (part[:, top : top + edge, left : left + edge] for part in (rgb, subject))
+        return rgb, subject
 
     def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(self.device.type, torch.bfloat16):
             flat = true.flatten(0, 1).contiguous(memory_format=torch.channels_last)
             latents = self.encoder(flat).unflatten(0, true.shape[:2])
             # The transformer's latents are never exact: the decoder learns to forgive.
-            noise = torch.rand(len(true), 1, 1, 1, 1) * 0.25
+            noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * 0.25
             made = self.decoder.clips(latents + noise * torch.randn_like(latents))
         loss: Tensor = reconstruction_loss(made.float(), true, weight) + 1e-3 * latents.float().square().mean()
         return loss
@@ -122,10 +137,10 @@ class VideoTraining:
 class AudioTraining:
     """The sound autoencoder in training; `run` resumes where the last run stopped."""
 
-    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+    def __init__(self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu") -> None:
         torch.manual_seed(seed + 1)
-        self.folder, self.seed = folder, seed
-        self.encoder, self.decoder = AudioEncoder(config), AudioDecoder(config)
+        self.folder, self.seed, self.device = folder, seed, torch.device(device)
+        self.encoder, self.decoder = AudioEncoder(config).to(device), AudioDecoder(config).to(device)
         self.step = 0
 
     @property
@@ -144,18 +159,19 @@ class AudioTraining:
         if state is not None:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
-        controls = compress(torch.from_numpy(np.stack([clip.controls for clip in clips])))
-        weights = 1.0 + IMPACT_WEIGHT * torch.from_numpy(np.stack([clip.impact for clip in clips])).float()
+        controls = scaled(torch.from_numpy(np.stack([clip.controls for clip in clips])).to(self.device))
+        impacts = torch.from_numpy(np.stack([clip.impact for clip in clips])).to(self.device)
+        weights = 1.0 + IMPACT_WEIGHT * impacts.float()
         log = checkpoint.LossLog(self.folder / "audio_autoencoder.jsonl")
         bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="sound", unit="step")
         for step in bar:
             rng = np.random.default_rng([self.seed, 2, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
-            rows = torch.from_numpy(rng.integers(len(clips), size=batch))
+            rows = torch.from_numpy(rng.integers(len(clips), size=batch)).to(self.device)
             for group in optimiser.param_groups:
                 group["lr"] = rate * cosine(step, steps)
             latents = self.encoder(controls[rows])
-            noisy = latents + torch.rand(batch, 1, 1) * 0.2 * torch.randn_like(latents)
+            noisy = latents + torch.rand(batch, 1, 1, device=self.device) * 0.2 * torch.randn_like(latents)
             made, _, _ = self.decoder(noisy, *self.decoder.start(batch))
             loss = control_loss(made, controls[rows], weights[rows])
             # Unit variance is asked for loosely: it fixes the scale against which the noise above is measured.

@@ -1,23 +1,27 @@
 """Trains the joint transformer on latent shards while they are being made.
 
-First on chunks without a past: they are cheap, and all they can go by is the text, so words are learnt there. Then on
-whole clips with their past, some of which begin anew in the middle.
+First on chunks without a past: they are cheap, and all they can go by is the text, so words are learnt there. They are
+clips of one chunk where a run has made such, otherwise some chunks of whole clips. Then on whole clips with their
+past, some of which begin anew in the middle.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch.nn import functional as F
 from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.flow import alone_losses, beginnings, losses, own_predictions
-from streamgen_export.pocket.latents import HELDOUT_SHARD, SHARD, LatentSet, batch_of, read_shard
-from streamgen_export.pocket.transformer import JointTransformer
+from streamgen_export.pocket.latents import HELDOUT_SHARD, Batch, LatentSet, batch_of, read_shard
+from streamgen_export.pocket.transformer import JointTransformer, Text
 
 CAPTION_DROP = 0.1
 SAVE_EVERY = 250
@@ -40,13 +44,39 @@ def rate_factor(step: int, steps: int) -> float:
     return 1.0 if step < start else max(0.02, 1 - (step - start) / max(steps - start, 1))
 
 
+def moved(batch: Batch, device: torch.device) -> Batch:
+    """The same clips on another device."""
+    if device.type == "cpu":
+        return batch
+    told = batch.text
+    index = None if told.index is None else told.index.to(device)
+    text = Text(told.context.to(device), told.bias.to(device), told.pooled.to(device), index)
+    arrays = {name: getattr(batch, name).to(device) for name in ("video", "audio", "cells", "impacts", "still")}
+    return replace(batch, **arrays, text=text)
+
+
+def resized_places(smaller: torch.Tensor, own: torch.Tensor, config: PocketConfig) -> torch.Tensor:
+    """Learned places [n, D] of a smaller picture's tokens, spread over the tokens of `config`: like `own`, [N, D]."""
+    sound, rows, columns = config.audio_tokens, config.token_rows, config.token_columns
+    grid = smaller[:-sound].T
+    few_rows = round((grid.shape[1] * rows / columns) ** 0.5)
+    picture = grid.unflatten(1, (few_rows, -1))[None].float()
+    spread = F.interpolate(picture, size=(rows, columns), mode="bilinear", align_corners=False)[0].flatten(1).T
+    return torch.cat((spread, smaller[-sound:])).to(own)
+
+
 class TransformerTraining:
     """The transformer in training; `run` resumes where the last run stopped."""
 
-    def __init__(self, config: PocketConfig, folder: Path, seed: int) -> None:
+    def __init__(
+        self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, compiled: bool = False
+    ) -> None:
         torch.manual_seed(seed + 2)
-        self.folder, self.seed = folder, seed
-        self.model = JointTransformer(config)
+        self.folder, self.seed, self.device = folder, seed, torch.device(device)
+        self.model = JointTransformer(config).to(device)
+        if compiled:
+            for name in ("alone_forward", "train_forward"):
+                setattr(self.model, name, torch.compile(getattr(self.model, name)))
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.step = 0
         # Orthogonalised momentum (Muon, Jordan et al. 2024) for the matrices inside the layers, AdamW for the rest.
@@ -70,11 +100,19 @@ class TransformerTraining:
         if state is None:
             return False
         self.model.load_state_dict(state["model"])
-        self.ema = state["ema"]
+        self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
         self.step = state["step"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         return True
+
+    def grow_from(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Begin with what a sibling of another size has learnt; only the places of its tokens are spread anew."""
+        own, config = self.model.state_dict(), self.model.config
+        known = {name: value for name, value in weights.items() if own[name].shape == value.shape}
+        known["space"], known["place"] = own["space"], resized_places(weights["place"], own["place"], config)
+        self.model.load_state_dict(known)
+        self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def save(self) -> None:
         """Write a checkpoint."""
@@ -83,7 +121,7 @@ class TransformerTraining:
 
     def averaged(self) -> JointTransformer:
         """A copy with the averaged weights: the one that is judged and shipped."""
-        model = JointTransformer(self.model.config)
+        model = JointTransformer(self.model.config).to(self.device)
         model.load_state_dict(self.ema)
         return model.eval()
 
@@ -99,11 +137,14 @@ class TransformerTraining:
     ) -> None:
         """Train up to `steps` steps, waiting at first until `wait_clips` clips are there.
 
-        The first `alone_steps` of them take chunks without a past from 8 times as many clips as `batch`.
+        The first `alone_steps` of them take chunks without a past, `ALONE_CHUNKS` from each of 8 times as many clips
+        as `batch`, or as many of the clips of one chunk.
         """
         self.restore()
-        data = LatentSet(self.folder / "latents")
-        while data.refresh() < wait_clips:
+        channel_weight = channel_weight.to(self.device)
+        data, lone = LatentSet(self.folder / "latents"), LatentSet(self.folder / "alone")
+        # Clips of one chunk are made before the others, so they are there first where they are wanted at all.
+        while data.refresh() + lone.refresh() < wait_clips:
             time.sleep(2)
         log = checkpoint.LossLog(self.folder / "transformer.jsonl")
         bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="transformer", unit="step")
@@ -112,11 +153,17 @@ class TransformerTraining:
             torch.manual_seed(self.seed * 1_000_003 + step)
             if step % 50 == 0:
                 data.refresh()
+                lone.refresh()
             if step < alone_steps:
-                clips = data.draw(rng, 8 * batch, CAPTION_DROP, ALONE_CHUNKS)
-                loss = alone_losses(self.model, clips, channel_weight)
+                if lone.clips:
+                    clips = lone.draw(rng, 8 * batch * ALONE_CHUNKS, CAPTION_DROP)
+                else:
+                    clips = data.draw(rng, 8 * batch, CAPTION_DROP, ALONE_CHUNKS)
+                loss = alone_losses(self.model, moved(clips, self.device), channel_weight)
             else:
-                clips = data.draw(rng, batch, CAPTION_DROP)
+                while data.clips < batch and data.refresh() < batch:
+                    time.sleep(2)
+                clips = moved(data.draw(rng, batch, CAPTION_DROP), self.device)
                 start = beginnings(clips.text, *clips.video.shape[:2])
                 own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
                 past = own_predictions(self.model, clips, start) if own else None
@@ -133,7 +180,7 @@ class TransformerTraining:
             if step % LOG_EVERY == 0:
                 entry = {"video": loss.video.item(), "audio": loss.audio.item()}
                 log.write(step, entry)
-                bar.set_postfix({"clips": len(data.shards) * SHARD, **{k: f"{v:.3f}" for k, v in entry.items()}})
+                bar.set_postfix({"clips": data.clips + lone.clips, **{k: f"{v:.3f}" for k, v in entry.items()}})
             self.step = step + 1
             if self.step % CHECK_EVERY == 0:
                 log.write(step, self.check(channel_weight))
@@ -155,10 +202,11 @@ class TransformerTraining:
         for first in range(0, 32, 8):
             torch.manual_seed(first)
             rows = [(shard, row) for row in range(first, first + 8)]
-            clips = batch_of(rows, np.random.default_rng(0), 0.0)
+            clips = moved(batch_of(rows, np.random.default_rng(0), 0.0), self.device)
             with torch.no_grad():
                 alone = alone_losses(model, clips, channel_weight)
-                loss = losses(model, clips, channel_weight, torch.zeros(clips.video.shape[:2], dtype=torch.int64))
+                unbroken = torch.zeros(clips.video.shape[:2], dtype=torch.int64, device=self.device)
+                loss = losses(model, clips, channel_weight, unbroken)
             found.append([part.item() for part in (loss.video, loss.audio, alone.video, alone.audio)])
         names = ("heldout_video", "heldout_audio", "heldout_video_alone", "heldout_audio_alone")
         return dict(zip(names, map(float, np.mean(found, axis=0)), strict=True))

@@ -32,13 +32,14 @@ Attend = Callable[[int, Tensor, Tensor, Tensor], Tensor]
 """(layer, query, key, value), each [G, P, H, N, Dh] and not rotated -> [G, P, H, N, Dh]."""
 
 
-def axial_frequencies(head_dim: int) -> tuple[Tensor, Tensor]:
+def axial_frequencies(head_dim: int, space_periods: tuple[float, float]) -> tuple[Tensor, Tensor]:
     """Angular frequencies over time (chunks) and over space (cells), together head_dim / 2 of them."""
     half = head_dim // 2
+    shortest, longest = space_periods
     over_time = half // 4
     over_space = half - over_time
     time = 2 * math.pi / torch.logspace(math.log10(2.5), math.log10(TIME_SPAN), over_time)
-    space = 2 * math.pi / torch.logspace(math.log10(2.5), math.log10(24.0), over_space)
+    space = 2 * math.pi / torch.logspace(math.log10(shortest), math.log10(longest), over_space)
     return time, space
 
 
@@ -48,14 +49,16 @@ def rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
     return torch.cat((a * cos - b * sin, a * sin + b * cos), dim=-1)
 
 
-def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor) -> Tensor:
-    """Scaled dot-product attention with an additive bias that broadcasts.
+def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None) -> Tensor:
+    """Scaled dot-product attention with an additive bias that broadcasts, or with none.
 
-    Written out, not fused: on a CPU the fused kernel's backward pass takes 1.6 times as long, and ONNX Runtime's
+    Written out, not fused: on a CPU the fused kernel's backward pass takes twice as long, and ONNX Runtime's
     `Attention` does not broadcast a mask over the queries.
     """
     scores = torch.matmul(query * query.shape[-1] ** -0.5, key.transpose(-1, -2))
-    return torch.matmul(torch.softmax(scores + bias.to(scores.dtype), dim=-1), value)
+    if bias is not None:
+        scores += bias.to(scores.dtype)  # in place: the scores are the largest tensors of training
+    return torch.matmul(torch.softmax(scores, dim=-1), value)
 
 
 class Text:
@@ -149,7 +152,7 @@ class JointTransformer(nn.Module):
         super().__init__()
         self.config = config
         d = config.dim
-        self.video_in = nn.Linear(config.video_channels * config.merge, d)
+        self.video_in = nn.Linear(config.token_channels, d)
         self.audio_in = nn.Linear(config.audio_channels * config.audio_merge, d)
         self.place = nn.Parameter(torch.randn(config.tokens, d) * 0.02)
         self.sigma_in = nn.Sequential(nn.Linear(64, d), nn.SiLU(), nn.Linear(d, d))
@@ -159,12 +162,12 @@ class JointTransformer(nn.Module):
         self.modulation = nn.Linear(d, 6 * d)
         self.layers = nn.ModuleList(Layer(config, i) for i in range(config.layers))
         self.final_modulation = nn.Linear(d, 2 * d)
-        self.video_out = nn.Linear(d, config.video_channels * config.merge)
+        self.video_out = nn.Linear(d, config.token_channels)
         self.audio_out = nn.Linear(d, config.audio_channels * config.audio_merge)
         for module in (self.modulation, self.final_modulation, self.video_out, self.audio_out):
             nn.init.zeros_(module.weight)
             nn.init.zeros_(module.bias)
-        time, space = axial_frequencies(config.head_dim)
+        time, space = axial_frequencies(config.head_dim, config.space_periods)
         self.register_buffer("time_frequencies", time)
         self.register_buffer("space", self._space_angles(space))
         self.register_buffer("sigma_frequencies", torch.logspace(0, 2.5, 32))
@@ -175,11 +178,10 @@ class JointTransformer(nn.Module):
         Audio tokens sit on a diagonal of their own below the picture, so that their order in time is seen too.
         """
         c = self.config
-        columns = c.columns // c.merge
-        y = torch.cat((torch.arange(c.rows).repeat_interleave(columns), c.rows + 1 + torch.arange(c.audio_tokens)))
-        x = torch.cat(
-            (torch.arange(columns).repeat(c.rows) * c.merge, columns * c.merge + torch.arange(c.audio_tokens))
-        )
+        steps = torch.arange(c.audio_tokens)
+        rows, columns = torch.arange(0, c.rows, c.merge_rows), torch.arange(0, c.columns, c.merge)
+        y = torch.cat((rows.repeat_interleave(c.token_columns) * c.cell, c.rows * c.cell + 1 + steps))
+        x = torch.cat((columns.repeat(c.token_rows) * c.cell, c.columns * c.cell + steps))
         split = len(frequencies) // 2
         return torch.cat((y[:, None] * frequencies[:split], x[:, None] * frequencies[split:]), dim=-1).float()
 
@@ -195,16 +197,25 @@ class JointTransformer(nn.Module):
     def tokens(self, video: Tensor, audio: Tensor) -> Tensor:
         """Latents [B, Cv, h, w] and [B, Ca, L] -> tokens [B, N, D]."""
         c = self.config
-        v = video.unflatten(-1, (-1, c.merge)).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+        if c.merge_rows == 1:
+            v = video.unflatten(-1, (-1, c.merge)).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
+        else:
+            cells = video.unflatten(-1, (-1, c.merge)).unflatten(-3, (-1, c.merge_rows))
+            v = cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
         a = audio.unflatten(-1, (-1, c.audio_merge)).permute(0, 2, 1, 3).flatten(2)
         return torch.cat((self.video_in(v), self.audio_in(a)), dim=1) + self.place
 
     def latents(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [B, N, D] -> latents, the inverse arrangement of `tokens`."""
         c = self.config
-        v = self.video_out(x[:, : c.video_tokens]).unflatten(1, (c.rows, -1)).unflatten(-1, (c.video_channels, c.merge))
+        cell = (c.video_channels, c.merge) if c.merge_rows == 1 else (c.video_channels, c.merge_rows, c.merge)
+        v = self.video_out(x[:, : c.video_tokens]).unflatten(1, (c.token_rows, -1)).unflatten(-1, cell)
         a = self.audio_out(x[:, c.video_tokens :]).unflatten(-1, (c.audio_channels, c.audio_merge))
-        return v.permute(0, 3, 1, 2, 4).flatten(3), a.permute(0, 2, 1, 3).flatten(2)
+        if c.merge_rows == 1:
+            video = v.permute(0, 3, 1, 2, 4).flatten(3)
+        else:
+            video = v.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+        return video, a.permute(0, 2, 1, 3).flatten(2)
 
     def condition(self, sigma: Tensor, pooled: Tensor) -> Tensor:
         """Noise level [G, P] and pooled text [G, W] -> [G, P, D]."""
@@ -265,34 +276,34 @@ class Alone:
     """Attention of chunks that have no past, as the first chunk of a stream has none: one copy, its own keys."""
 
     def __init__(self, model: JointTransformer) -> None:
-        device = model.place.device
-        self.now = model.rotation(torch.zeros(1, device=device))
-        self.bias = torch.zeros((), device=device)
+        self.now = model.rotation(torch.zeros(1, device=model.place.device))
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend inside chunks; see `Attend`."""
         del layer
-        q, k = (rotate(x, *self.now).to(x.dtype) for x in (query, key))
-        return attention(q, k, value, self.bias)
+        turn = tuple(x.to(query.dtype) for x in self.now)
+        return attention(rotate(query, *turn), rotate(key, *turn), value, None)
 
 
 class TeacherForcing:
     """Attention of whole clips: chunk i sees the context copies of its window and its sink, and its own copy.
 
-    The keys of each chunk are laid out by age exactly as the ring has them when streaming, so training and
-    streaming attend alike by construction (the mask is only about chunks that do not exist yet).
+    The same function as attention over the ring, by other means. When streaming a key is turned by its age. Here keys
+    and queries are turned once, by how long before the end of the clip they are: scores see only the difference. Only
+    the sink, which always counts as one chunk older than the window, is turned for each chunk anew.
     """
 
     def __init__(self, model: JointTransformer, clips: int, chunks: int, sink: Tensor, start: Tensor) -> None:
         c = model.config
-        self.window, self.clips, self.chunks = c.window, clips, chunks
+        self.window, self.shape = c.window, (clips, chunks)
         device = model.place.device
-        self.now = model.rotation(torch.zeros(1, device=device))
-        ages = torch.arange(1, c.window + 2, device=device, dtype=torch.float32)
-        # [1, 1, 1, window + 1, N, Dh / 2], the oldest age standing for the sink.
-        self.past = tuple(x.unflatten(0, (c.window + 1, -1))[None, None, None] for x in model.rotation(ages))
+        before_end = torch.arange(chunks - 1, -1, -1, device=device, dtype=torch.float32)
+        # [1, C, 1, 1, N, Dh / 2]
+        self.now = self._turns(model, before_end)
+        self.sink = self._turns(model, before_end + c.window + 1)
         i = torch.arange(chunks, device=device)
-        exists = i[:, None] - ages[None, :-1] >= start[..., None]
+        ages = torch.arange(1, c.window + 1, device=device)
+        exists = i[:, None] - ages >= start[..., None]
         sees_sink = (i > c.window)[None] & sink[:, None] & (start == 0)
         slots = torch.cat((exists, sees_sink[..., None]), dim=-1)
         past = slots.repeat_interleave(c.tokens, dim=-1)[:, :, None].expand(-1, -1, 2, -1)
@@ -301,21 +312,30 @@ class TeacherForcing:
         bias = torch.zeros(seen.shape, device=device).masked_fill(~seen, MASKED)
         self.bias = bias.repeat_interleave(c.tokens, dim=2).flatten(0, 1)[:, None]  # [G, 1, 2 N, keys]
 
-    def _past(self, x: Tensor) -> Tensor:
-        """Context copies [B, C, H, N, Dh] -> [B, C, H, window + 1, N, Dh], by age, the sink last."""
-        padded = F.pad(x, (0, 0, 0, 0, 0, 0, self.window, 0))
-        aged = [padded[:, self.window - age : self.window - age + self.chunks] for age in range(1, self.window + 1)]
-        return torch.stack([*aged, x[:, :1].expand_as(x)], dim=3)
+    @staticmethod
+    def _turns(model: JointTransformer, ages: Tensor) -> tuple[Tensor, Tensor]:
+        cos, sin = (x.unflatten(0, (len(ages), 1, 1, -1))[None] for x in model.rotation(ages))
+        return cos, sin
+
+    def _keys(self, x: Tensor, sink: Tensor) -> Tensor:
+        """Both copies [B, C, 2, H, N, Dh] and the sink [B, C, H, N, Dh] -> what each chunk attends to [G, H, keys, Dh].
+
+        In order: context copies from age 1 to the window's end, the sink, the chunk's own context and noisy copies.
+        """
+        chunks = x.shape[1]
+        padded = F.pad(x[:, :, 0], (0, 0, 0, 0, 0, 0, self.window, 0))
+        aged = [padded[:, self.window - age : self.window - age + chunks] for age in range(1, self.window + 1)]
+        return torch.stack([*aged, sink, x[:, :, 0], x[:, :, 1]], dim=3).flatten(3, 4).flatten(0, 1)
 
     def __call__(self, layer: int, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
         """Attend inside and across chunks; see `Attend`."""
         del layer
-        shape = (self.clips, self.chunks)
-        past_k = rotate(self._past(key[:, 0].unflatten(0, shape)), *self.past).flatten(3, 4).flatten(0, 1)
-        past_v = self._past(value[:, 0].unflatten(0, shape)).flatten(3, 4).flatten(0, 1)
-        own_k = rotate(key, *self.now)
-        k = torch.cat((past_k, own_k[:, 0], own_k[:, 1]), dim=2).to(query.dtype)
-        v = torch.cat((past_v, value[:, 0], value[:, 1]), dim=2)
-        q = rotate(query, *self.now).transpose(1, 2).flatten(2, 3).to(query.dtype)
+        self.bias = self.bias.to(query.dtype)
+        now, sink = (tuple(x.to(query.dtype) for x in turn) for turn in (self.now, self.sink))
+        query, key, value = (x.unflatten(0, self.shape) for x in (query, key, value))
+        oldest = rotate(key[:, :1, 0], *(x[:, :, 0] for x in sink))
+        k = self._keys(rotate(key, *now), oldest)
+        v = self._keys(value, value[:, :1, 0].expand_as(oldest))
+        q = rotate(query, *now).flatten(0, 1).transpose(1, 2).flatten(2, 3)
         y: Tensor = attention(q, k, v, self.bias).unflatten(2, (2, -1))
         return y.transpose(1, 2)

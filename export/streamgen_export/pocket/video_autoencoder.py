@@ -6,7 +6,7 @@ Both halves start as the closed-form principal components of patches (16 x 16 pi
 learned branches start at zero: training begins where the linear code ends.
 
 Shapes: B batch, T chunks. Pictures are float32 [B, 12, H, W] in [-1, 1], the 12 being four RGB pictures in order;
-latents float32 [B, 48, H / 16, W / 16].
+latents float32 [B, Z, H / 16, W / 16], Z the config's `video_channels`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,10 @@ from torch.nn import functional as F
 from streamgen_export.pocket.config import PocketConfig
 
 CHANNELS = 12  # four pictures of three colours
-COARSE, MIDDLE, FINE, FINEST = 144, 112, 96, 48
-"""Widths at 1/16, 1/8, 1/4 and 1/2 of the picture's size."""
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity; the second starts at zero."""
+    """Two 3x3 convolutions beside the identity, normalised over the picture; the second starts at zero."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -38,19 +36,45 @@ class Residual(nn.Module):
         return out
 
 
+class LocalResidual(nn.Module):
+    """Two 3x3 convolutions beside the identity; the second starts at zero.
+
+    Nothing is normalised, so a square of a picture becomes what it is in the whole picture. Convolution and ReLU
+    are one operation in ONNX Runtime.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(width, width, 3, padding=1)
+        self.second = nn.Conv2d(width, width, 3, padding=1)
+        nn.init.zeros_(self.second.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """[B, width, h, w], same shape out."""
+        out: Tensor = x + self.second(F.relu(self.first(x)))
+        return out
+
+
+def residuals(config: PocketConfig, width: int, depth: int) -> nn.Module:
+    """`depth` blocks in a row, of the kind that the way of training needs."""
+    block = LocalResidual if config.crop else Residual
+    return block(width) if depth == 1 else nn.Sequential(*(block(width) for _ in range(depth)))
+
+
 class VideoEncoder(nn.Module):
-    """Pictures [B, 12, H, W] -> latents [B, 48, H / 16, W / 16]."""
+    """Pictures [B, 12, H, W] -> latents [B, Z, H / 16, W / 16]."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
+        fine, middle, coarse = config.encoder_widths
         self.linear = nn.Conv2d(CHANNELS, config.video_channels, config.patch, stride=config.patch)
-        self.stem = nn.Conv2d(CHANNELS * 16, 128, 3, padding=1)
-        self.fine = Residual(128)
-        self.down = nn.Conv2d(128 * 4, 160, 1)
-        self.middle = Residual(160)
-        self.down_again = nn.Conv2d(160 * 4, 192, 1)
-        self.coarse = Residual(192)
-        self.out = nn.Conv2d(192, config.video_channels, 3, padding=1)
+        self.stem = nn.Conv2d(CHANNELS * 16, fine, 3, padding=1)
+        self.fine = residuals(config, fine, 1)
+        self.down = nn.Conv2d(fine * 4, middle, 1)
+        self.middle = residuals(config, middle, 1)
+        self.down_again = nn.Conv2d(middle * 4, coarse, 1)
+        self.coarse = residuals(config, coarse, 1)
+        self.out = nn.Conv2d(coarse, config.video_channels, 3, padding=1)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -68,26 +92,29 @@ class VideoDecoder(nn.Module):
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         z = config.video_channels
+        coarse, middle, fine, finest = config.decoder_widths
+        depths = config.decoder_depths
+        self.rectify = F.relu if config.crop else F.silu
         self.linear = nn.ConvTranspose2d(z, CHANNELS, config.patch, stride=config.patch)
-        self.stem = nn.Conv2d(2 * z, COARSE, 3, padding=1)
-        self.coarse = Residual(COARSE)
-        self.up = nn.Conv2d(COARSE, MIDDLE * 4, 1)
-        self.middle = Residual(MIDDLE)
-        self.up_again = nn.Conv2d(MIDDLE, FINE * 4, 1)
-        self.join = nn.Conv2d(2 * FINE, FINE, 3, padding=1)
-        self.fine = nn.Sequential(Residual(FINE), Residual(FINE))
-        self.up_last = nn.Conv2d(FINE, FINEST * 4, 1)
-        self.finest = nn.Sequential(Residual(FINEST), Residual(FINEST))
-        self.out = nn.Conv2d(FINEST, CHANNELS * 4, 3, padding=1)
+        self.stem = nn.Conv2d(2 * z, coarse, 3, padding=1)
+        self.coarse = residuals(config, coarse, depths[0])
+        self.up = nn.Conv2d(coarse, middle * 4, 1)
+        self.middle = residuals(config, middle, depths[1])
+        self.up_again = nn.Conv2d(middle, fine * 4, 1)
+        self.join = nn.Conv2d(2 * fine, fine, 1) if config.crop else nn.Conv2d(2 * fine, fine, 3, padding=1)
+        self.fine = residuals(config, fine, depths[2])
+        self.up_last = nn.Conv2d(fine, finest * 4, 1)
+        self.finest = residuals(config, finest, depths[3])
+        self.out = nn.Conv2d(finest, CHANNELS * 4, 3, padding=1)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """One chunk.
 
         Args:
-            latents: [B, 48, h, w].
-            previous: [B, 48, h, w], latents of the chunk before (zeros at the start).
-            features: [B, FINE, 4 h, 4 w], features of the chunk before (zeros at the start).
+            latents: [B, Z, h, w].
+            previous: [B, Z, h, w], latents of the chunk before (zeros at the start).
+            features: [B, D, 4 h, 4 w], features of the chunk before (zeros at the start), D the width at 1/4.
 
         Returns:
             pictures [B, 12, 16 h, 16 w], nominally in [-1, 1], and the features to carry.
@@ -96,7 +123,7 @@ class VideoDecoder(nn.Module):
         return self.paint(latents, now, features), now
 
     def ascend(self, latents: Tensor, previous: Tensor) -> Tensor:
-        """Latents of this chunk and the one before -> features [B, FINE, 4 h, 4 w]."""
+        """Latents of this chunk and the one before -> features [B, D, 4 h, 4 w]."""
         x = self.coarse(self.stem(torch.cat((latents, previous), dim=1)))
         x = self.middle(F.pixel_shuffle(self.up(x), 2))
         features: Tensor = F.pixel_shuffle(self.up_again(x), 2)
@@ -106,11 +133,11 @@ class VideoDecoder(nn.Module):
         """Features of this chunk and the one before -> pictures."""
         x = self.fine(self.join(torch.cat((now, before), dim=1)))
         x = self.finest(F.pixel_shuffle(self.up_last(x), 2))
-        pictures: Tensor = self.linear(latents) + F.pixel_shuffle(self.out(F.silu(x)), 2)
+        pictures: Tensor = self.linear(latents) + F.pixel_shuffle(self.out(self.rectify(x)), 2)
         return pictures
 
     def clips(self, latents: Tensor) -> Tensor:
-        """Whole clips [B, T, 48, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
+        """Whole clips [B, T, Z, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
         before = torch.cat((torch.zeros_like(latents[:, :1]), latents[:, :-1]), dim=1)
         shape = latents.shape[:2]
         now = self.ascend(latents.flatten(0, 1), before.flatten(0, 1)).unflatten(0, shape)
