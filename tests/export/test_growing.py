@@ -8,14 +8,16 @@ import pytest
 import torch
 
 from streamgen_export.pocket.clips import orders_of, render
-from streamgen_export.pocket.config import POCKET, POCKET_SMALL
+from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.flow import STILL_SHARE, _some_start_from_a_picture
 from streamgen_export.pocket.latents import Batch
 from streamgen_export.pocket.train import PLANS, stages
 from streamgen_export.pocket.train_transformer import TransformerTraining, resized_places
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
-THIN = {"dim": 48, "layers": 2, "heads": 2, "text_narrow": 16}
+
+def thin(config: PocketConfig) -> PocketConfig:
+    return replace(config, dim=48, layers=2, heads=2, text_narrow=16)
 
 
 def test_the_small_one_is_trained_first() -> None:
@@ -25,7 +27,7 @@ def test_the_small_one_is_trained_first() -> None:
 
 
 def test_angles_mean_the_same_place_at_both_sizes() -> None:
-    small, large = (JointTransformer(replace(config, **THIN)) for config in (POCKET_SMALL, POCKET))
+    small, large = (JointTransformer(thin(config)) for config in (POCKET_SMALL, POCKET))
     # The small picture's cell (1, 2) covers the large one's cells from (2, 4) on; tokens are 2 x 2 cells each.
     narrow = small.space[1 * POCKET_SMALL.token_columns + 2]
     wide = large.space[2 * POCKET.token_columns + 4]
@@ -47,8 +49,8 @@ def test_learnt_places_are_spread_and_those_of_sound_kept() -> None:
 
 
 def test_a_grown_model_knows_what_the_small_one_knew(tmp_path: Path) -> None:
-    small = TransformerTraining(replace(POCKET_SMALL, **THIN), tmp_path / "small", 1)
-    large = TransformerTraining(replace(POCKET, **THIN), tmp_path / "large", 2)
+    small = TransformerTraining(thin(POCKET_SMALL), tmp_path / "small", 1)
+    large = TransformerTraining(thin(POCKET), tmp_path / "large", 2)
     large.grow_from(small.averaged().state_dict())
     for name, value in small.model.state_dict().items():
         if name not in ("place", "space"):

@@ -23,7 +23,8 @@ def world(*shown: Attributes, seed: int = 4) -> World:
 
 
 def luminance(rgb: NDArray[np.uint8]) -> NDArray[np.float64]:
-    return rgb.mean(axis=(1, 2, 3))
+    means: NDArray[np.float64] = rgb.mean(axis=(1, 2, 3))
+    return means
 
 
 def test_a_clip_is_a_pure_function_of_its_seed_and_has_everything() -> None:
