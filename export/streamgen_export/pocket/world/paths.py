@@ -17,11 +17,11 @@ from streamgen_export.pocket.world.world import World
 
 BOUNCE_CHUNKS: Final = {"slow": 7, "normal": 5, "fast": 4}
 LEAP_CHUNKS: Final = {"slow": 10, "normal": 8, "fast": 6}
-CROSSING_CHUNKS: Final = {"slow": 24, "normal": 16, "fast": 12}
-TRAIN_CHUNKS: Final = {"slow": 32, "normal": 24, "fast": 16}
+CROSSING_CHUNKS: Final = {"slow": 40, "normal": 28, "fast": 18}
+TRAIN_CHUNKS: Final = {"slow": 48, "normal": 34, "fast": 22}
 """A train is so long that it would race past in the time of the other crossings."""
-RISE_CHUNKS: Final = {"slow": 20, "normal": 15, "fast": 10}
-CIRCLE_CHUNKS: Final = {"slow": 16, "normal": 12, "fast": 8}
+RISE_CHUNKS: Final = {"slow": 28, "normal": 20, "fast": 14}
+CIRCLE_CHUNKS: Final = {"slow": 24, "normal": 18, "fast": 12}
 FLOAT_CHUNKS: Final = {"slow": 16, "normal": 12, "fast": 8}
 SPIN_CHUNKS: Final = {"slow": 20, "normal": 14, "fast": 10}
 """A pace to the chunks that a motion takes until it repeats itself."""
