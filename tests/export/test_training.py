@@ -1,5 +1,6 @@
 """Training survives a stop: a resumed run is the unbroken run, checkpoints are whole, the null text is text 0."""
 
+import itertools
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 
 from streamgen_export.pocket import checkpoint, train_autoencoders, train_transformer
+from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays, arrays_of
 from streamgen_export.pocket.config import NANO, POCKET
 from streamgen_export.pocket.encoders import Encoders
@@ -42,21 +44,21 @@ def test_the_sound_autoencoder_resumes_exactly(
 ) -> None:
     monkeypatch.setattr(train_autoencoders, "SAVE_EVERY", 1)
     whole = AudioTraining(NANO, tmp_path / "whole", 1)
-    whole.run(clips, 4, batch=2)
-    AudioTraining(NANO, tmp_path / "broken", 1).run(clips, 2, batch=2)
+    whole.run(clips, Budget(4), batch=2)
+    AudioTraining(NANO, tmp_path / "broken", 1).run(clips, Budget(2), batch=2)
     # The rate follows the planned number of steps, so the plan must be the same on both sides of the break.
     first = checkpoint.load(tmp_path / "broken" / "audio_autoencoder.pt")
     assert first is not None
     assert first["step"] == 2
     resumed = AudioTraining(NANO, tmp_path / "broken", 1)
-    resumed.run(clips, 4, batch=2)
+    resumed.run(clips, Budget(4), batch=2)
     assert resumed.step == whole.step == 4
     assert all(torch.isfinite(p).all() for p in resumed.parameters())
 
 
 def test_the_picture_autoencoder_learns(clips: list[ClipArrays], tmp_path: Path) -> None:
     training = VideoTraining(NANO, tmp_path, 1)
-    training.run(clips, 3, batch=1, chunks=2)
+    training.run(clips, Budget(3), batch=1, chunks=2)
     lines = [json.loads(line) for line in (tmp_path / "video_autoencoder.jsonl").read_text().splitlines()]
     # The first step is already the linear code, far better than a grey picture.
     assert lines[0]["pictures"] < 0.6
@@ -145,7 +147,7 @@ def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPa
 
     def train(steps: int) -> TransformerTraining:
         training = TransformerTraining(NANO, run, 1)
-        training.run(steps, alone_steps=1, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
+        training.run(Budget(steps), alone_share=1 / steps, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
         return training
 
     whole = train(4)
@@ -165,12 +167,12 @@ def test_what_has_no_past_is_learnt_from_clips_of_one_chunk(tmp_path: Path) -> N
     _write_shard(tmp_path / "alone" / "00000", 3, chunks=1)
     training = TransformerTraining(NANO, tmp_path, 1)
     # There is no clip of the usual length: a step that took one would wait for ever.
-    training.run(1, alone_steps=1, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
+    training.run(Budget(1), alone_share=1.0, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
     assert training.step == 1
 
 
 def test_the_rate_rises_holds_and_falls() -> None:
-    factors = [rate_factor(step, 1000) for step in range(1000)]
+    factors = [rate_factor(step, step / 1000) for step in range(1000)]
     assert factors[0] < 0.02
     assert factors[100] == factors[490] == 1.0
     assert factors[-1] < 0.05
@@ -184,3 +186,33 @@ def test_a_checkpoint_is_replaced_whole(tmp_path: Path) -> None:
     loaded = checkpoint.load(path)
     assert loaded == {"step": 2}
     assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_budget_of_time_ends_by_the_clock_and_one_of_steps_by_count() -> None:
+    now = 100.0
+    steps, seconds = Budget(8), Budget(8, 20.0, spent_s=5.0, clock=lambda: now)
+    assert [steps.share(step) for step in (0, 4, 8, 9)] == [0, 0.5, 1, 1]
+    assert not steps.over(7)
+    assert steps.over(8)
+    assert seconds.share(1000) == 0.25
+    now = 112.0
+    assert seconds.share(0) == 0.85
+    assert not seconds.over(1000)
+    now = 115.0
+    assert seconds.over(0)
+
+
+def test_training_for_a_time_goes_on_where_it_stopped(run: Path) -> None:
+    def train(seconds: float) -> TransformerTraining:
+        training = TransformerTraining(NANO, run, 1)
+        ticks = itertools.count()
+        budget = Budget(5, seconds, clock=lambda: float(next(ticks)))  # a second passes whenever it is looked at
+        weight = torch.ones(48)
+        training.run(budget, alone_share=1.0, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
+        return training
+
+    first = train(6)
+    assert 1 <= first.step < 5, "the time ends it, not the steps"
+    again = train(6)
+    assert again.step == first.step, "the time was spent"
+    assert train(20).step > first.step

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streamgen_export.captions import CaptionEncoder
-from streamgen_export.pocket.clips import ClipArrays, orders_of, rendered
+from streamgen_export.pocket.clips import ClipArrays, orders_of, render
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.transformer import MASKED, Text
@@ -91,24 +91,35 @@ def write_shard(path: Path, arrays: Shard) -> None:
     os.replace(partial, path)
 
 
-def make_shards(config: PocketConfig, run: Path, bundle: Path, stocks: list[Stock], niceness: int) -> None:
-    """Make every missing shard of a run; the entry point of the process that works beside the training."""
+def make_shards(
+    config: PocketConfig, run: Path, bundle: Path, stocks: list[Stock], niceness: int, part: int = 0, parts: int = 1
+) -> None:
+    """Make every missing shard of a run; the entry point of the processes that work beside the training.
+
+    Args:
+        config: of the model.
+        run: folder with the trained autoencoders.
+        bundle: folder with the text graph.
+        stocks: what to make, in this order.
+        niceness: how far to step back for the training.
+        part: number of this process.
+        parts: how many there are; each makes every `parts`th shard.
+    """
     os.nice(niceness)
     torch.set_num_threads(1)
     encoders, texts = load_encoders(config, run), CaptionEncoder(bundle)
     for stock in stocks:
-        held = stock.folder / HELDOUT_SHARD
-        if not held.exists():
+        if part == 0 and not (stock.folder / HELDOUT_SHARD).exists():
             seeds = range(stock.first_seed, stock.first_seed + HELDOUT_CLIPS)
-            orders = orders_of(config, seeds, heldout=True, chunks=stock.chunks)
-            write_shard(held, encoded(config, list(rendered(orders, processes=1)), encoders, texts))
-        count = -(-stock.clips // stock.shard)
-        missing = [i for i in range(count) if not (stock.folder / f"{i:05d}").exists()]
-        seeds_of = [stock.first_seed + i * stock.shard + k for i in missing for k in range(stock.shard)]
-        source = rendered(orders_of(config, seeds_of, chunks=stock.chunks), processes=1)
-        for i in missing:
-            clips = [next(source) for _ in range(stock.shard)]
-            write_shard(stock.folder / f"{i:05d}", encoded(config, clips, encoders, texts))
+            clips = [render(order) for order in orders_of(config, seeds, heldout=True, chunks=stock.chunks)]
+            write_shard(stock.folder / HELDOUT_SHARD, encoded(config, clips, encoders, texts))
+        for shard in range(part, -(-stock.clips // stock.shard), parts):
+            if (stock.folder / f"{shard:05d}").exists():
+                continue
+            first = stock.first_seed + shard * stock.shard
+            orders = orders_of(config, range(first, first + stock.shard), chunks=stock.chunks)
+            clips = [render(order) for order in orders]
+            write_shard(stock.folder / f"{shard:05d}", encoded(config, clips, encoders, texts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 import torch
 
 from streamgen_export.pocket import checkpoint
+from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import collect, orders_of
 from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
@@ -29,6 +31,8 @@ FIRST_CLIPS = 512
 MEASURED_CLIPS = 192
 """Clips from which the statistics of the latents are taken."""
 BUNDLES = Path("engines/streamgen_engines/bundles")
+AUTOENCODER_SHARE, SOUND_SHARE = 0.4, 0.12
+"""Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound."""
 SHARD = 64
 """Clips in one shard."""
 LONE_SHARD = 512
@@ -123,7 +127,22 @@ PLANS = {
 }
 
 
-def train_autoencoders(plan: Plan, run: Path, seed: int, device: str) -> Encoders:
+@dataclass(frozen=True)
+class Machine:
+    """What a training runs on.
+
+    Attributes:
+        device: of torch.
+        compiled: whether the transformer is compiled.
+        workers: processes that render.
+    """
+
+    device: str = "cpu"
+    compiled: bool = False
+    workers: int = 2
+
+
+def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, seconds: float | None = None) -> Encoders:
     """Both autoencoders and the statistics of their latents, or what an earlier run left of them."""
     path = run / "encoders.pt"
     if path.is_file():
@@ -132,18 +151,19 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, device: str) -> Encoder
     seeds = range(first, first + plan.autoencoder_clips)
     sizes = (plan.config, *plan.siblings)
     shares = [seeds[i :: len(sizes)] for i in range(len(sizes))]
-    clips = collect(
-        [
-            order
-            for config, share in zip(sizes, shares, strict=True)
-            for order in orders_of(config, share, chunks=plan.autoencoder_chunks)
-        ]
-    )
-    audio = AudioTraining(plan.config, run, seed, device)
-    audio.run(clips, plan.audio_steps)
-    video = VideoTraining(plan.config, run, seed, device)
-    video.run(clips, plan.video_steps, batch=plan.video_batch)
-    encoders = Encoders(plan.config).to(device)
+    orders = [
+        order
+        for config, share in zip(sizes, shares, strict=True)
+        for order in orders_of(config, share, chunks=plan.autoencoder_chunks)
+    ]
+    rendering = Budget(1)
+    clips = collect(orders, processes=machine.workers)
+    left = None if seconds is None else max(seconds - rendering.elapsed_s, 1.0)
+    audio = AudioTraining(plan.config, run, seed, machine.device)
+    audio.run(clips, Budget(plan.audio_steps, left and left * SOUND_SHARE))
+    video = VideoTraining(plan.config, run, seed, machine.device)
+    video.run(clips, Budget(plan.video_steps, left and left * (1 - SOUND_SHARE)), batch=plan.video_batch)
+    encoders = Encoders(plan.config).to(machine.device)
     encoders.video.load_state_dict(video.encoder.state_dict())
     encoders.video_decoder.load_state_dict(video.decoder.state_dict())
     encoders.audio.load_state_dict(audio.encoder.state_dict())
@@ -154,31 +174,46 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, device: str) -> Encoder
 
 
 def train(
-    plan: Plan, run: Path, bundle: Path, seed: int, device: str = "cpu", *, compiled: bool = False
+    plan: Plan, run: Path, bundle: Path, seed: int, machine: Machine, seconds: float | None = None
 ) -> TransformerTraining:
-    """The whole training; resumes whatever `run` holds, and takes over what the smaller sibling beside it learnt."""
+    """The whole training; resumes whatever `run` holds, and takes over what the smaller sibling beside it learnt.
+
+    Args:
+        plan: what to train.
+        run: folder of checkpoints; those of the sibling lie beside it.
+        bundle: folder with the text graph.
+        seed: of everything random.
+        machine: what it runs on.
+        seconds: to spend, instead of the plan's numbers of steps.
+    """
+    whole = Budget(1, seconds)
     if plan.after:
         shutil.copy2(run.parent / plan.after / "encoders.pt", run / "encoders.pt")
-    encoders = train_autoencoders(plan, run, seed, device)
-    maker = multiprocessing.get_context("spawn").Process(
-        target=make_shards, args=(plan.config, run, bundle, plan.stocks(run, seed), 5), daemon=False
-    )
-    maker.start()
+    encoders = train_autoencoders(plan, run, seed, machine, seconds and seconds * AUTOENCODER_SHARE)
+    spawn = multiprocessing.get_context("spawn").Process
+    stocks = plan.stocks(run, seed)
+    makers = [
+        spawn(target=make_shards, args=(plan.config, run, bundle, stocks, 5, part, machine.workers), daemon=True)
+        for part in range(machine.workers)
+    ]
+    for maker in makers:
+        maker.start()
     try:
-        training = TransformerTraining(plan.config, run, seed, device, compiled=compiled)
+        training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
         if plan.after:
             training.grow_from(load_transformer(PLANS[plan.after].config, run.parent / plan.after).state_dict())
         training.run(
-            plan.transformer_steps,
-            alone_steps=plan.alone_steps,
+            Budget(plan.transformer_steps, seconds and max(seconds - whole.elapsed_s, 1.0)),
+            alone_share=plan.alone_steps / plan.transformer_steps,
             batch=plan.batch,
             rate=plan.rate,
             channel_weight=encoders.video_weight,
             wait_clips=min(plan.lone_clips or plan.clips, FIRST_CLIPS),
         )
     finally:
-        maker.terminate()
-        maker.join()
+        for maker in makers:
+            maker.terminate()
+            maker.join()
     return training
 
 
@@ -198,17 +233,22 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--compile", action="store_true", help="compile the transformer (pays on a GPU)")
+    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
+    parser.add_argument("--minutes", type=float, help="time to spend, instead of the plan's numbers of steps")
     parser.add_argument("--only", choices=["autoencoders"], help="stop after this stage")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    for size in stages(options.size):
+    machine = Machine(options.device, options.compile, options.workers)
+    sizes = stages(options.size)
+    seconds = None if options.minutes is None else 60 * options.minutes / len(sizes)
+    for size in sizes:
         plan, run = PLANS[size], options.runs / size
         run.mkdir(parents=True, exist_ok=True)
         if options.only == "autoencoders":
-            train_autoencoders(plan, run, options.seed, options.device)
+            train_autoencoders(plan, run, options.seed, machine, seconds)
             return
         bundle = options.bundles / plan.config.name
-        train(plan, run, bundle, options.seed, options.device, compiled=options.compile)
+        train(plan, run, bundle, options.seed, machine, seconds)
         export(plan.config, run, bundle)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, control_loss, scaled
+from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.video_autoencoder import (
@@ -29,11 +31,11 @@ SAVE_EVERY = 200
 LOG_EVERY = 20
 
 
-def cosine(step: int, steps: int, warmup: int = 50) -> float:
-    """Learning rate factor: linear warm-up, then half a cosine to 2 %."""
+def cosine(step: int, share: float, warmup: int = 50) -> float:
+    """Learning rate factor: a linear rise, then half a cosine over the shares of the budget, down to 2 %."""
     if step < warmup:
         return (step + 1) / warmup
-    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * (step - warmup) / max(steps - warmup, 1)))
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
 
 
 class VideoTraining:
@@ -54,8 +56,10 @@ class VideoTraining:
         """Everything that learns."""
         return [*self.encoder.parameters(), *self.decoder.parameters()]
 
-    def run(self, clips: list[ClipArrays], steps: int, *, batch: int = 6, chunks: int = 3, rate: float = 8e-4) -> None:
-        """Train up to `steps` steps."""
+    def run(
+        self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 8e-4
+    ) -> None:
+        """Train until the budget is spent."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
         state = checkpoint.load(self.path)
         if state is None:
@@ -65,17 +69,21 @@ class VideoTraining:
         else:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
+            budget.spent_s += state.get("spent_s", 0.0)
         for module in (self.encoder, self.decoder):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         log = checkpoint.LossLog(self.folder / "video_autoencoder.jsonl")
-        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="pictures", unit="step")
+        done = budget.over(self.step)
+        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="pictures", unit="step")
         for step in bar:
+            if done:
+                break
             # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
             rng = np.random.default_rng([self.seed, 1, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
             true, weight = self._batch(clips, rng, batch, chunks)
             for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, steps)
+                group["lr"] = rate * cosine(step, budget.share(step))
             loss = self._loss(true, weight)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
@@ -85,8 +93,10 @@ class VideoTraining:
                 log.write(step, {"pictures": loss.item()})
                 bar.set_postfix(loss=f"{loss.item():.4f}")
             self.step = step + 1
-            if self.step % SAVE_EVERY == 0 or self.step == steps:
-                checkpoint.save(self.path, {**self.state(), "optimiser": optimiser.state_dict()})
+            done = budget.over(self.step)
+            if self.step % SAVE_EVERY == 0 or done:
+                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
+                checkpoint.save(self.path, state)
                 log.draw()
 
     def _batch(
@@ -152,24 +162,28 @@ class AudioTraining:
         """Everything that learns."""
         return [*self.encoder.parameters(), *self.decoder.parameters()]
 
-    def run(self, clips: list[ClipArrays], steps: int, *, batch: int = 32, rate: float = 2e-3) -> None:
-        """Train up to `steps` steps."""
+    def run(self, clips: list[ClipArrays], budget: Budget, *, batch: int = 32, rate: float = 2e-3) -> None:
+        """Train until the budget is spent."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
         state = checkpoint.load(self.path)
         if state is not None:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
+            budget.spent_s += state.get("spent_s", 0.0)
         controls = scaled(torch.from_numpy(np.stack([clip.controls for clip in clips])).to(self.device))
         impacts = torch.from_numpy(np.stack([clip.impact for clip in clips])).to(self.device)
         weights = 1.0 + IMPACT_WEIGHT * impacts.float()
         log = checkpoint.LossLog(self.folder / "audio_autoencoder.jsonl")
-        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="sound", unit="step")
+        done = budget.over(self.step)
+        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="sound", unit="step")
         for step in bar:
+            if done:
+                break
             rng = np.random.default_rng([self.seed, 2, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
             rows = torch.from_numpy(rng.integers(len(clips), size=batch)).to(self.device)
             for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, steps)
+                group["lr"] = rate * cosine(step, budget.share(step))
             latents = self.encoder(controls[rows])
             noisy = latents + torch.rand(batch, 1, 1, device=self.device) * 0.2 * torch.randn_like(latents)
             made, _, _ = self.decoder(noisy, *self.decoder.start(batch))
@@ -184,8 +198,10 @@ class AudioTraining:
                 log.write(step, {"sound": loss.item()})
                 bar.set_postfix(loss=f"{loss.item():.4f}")
             self.step = step + 1
-            if self.step % (SAVE_EVERY * 2) == 0 or self.step == steps:
-                checkpoint.save(self.path, {**self.state(), "optimiser": optimiser.state_dict()})
+            done = budget.over(self.step)
+            if self.step % (SAVE_EVERY * 2) == 0 or done:
+                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
+                checkpoint.save(self.path, state)
                 log.draw()
 
     def state(self) -> dict[str, object]:

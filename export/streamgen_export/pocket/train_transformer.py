@@ -7,6 +7,7 @@ past, some of which begin anew in the middle.
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
+from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.flow import alone_losses, beginnings, losses, own_predictions
 from streamgen_export.pocket.latents import HELDOUT_SHARD, Batch, LatentSet, batch_of, read_shard
@@ -36,12 +38,11 @@ DECAY_FROM = 0.5
 EMA_DECAY = 0.9985
 
 
-def rate_factor(step: int, steps: int) -> float:
-    """Warm-up, a plateau, then a straight descent to 2 %."""
+def rate_factor(step: int, share: float) -> float:
+    """A rise over the first steps, a plateau, then a straight descent to 2 % over the last shares of the budget."""
     if step < 100:
         return (step + 1) / 100
-    start = DECAY_FROM * steps
-    return 1.0 if step < start else max(0.02, 1 - (step - start) / max(steps - start, 1))
+    return 1.0 if share < DECAY_FROM else max(0.02, 1 - (share - DECAY_FROM) / (1 - DECAY_FROM))
 
 
 def moved(batch: Batch, device: torch.device) -> Batch:
@@ -94,17 +95,17 @@ class TransformerTraining:
         """Where the checkpoint lies."""
         return self.folder / "transformer.pt"
 
-    def restore(self) -> bool:
-        """Take up the last checkpoint; False where there is none."""
+    def restore(self) -> float:
+        """Take up the last checkpoint, if there is one; returns the seconds that were spent until then."""
         state = checkpoint.load(self.path)
         if state is None:
-            return False
+            return 0.0
         self.model.load_state_dict(state["model"])
         self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
         self.step = state["step"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
-        return True
+        return float(state.get("spent_s", 0.0))
 
     def grow_from(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Begin with what a sibling of another size has learnt; only the places of its tokens are spread anew."""
@@ -114,9 +115,9 @@ class TransformerTraining:
         self.model.load_state_dict(known)
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
-    def save(self) -> None:
+    def save(self, spent_s: float) -> None:
         """Write a checkpoint."""
-        state = {"model": self.model.state_dict(), "ema": self.ema, "step": self.step}
+        state = {"model": self.model.state_dict(), "ema": self.ema, "step": self.step, "spent_s": spent_s}
         checkpoint.save(self.path, {**state, "optimisers": [o.state_dict() for o in self.optimisers]})
 
     def averaged(self) -> JointTransformer:
@@ -127,34 +128,38 @@ class TransformerTraining:
 
     def run(
         self,
-        steps: int,
+        budget: Budget,
         *,
-        alone_steps: int,
+        alone_share: float,
         batch: int,
         rate: float,
         channel_weight: torch.Tensor,
         wait_clips: int,
     ) -> None:
-        """Train up to `steps` steps, waiting at first until `wait_clips` clips are there.
+        """Train until the budget is spent, waiting at first until `wait_clips` clips are there.
 
-        The first `alone_steps` of them take chunks without a past, `ALONE_CHUNKS` from each of 8 times as many clips
-        as `batch`, or as many of the clips of one chunk.
+        The steps of its first `alone_share` take chunks without a past, `ALONE_CHUNKS` from each of 8 times as many
+        clips as `batch`, or as many of the clips of one chunk.
         """
-        self.restore()
+        budget.spent_s += self.restore()
         channel_weight = channel_weight.to(self.device)
         data, lone = LatentSet(self.folder / "latents"), LatentSet(self.folder / "alone")
         # Clips of one chunk are made before the others, so they are there first where they are wanted at all.
         while data.refresh() + lone.refresh() < wait_clips:
             time.sleep(2)
         log = checkpoint.LossLog(self.folder / "transformer.jsonl")
-        bar = tqdm(range(self.step, steps), initial=self.step, total=steps, desc="transformer", unit="step")
+        done = budget.over(self.step)
+        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="transformer", unit="step")
         for step in bar:
+            if done:
+                break
+            share = budget.share(step)
             rng = np.random.default_rng([self.seed, 3, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
             if step % 50 == 0:
                 data.refresh()
                 lone.refresh()
-            if step < alone_steps:
+            if share < alone_share:
                 if lone.clips:
                     clips = lone.draw(rng, 8 * batch * ALONE_CHUNKS, CAPTION_DROP)
                 else:
@@ -165,13 +170,13 @@ class TransformerTraining:
                     time.sleep(2)
                 clips = moved(data.draw(rng, batch, CAPTION_DROP), self.device)
                 start = beginnings(clips.text, *clips.video.shape[:2])
-                own = step > OWN_PAST_FROM * steps and rng.random() < OWN_PAST_SHARE
+                own = share > OWN_PAST_FROM and rng.random() < OWN_PAST_SHARE
                 past = own_predictions(self.model, clips, start) if own else None
                 loss = losses(self.model, clips, channel_weight, start, past)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
                 for group in optimiser.param_groups:
-                    group["lr"] = rate * rate_factor(step, steps)
+                    group["lr"] = rate * rate_factor(step, share)
             loss.total.backward()
             torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
             for optimiser in self.optimisers:
@@ -182,10 +187,11 @@ class TransformerTraining:
                 log.write(step, entry)
                 bar.set_postfix({"clips": data.clips + lone.clips, **{k: f"{v:.3f}" for k, v in entry.items()}})
             self.step = step + 1
+            done = budget.over(self.step)
             if self.step % CHECK_EVERY == 0:
                 log.write(step, self.check(channel_weight))
-            if self.step % SAVE_EVERY == 0 or self.step == steps:
-                self.save()
+            if self.step % SAVE_EVERY == 0 or done:
+                self.save(budget.elapsed_s)
                 log.draw()
 
     def _average(self, step: int) -> None:
