@@ -2,18 +2,20 @@
 
 All methods belong to the event loop's thread. Parts are made in the order in which packets flow backwards (fan-out,
 pacer, generator) and closed in reverse. The generator is supervised: when its process ends or hangs, the slate plays on
-the same connections, and a new process is started after a pause that doubles with every failure in a row.
+the same connections, and a new process is started after a pause that doubles with every failure in a row. When a
+generator cannot keep up even with its fewest steps, the next one runs the bundle's smaller sibling, if it has one.
 """
 
 import asyncio
 import logging
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, NoReturn, Self
 
-from streamgen.errors import GenerationError, GeneratorUnresponsiveError
+from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
+from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.media.audio_encoder import silence
 from streamgen.media.pacer import Pacer, PacerStats
@@ -126,6 +128,8 @@ class Channel:
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
         self._restarts = 0
+        self._smaller: tuple[Path, int] | None = None  # bundle and scale to fall back on
+        self._patience = Patience()
         self._unreported_underruns = 0
         self._quiet_until_s = 0.0  # monotonic time of the next report of underruns
         self._pacer: Pacer | None = None
@@ -141,9 +145,11 @@ class Channel:
             ValueError: the enlarged picture cannot be encoded.
         """
         bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
+        scale = self._generator_settings.scale
+        self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
         try:
-            slate, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, self._generator_settings.scale)
+            slate, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, scale)
             self._pacer = Pacer(self, slate=slate, silence=quiet, on_state=self._on_state, on_shift=self._on_shift)
             await self._pacer.__aenter__()
         except BaseException:
@@ -305,8 +311,17 @@ class Channel:
                         event.realtime_ratio,
                     )
                 self._generator_stats = event
+                if self._patience.exhausted(event.behind) and self._smaller is not None:
+                    self._fall_back(*self._smaller)
             case Ready() | GeneratorError():
                 raise AssertionError(f"the generator process sends no {type(event).__name__} here")
+
+    def _fall_back(self, bundle: Path, scale: int) -> NoReturn:
+        """End this generator; the next one makes smaller pictures."""
+        self._smaller = None
+        # What plays has left its first picture far behind.
+        self._generator_settings = replace(self._generator_settings, bundle=bundle, scale=scale, picture=None)
+        raise GeneratorTooSlowError(f"this machine is too slow for the model; {bundle.name} takes over")
 
 
 def _make_standby(manifest: Manifest, scale: int) -> tuple[tuple[SlateSegment, ...], bytes]:

@@ -33,6 +33,10 @@ class GeneratorDiedError(GenerationError):
     """The generator process ended while it was needed."""
 
 
+class GeneratorTooSlowError(GenerationError):
+    """The model is too large for this machine; a smaller one takes over."""
+
+
 class GeneratorUnresponsiveError(GenerationError):
     """The generator process lives, but neither reads commands nor writes events."""
 

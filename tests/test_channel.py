@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from streamgen.channel import Channel
+from streamgen.generation.ladder import Patience
 from streamgen.packets import AudioPacket, ChunkRecord, VideoCodec, VideoPacket
 from streamgen.protocol import ConfigUpdate, PromptSet, ServerMessage
 from streamgen.steering.hub import Connection
@@ -56,6 +57,14 @@ class TapedChannel(Channel):
         for codec in ("vp8", "h264"):
             pts = [packet.pts for packet in self.videos if packet.codec == codec]
             assert pts == sorted(set(pts))
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle whose smaller sibling lies beside it."""
+    folder = tmp_path_factory.mktemp("siblings")
+    write_tiny_bundle(folder / "tinier", name="tinier")
+    return write_tiny_bundle(folder / "tiny", smaller="tinier")
 
 
 @pytest.fixture(scope="module")
@@ -165,6 +174,21 @@ async def test_killed_generator_shows_the_slate_and_comes_back(bundle: Path) -> 
         assert again.prompt == "snow at night"  # a restart forgets nothing
         assert again.pts > last_record.pts
         viewer.close()
+
+
+async def test_a_generator_that_cannot_keep_up_is_replaced_by_the_smaller_one(
+    siblings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    # As if the first report of each generator were the last straw.
+    monkeypatch.setattr(Patience, "exhausted", lambda patience, behind: True)
+    async with running(siblings) as channel:
+        await channel.until_live()
+        await channel.until(lambda: channel.stats().restarts == 1)
+        await channel.until_live(20)
+        assert channel.stats().restarts == 1, "there is nothing smaller still"
+        assert channel.steering.state().status == "live"
+        assert channel.records[-1].prompt == "a red sun"
+    assert "tinier takes over" in caplog.text
 
 
 async def test_hung_generator_is_replaced(bundle: Path) -> None:

@@ -64,7 +64,7 @@ FLOAT: Final = TensorProto.FLOAT
 INT64: Final = TensorProto.INT64
 
 
-def write_tiny_bundle(folder: Path, *, guidance: float = 1.5) -> Path:
+def write_tiny_bundle(folder: Path, *, guidance: float = 1.5, name: str = "tiny", smaller: str | None = None) -> Path:
     """Write the bundle into `folder` (made when missing) and return it: `Bundle.open(write_tiny_bundle(tmp_path))`."""
     folder.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("streamgen_engines") / "bundles" / "pocket-nano") as source:
@@ -76,7 +76,8 @@ def write_tiny_bundle(folder: Path, *, guidance: float = 1.5) -> Path:
         format=FORMAT,
         version=VERSION,
         family="pocket",
-        name="tiny",
+        name=name,
+        smaller=smaller,
         licence="Apache-2.0",
         description="A few operators that behave like a model; for tests",
         video=VIDEO,

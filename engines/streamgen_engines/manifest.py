@@ -175,13 +175,16 @@ class Graph(_Part):
     states: tuple[State, ...] = ()
 
 
+BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+
+
 class Manifest(_Part):
     """A whole `manifest.json`. Read one with `parse_manifest`."""
 
     format: Literal["streamgen-bundle"]
     version: Literal[1]
     family: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$")]
-    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
+    name: BundleName
     licence: Annotated[str, Field(min_length=1)]
     description: str
     video: Video
@@ -190,6 +193,7 @@ class Manifest(_Part):
     sampler: Sampler
     text: Text
     graphs: dict[str, Graph]
+    smaller: BundleName | None = None  # folder beside this one: the same with smaller pictures, for slower machines
     training: dict[str, JsonValue] = {}  # free form: seed, steps, hours, commit
 
     required_graphs: ClassVar[tuple[str, ...]] = REQUIRED_GRAPHS

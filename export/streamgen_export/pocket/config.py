@@ -53,6 +53,8 @@ class PocketConfig:
     """Residual blocks of the picture decoder at each of these sizes."""
     cell: int = 1
     """Edge of a cell in cells of the largest sibling's picture: places mean the same at every size."""
+    smaller: str = ""
+    """Name of the sibling that takes over on machines that are too slow."""
     stills: bool = False
     """Whether it learns to start from a picture that stands still."""
     space_periods: tuple[float, float] = (2.5, 24.0)
@@ -152,9 +154,10 @@ POCKET = PocketConfig(
     decoder_depths=(2, 2, 1, 1),
     space_periods=(5.0, 64.0),
     crop=128,
+    smaller="pocket-small",
     stills=True,
 )
-POCKET_SMALL = replace(POCKET, name="pocket-small", width=224, height=128, cell=2)
+POCKET_SMALL = replace(POCKET, name="pocket-small", width=224, height=128, cell=2, smaller="")
 """Half the size with the same weights to begin with: where `pocket` learns first, and what slow machines run."""
 CONFIGS = {"nano": NANO, "pocket-small": POCKET_SMALL, "pocket": POCKET}
 """The members of the family by the name that commands know them by."""

@@ -197,6 +197,8 @@ def write_manifest(
         },
         "training": dict(training),
     }
+    if config.smaller:
+        document["smaller"] = config.smaller
     text = json.dumps(document, indent=1) + "\n"
     parse_manifest(text)
     (bundle / MANIFEST_FILE).write_text(text)
