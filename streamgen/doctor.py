@@ -6,7 +6,7 @@ Each check looks, changes nothing and never raises: what goes wrong is its resul
 import os
 import platform
 import socket
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -14,8 +14,11 @@ from typing import Any, Final, Literal
 import av.codec
 import psutil
 
+from streamgen.generation.ladder import smaller_sibling
 from streamgen.http.listener import network_addresses
 from streamgen.http.page import web_folder
+from streamgen.media.video_encoder import usual_scale
+from streamgen.speed import Speed, measure
 from streamgen.version import __version__
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import EngineError
@@ -26,6 +29,9 @@ Verdict = Literal["ok", "optional", "warning", "missing"]
 MIN_CORES: Final = 2
 MIN_FREE_BYTES: Final = 1024**3  # what a server with the bundled model and some viewers takes, with room to spare
 UDP_TIMEOUT_S: Final = 1.0
+ENOUGH: Final = 1.1
+"""Times real time that a machine must generate, measured alone, to keep up while it serves."""
+FASTER: Final = "close other programs, or use a processor with AVX-512 VNNI or AVX-VNNI"
 REINSTALL_AV: Final = "pip install --force-reinstall av"
 
 # Name for people, PyAV's encoder, and whether serving is impossible without it.
@@ -59,6 +65,7 @@ def examine(bundle: Path | None = None) -> list[Check]:
         check_cpu(_read(Path("/proc/cpuinfo"))),
         check_cores(usable_cores()),
         check_memory(psutil.virtual_memory().available),
+        check_speed(bundle),
         check_udp(),
         check_addresses(network_addresses()),
         check_page(web_folder()),
@@ -132,6 +139,32 @@ def check_memory(free_bytes: int) -> Check:
     if free_bytes >= MIN_FREE_BYTES:
         return Check("machine", "memory", "ok", detail)
     return Check("machine", "memory", "warning", f"{detail}; {MIN_FREE_BYTES / 1024**3:.0f} GiB are needed")
+
+
+def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Check:
+    """At what size and with how many steps the model keeps up with real time here: the ladder that serving goes down.
+
+    Args:
+        path: folder of the model; None = the bundled one.
+        speed: measures a bundle.
+    """
+    found, fallen_back = "", False
+    try:
+        bundle: Bundle | None = bundled() if path is None else Bundle.open(path)
+        while bundle is not None:
+            video, own = bundle.manifest.video, bundle.manifest.sampler.steps
+            size = f"{bundle.manifest.name}, {video.width}x{video.height}"
+            for steps in dict.fromkeys((own, max(1, own // 2), 1)):
+                ratio = speed(bundle, steps=steps).realtime_ratio
+                found = f"{size}: {ratio:.2f} times real time with {steps} of {own} steps"
+                if ratio >= ENOUGH:
+                    whole = steps == own and not fallen_back
+                    return Check("machine", "speed", "ok" if whole else "warning", found, "" if whole else FASTER)
+            sibling = smaller_sibling(bundle, usual_scale(video.height))
+            bundle, fallen_back = None if sibling is None else Bundle.open(sibling[0]), True
+    except EngineError as error:
+        return Check("machine", "speed", "warning", f"not measured: {error}")
+    return Check("machine", "speed", "warning", f"{found}; too slow to play without interruptions", FASTER)
 
 
 def check_udp(address: str = "127.0.0.1") -> Check:

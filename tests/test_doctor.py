@@ -6,6 +6,8 @@ import pytest
 
 from streamgen import doctor
 from streamgen.doctor import Check
+from streamgen.speed import Speed, measure
+from streamgen_engines.bundle import Bundle
 from streamgen_engines.runtimes import RuntimeReport
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -99,3 +101,53 @@ def test_a_page_that_is_not_installed(tmp_path: Path) -> None:
 def test_only_what_is_missing_makes_it_unhealthy() -> None:
     for verdict, healthy in (("ok", True), ("optional", True), ("warning", True), ("missing", False)):
         assert doctor.healthy([Check("a", "b", verdict, "c")]) is healthy  # type: ignore[arg-type]
+
+
+class Machine:
+    """Takes so long for a step of each bundle."""
+
+    def __init__(self, **step_ms: float) -> None:
+        self.step_ms = step_ms
+
+    def __call__(self, bundle: Bundle, *, steps: int) -> Speed:
+        return Speed(steps, denoise_ms=steps * self.step_ms[bundle.manifest.name], rest_ms=50, chunk_ms=320)
+
+
+@pytest.fixture(scope="module")
+def siblings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("siblings")
+    write_tiny_bundle(folder / "tinier", name="tinier")
+    return write_tiny_bundle(folder / "tiny", smaller="tinier")
+
+
+@pytest.mark.parametrize(
+    ("machine", "verdict", "detail"),
+    [
+        (Machine(tiny=60), "ok", "tiny, 160x96: 1.33 times real time with 4 of 4 steps"),
+        (Machine(tiny=100), "warning", "tiny, 160x96: 1.60 times real time with 2 of 4 steps"),
+        (Machine(tiny=250), "warning", "tiny, 160x96: 1.28 times real time with 1 of 4 steps"),
+        (Machine(tiny=400, tinier=40), "warning", "tinier, 160x96: 2.00 times real time with 4 of 4 steps"),
+        (Machine(tiny=400, tinier=400), "warning", "too slow to play without interruptions"),
+    ],
+    ids=["fast", "half the steps", "one step", "the smaller one", "too slow"],
+)
+def test_the_doctor_goes_down_the_same_ladder_as_serving(
+    siblings: Path, machine: Machine, verdict: str, detail: str
+) -> None:
+    check = doctor.check_speed(siblings, machine)
+    assert check.verdict == verdict
+    assert detail in check.detail
+    assert bool(check.fix) == (verdict == "warning")
+
+
+def test_the_slower_thread_decides() -> None:
+    assert Speed(4, denoise_ms=100, rest_ms=160, chunk_ms=320).realtime_ratio == 2
+    assert Speed(4, denoise_ms=320, rest_ms=160, chunk_ms=320).realtime_ratio == 1
+
+
+def test_speed_is_measured_on_the_real_stages(siblings: Path) -> None:
+    found = measure(Bundle.open(siblings), steps=2, chunks=2)
+    assert found.steps == 2
+    assert found.chunk_ms == 320
+    assert found.denoise_ms > 0
+    assert found.rest_ms > 0

@@ -70,8 +70,8 @@ def write_tiny_bundle(folder: Path, *, guidance: float = 1.5, name: str = "tiny"
     with resources.as_file(resources.files("streamgen_engines") / "bundles" / "pocket-nano") as source:
         for file in ("text.onnx", "tokenizer.json"):
             _link(source / file, folder / file)
-    for name, model in (("denoise", _denoise()), ("decode_video", _decode_video()), ("decode_audio", _decode_audio())):
-        onnx.save(model, folder / f"{name}.onnx")
+    for graph, model in (("denoise", _denoise()), ("decode_video", _decode_video()), ("decode_audio", _decode_audio())):
+        onnx.save(model, folder / f"{graph}.onnx")
     manifest = Manifest(
         format=FORMAT,
         version=VERSION,

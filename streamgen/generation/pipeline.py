@@ -268,10 +268,14 @@ class Pipeline:
         return self._decode.decode(self._denoise.make(taken, guidance=guidance, seed=seed, steps=steps))
 
     def next_encoded(
-        self, codecs: frozenset[VideoCodec], keyframes: frozenset[VideoCodec] = frozenset()
+        self,
+        codecs: frozenset[VideoCodec],
+        keyframes: frozenset[VideoCodec] = frozenset(),
+        *,
+        steps: int | None = None,
     ) -> EncodedChunk:
         """The next chunk as packets."""
-        return self._encode.encode(self.next_decoded(), codecs, keyframes)
+        return self._encode.encode(self.next_decoded(steps=steps), codecs, keyframes)
 
 
 def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:

@@ -1,0 +1,54 @@
+"""How fast a bundle generates on this machine: the stages of the live loop, one after the other, on a few chunks."""
+
+import statistics
+from dataclasses import dataclass
+from typing import Final
+
+from streamgen.generation.pipeline import Pipeline
+from streamgen.media.video_encoder import usual_scale
+from streamgen.packets import SetPrompt
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.families import load
+
+CHUNKS: Final = 6
+_WARM_UP: Final = 2  # the first runs of a graph plan its memory
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """Medians over some chunks; denoising and the rest have a thread each when serving."""
+
+    steps: int
+    denoise_ms: float
+    rest_ms: float  # decoding, VP8 and Opus
+    chunk_ms: float  # media time
+
+    @property
+    def realtime_ratio(self) -> float:
+        """Media time made per time that the slower thread works."""
+        return self.chunk_ms / max(self.denoise_ms, self.rest_ms)
+
+
+def measure(bundle: Bundle, *, steps: int | None = None, chunks: int = CHUNKS) -> Speed:
+    """Generate a few chunks; takes a few seconds of one core.
+
+    Args:
+        bundle: an opened bundle.
+        steps: of the sampler; None takes the bundle's own.
+        chunks: that are measured.
+
+    Raises:
+        EngineError: the bundle cannot be run.
+    """
+    manifest = bundle.manifest
+    pipeline = Pipeline(load(bundle), scale=usual_scale(manifest.video.height))
+    pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
+    timings = [
+        pipeline.next_encoded(frozenset({"vp8"}), steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)
+    ][_WARM_UP:]
+    return Speed(
+        steps=manifest.sampler.steps if steps is None else steps,
+        denoise_ms=statistics.median(each["denoise"] for each in timings),
+        rest_ms=statistics.median(each["decode"] + each["encode"] for each in timings),
+        chunk_ms=float(manifest.chunk_duration * 1000),
+    )
