@@ -145,6 +145,7 @@ class Channel:
             ValueError: the enlarged picture cannot be encoded.
         """
         bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
+        self.steering.offer({name: tuple(values) for name, values in bundle.manifest.knobs.items()})
         scale = self._generator_settings.scale
         self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")

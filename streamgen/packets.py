@@ -69,6 +69,8 @@ class ChunkRecord:
     """Ids of the prompts that this chunk is the first to show (none or one)."""
     superseded: tuple[str, ...] = ()
     """Ids of the prompts that were given up since the chunk before."""
+    knobs: Mapping[str, str] = field(default_factory=dict)
+    """Of the prompt."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due)."""
 
@@ -101,11 +103,15 @@ class EncodedChunk:
 
 @dataclass(frozen=True, slots=True)
 class SetPrompt:
-    """Show this text from the next chunk that has not started. `cut` forgets what was shown before."""
+    """Show this text from the next chunk that has not started. `cut` forgets what was shown before.
+
+    `knobs` (name to value, of those that the bundle offers) go with the text: camera, mood and the like.
+    """
 
     id: str
     text: str
     cut: bool = False
+    knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,6 +33,7 @@ MAX_FRAME_BYTES: Final = 64 * 1024  # a longer frame is rejected; the connection
 MAX_TRANSPORT_BYTES: Final = 1024 * 1024  # a longer frame ends the connection (WebSocket close code 1009)
 MAX_TEXT_CHARS: Final = 500  # of a prompt, after normalisation
 MAX_ID_CHARS: Final = 64
+MAX_KNOBS: Final = 16  # of one prompt
 MAX_GUIDANCE: Final = 10.0
 MAX_SEED: Final = 2**32 - 1
 
@@ -121,6 +122,7 @@ def _printable(value: str) -> str:
 
 RequestId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS), AfterValidator(_printable)]
 PromptText = Annotated[str, BeforeValidator(_prompt_text)]
+Knobs = Annotated[dict[RequestId, RequestId], Field(max_length=MAX_KNOBS)]
 Guidance = Annotated[float, Field(ge=0.0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
@@ -137,12 +139,16 @@ class _FromServer(BaseModel):
 
 
 class PromptSet(_FromClient):
-    """Play `text` from the next chunk that can still take it; `cut` also drops what the model remembers."""
+    """Play `text` from the next chunk that can still take it; `cut` also drops what the model remembers.
+
+    `knobs` turn what the channel offers in `state.choices`, for as long as this prompt plays.
+    """
 
     type: Literal["prompt.set"] = "prompt.set"
     id: RequestId
     text: PromptText
     cut: bool = False
+    knobs: Knobs = {}
 
 
 class ConfigUpdate(_FromClient):
@@ -194,6 +200,8 @@ class State(_FromServer):
     prompt: str
     prompt_id: str | None = None
     pending: tuple[Pending, ...] = ()
+    knobs: dict[str, str] = {}  # of the prompt that plays
+    choices: dict[str, tuple[str, ...]] = {}  # knobs that a prompt can turn, and to what
     config: Config = Config()
     media_time: float = 0.0  # seconds: of the first picture of `chunk`
     chunk: int | None = None  # the chunk that is playing, None before the first

@@ -8,7 +8,7 @@ import json
 import secrets
 import time
 from collections import OrderedDict, deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Final, Self
 
@@ -114,13 +114,16 @@ class Steering:
         assert self._state is not None, "use `async with`"
         return self._state
 
-    def prompt(self, text: str, *, cut: bool = False) -> Request:
+    def prompt(self, text: str, *, cut: bool = False, knobs: Mapping[str, str] | None = None) -> Request:
         """Play `text` from the next chunk that can take it; `cut` also drops what the model remembers.
+
+        `knobs` turn what `state.choices` offers while this prompt plays: `{"camera": "left", "mood": "calm"}`.
 
         Sends at once. Await the result for the moment when it is in the media. Raises `RejectedError` for a text that
         cannot be sent at all, such as an empty one.
         """
-        return self._send_request({"type": "prompt.set", "text": text, "cut": cut})
+        turned = {"knobs": dict(knobs)} if knobs else {}
+        return self._send_request({"type": "prompt.set", "text": text, "cut": cut, **turned})
 
     def configure(self, *, guidance: float | None = None, seed: int | None = None) -> Request:
         """Change the settings that are given. Await the result as for `prompt`."""

@@ -1,6 +1,7 @@
 """`manifest.json`: what a bundle contains and how it is run. Typed, versioned, checked once at load."""
 
 import json
+from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import PurePosixPath
 from typing import Annotated, Any, ClassVar, Final, Literal, Self
@@ -178,6 +179,9 @@ class Graph(_Part):
 BundleName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=100)]
 
 
+Words = Annotated[str, Field(pattern=r"^\S(.*\S)?$", max_length=100)]
+
+
 class Manifest(_Part):
     """A whole `manifest.json`. Read one with `parse_manifest`."""
 
@@ -193,6 +197,7 @@ class Manifest(_Part):
     sampler: Sampler
     text: Text
     graphs: dict[str, Graph]
+    knobs: dict[BundleName, dict[BundleName, Words]] = {}  # name -> value -> how the model's training says it
     smaller: BundleName | None = None  # folder beside this one: the same with smaller pictures, for slower machines
     training: dict[str, JsonValue] = {}  # free form: seed, steps, hours, commit
 
@@ -203,6 +208,11 @@ class Manifest(_Part):
         """Media time of one chunk, in seconds, exact."""
         numerator, denominator = self.video.fps
         return Fraction(self.video.frames_per_chunk * denominator, numerator)
+
+    def told(self, text: str, knobs: Mapping[str, str]) -> str:
+        """A prompt with its knobs, in the words that the model learnt; knobs and values that it lacks are left out."""
+        said = [values[knobs[name]] for name, values in self.knobs.items() if knobs.get(name) in values]
+        return ", ".join([text, *said]) if text else ", ".join(said)
 
     @model_validator(mode="after")
     def _sound_matches_picture(self) -> Self:

@@ -152,6 +152,7 @@ class DenoiseStage:
             seed=latents.seed,
             guidance=self._sampler.guidance if self._guidance is None else self._guidance,
             steps=self._sampler.steps if steps is None else steps,
+            knobs={} if request is None else request.knobs,
             applied=() if taken is None else (taken.request.id,),
             superseded=superseded,
             timings_ms={"denoise": _ms_since(started)},
@@ -250,7 +251,7 @@ class Pipeline:
     ) -> None:
         manifest = model.bundle.manifest
         self.timeline = Timeline.of(manifest)
-        self._text = model.text
+        self._text, self._manifest = model.text, manifest
         self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
         self._decode = DecodeStage(model.decoder)
         self._encode = EncodeStage(manifest, scale=scale)
@@ -259,7 +260,7 @@ class Pipeline:
 
     def set_prompt(self, request: SetPrompt) -> None:
         """Show this prompt from the next chunk on."""
-        self._taken = Taken(request, self._text.encode(request.text))
+        self._taken = Taken(request, self._text.encode(self._manifest.told(request.text, request.knobs)))
 
     def next_decoded(self, *, guidance: float | None = None, steps: int | None = None) -> Decoded:
         """The next chunk's pictures and sound."""

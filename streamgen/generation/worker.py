@@ -109,7 +109,7 @@ class Worker:
         self, model: Model, settings: GeneratorSettings, outbox: "_Outbox", picture: Float32Array | None = None
     ) -> None:
         manifest = model.bundle.manifest
-        self._name = manifest.name
+        self._name, self._told = manifest.name, manifest.told
         self._video, self._audio, self._sampler = manifest.video, manifest.audio, manifest.sampler
         self._text = model.text
         self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
@@ -191,7 +191,7 @@ class Worker:
         while (request := self._next_request()) is not None:
             events: list[Event] = []
             try:
-                encoded = self._text.encode(request.text)
+                encoded = self._text.encode(self._told(request.text, request.knobs))
             except EngineError as error:  # one bad prompt must not end the stream
                 with self._changed:
                     self._slot.failed()

@@ -5,7 +5,7 @@ outbox, commands go to `send`.
 """
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
@@ -71,6 +71,10 @@ class SteeringHub:
         return self.session.state()
 
     # The channel's side.
+
+    def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
+        """The model has these knobs, which take these values."""
+        self._perform(self.session.offer(choices))
 
     def generator_ready(self) -> None:
         """A generator runs and waits for its first command."""

@@ -16,6 +16,7 @@ that counts, so a restart forgets nothing that was accepted.
 
 import math
 from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
@@ -126,6 +127,8 @@ class SteeringSession:
         self._viewers = 0
         self._config = Config()
         self._text = prompt
+        self._knobs: dict[str, str] = {}  # of that prompt
+        self._choices: dict[str, tuple[str, ...]] = {}
         self._text_id: str | None = None  # None while it is the prompt that the channel started with
         self._chunk: int | None = None
         self._media_time_s = 0.0
@@ -154,6 +157,8 @@ class SteeringSession:
                 for each in waiting
                 if isinstance(each.message, PromptSet)
             ),
+            knobs=self._knobs,
+            choices=self._choices,
             config=self._config,
             media_time=self._media_time_s,
             chunk=self._chunk,
@@ -187,7 +192,18 @@ class SteeringSession:
                 "token",
                 "you are watching; to steer, open the operator's link that the server printed when it started",
             )
+        if isinstance(message, PromptSet):
+            for name, value in message.knobs.items():
+                if value not in self._choices.get(name, ()):
+                    offered = ", ".join(self._choices.get(name, ())) or "nothing: this model has no such knob"
+                    told = f"{name} cannot be {value!r}; it can be {offered}"
+                    return self._refuse(client, message.id, "invalid", f"knobs.{name}", told)
         return self._accept(client, message)
+
+    def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
+        """The model has these knobs, which take these values."""
+        self._choices = {name: tuple(values) for name, values in choices.items()}
+        return Effects(self._changed())
 
     # From the generator and the pacer.
 
@@ -201,7 +217,7 @@ class SteeringSession:
         if newest is not None:
             commands.append(_set_prompt(newest))
         elif self._text:
-            commands.append(SetPrompt(id=self._text_id or START_ID, text=self._text))
+            commands.append(SetPrompt(id=self._text_id or START_ID, text=self._text, knobs=self._knobs))
         return Effects(commands=tuple(commands))
 
     def generator_lost(self) -> Effects:
@@ -257,7 +273,7 @@ class SteeringSession:
         prompt_id = None if record.prompt_id == START_ID else record.prompt_id
         # Without a prompt the generator plays something of its own; what is to come back after a restart stays.
         if record.prompt_id is not None and (prompt_id, record.prompt) != (self._text_id, self._text):
-            self._text_id, self._text = prompt_id, record.prompt
+            self._text_id, self._text, self._knobs = prompt_id, record.prompt, dict(record.knobs)
             changed = True
         deliveries += self._apply_configs(record)
         chunk = Chunk(
@@ -442,7 +458,8 @@ class SteeringSession:
 
 def _set_prompt(request: _Open) -> SetPrompt:
     assert isinstance(request.message, PromptSet)
-    return SetPrompt(id=request.channel_id, text=request.message.text, cut=request.message.cut)
+    asked = request.message
+    return SetPrompt(id=request.channel_id, text=asked.text, cut=asked.cut, knobs=asked.knobs)
 
 
 def _applied(request: _Open, record: ChunkRecord) -> Applied:

@@ -32,6 +32,20 @@ async def test_prompt_is_awaited_until_it_is_in_the_media() -> None:
         assert request.sent_s is not None
 
 
+async def test_knobs_go_with_a_prompt() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        station.steering.offer({"camera": ["still", "left"]})
+        request = steering.prompt("heavy rain", knobs={"camera": "left"})
+        async with asyncio.timeout(30):
+            async for event in request:
+                if event.type == "accepted":
+                    break
+        command = station.commands[-1]
+        assert isinstance(command, SetPrompt)
+        assert command.knobs == {"camera": "left"}
+        assert steering.state.choices == {"camera": ("still", "left")}
+
+
 async def test_settings() -> None:
     async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
         request = steering.configure(guidance=2.5)

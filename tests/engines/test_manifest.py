@@ -166,3 +166,23 @@ def test_parts_cannot_be_changed(tiny: Bundle) -> None:
 def test_the_defaults_are_no_states_and_no_guard() -> None:
     assert Graph(file="a.onnx", sha256="0" * 64, precision="int8").states == ()
     assert Guard().limit is None
+
+
+def test_knobs_are_told_in_the_words_of_the_model(raw: dict[str, Any]) -> None:
+    raw["knobs"] = {
+        "camera": {"still": "still camera", "left": "the camera pans left"},
+        "mood": {"calm": "calm music"},
+    }
+    manifest = read(raw)
+    assert manifest.told("a sea", {}) == "a sea"
+    assert manifest.told("a sea", {"mood": "calm", "camera": "left"}) == "a sea, the camera pans left, calm music"
+    assert manifest.told("", {"mood": "calm"}) == "calm music"
+    # A smaller sibling may lack what was asked of the larger model.
+    assert manifest.told("a sea", {"mood": "tense", "pace": "slow", "camera": "still"}) == "a sea, still camera"
+
+
+@pytest.mark.parametrize("words", ["", " padded ", "x" * 101])
+def test_knobs_say_something(raw: dict[str, Any], words: str) -> None:
+    raw["knobs"] = {"camera": {"left": words}}
+    with pytest.raises(ManifestError, match=r"knobs\.camera\.left"):
+        read(raw)

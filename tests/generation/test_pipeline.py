@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, LatentChunk
 from streamgen_engines.errors import NonFiniteError
 from streamgen_engines.families import Condition, load
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import MANIFEST_FILE, Manifest
 from streamgen_engines.text import Prompt, null_prompt
 from tests.media.decoding import decode_opus, decode_video
 from tests.tiny_bundle import write_tiny_bundle
@@ -214,3 +217,21 @@ def test_rate_that_cannot_be_carried_is_refused(manifest: Manifest) -> None:
 def test_scale_is_checked_before_anything_runs(manifest: Manifest) -> None:
     with pytest.raises(ValueError, match="scale"):
         EncodeStage(manifest, scale=0)
+
+
+def test_knobs_are_encoded_with_the_text_and_recorded(tmp_path: Path) -> None:
+    folder = write_tiny_bundle(tmp_path)
+    manifest = json.loads((folder / MANIFEST_FILE).read_text())
+    manifest["knobs"] = {"camera": {"left": "the camera pans left"}}
+    (folder / MANIFEST_FILE).write_text(json.dumps(manifest))
+
+    def first(text: str, **knobs: str) -> Decoded:
+        pipeline = Pipeline(load(Bundle.open(folder)), scale=1)
+        pipeline.set_prompt(SetPrompt("a", text, knobs=knobs))
+        return pipeline.next_decoded()
+
+    turned = first("a red sun", camera="left")
+    assert turned.record.prompt == "a red sun"
+    assert turned.record.knobs == {"camera": "left"}
+    np.testing.assert_array_equal(turned.chunk.video, first("a red sun, the camera pans left").chunk.video)
+    assert not np.array_equal(turned.chunk.video, first("a red sun").chunk.video)

@@ -1,4 +1,5 @@
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import TypeVar
 
 import pytest
@@ -330,3 +331,38 @@ def test_outcomes_are_counted() -> None:
     session.request("ann", PromptSet(id="c", text="c"), frozenset())
     assert session.outcomes == {"applied": 1, "superseded": 1, "rejected": 1}
     assert session.rejections == {"forbidden": 1}
+
+
+def test_knobs_go_with_their_prompt_and_survive_a_restart() -> None:
+    session = running()
+    offered = session.offer({"camera": ["still", "left"], "mood": ["calm"]})
+    assert everybody(offered, State)[-1].choices == {"camera": ("still", "left"), "mood": ("calm",)}
+
+    asked = session.request("ann", PromptSet(id="a", text="rain", knobs={"camera": "left"}), ALL)
+    assert asked.commands == (SetPrompt(id="a", text="rain", knobs={"camera": "left"}),)
+    shown = session.chunk_started(replace(record(7, "a", "rain", applied=("a",)), knobs={"camera": "left"}))
+    assert everybody(shown, State)[-1].knobs == {"camera": "left"}
+
+    session.generator_lost()
+    assert session.generator_ready().commands == (SetPrompt(id="a", text="rain", knobs={"camera": "left"}),)
+    session.request("ann", PromptSet(id="b", text="snow"), ALL)
+    shown = session.chunk_started(record(8, "b", "snow", applied=("b",)))
+    assert everybody(shown, State)[-1].knobs == {}
+
+
+@pytest.mark.parametrize(
+    ("knobs", "field", "told"),
+    [
+        ({"camera": "up"}, "knobs.camera", "it can be still, left"),
+        ({"zoom": "in"}, "knobs.zoom", "this model has no such knob"),
+    ],
+)
+def test_a_knob_that_the_model_lacks_is_refused(knobs: dict[str, str], field: str, told: str) -> None:
+    session = running()
+    session.offer({"camera": ["still", "left"]})
+    asked = session.request("ann", PromptSet(id="a", text="rain", knobs=knobs), ALL)
+    assert asked.commands == ()
+    rejected = to(asked, "ann")[-1]
+    assert isinstance(rejected, Rejected)
+    assert (rejected.reason, rejected.field) == ("invalid", field)
+    assert told in rejected.message

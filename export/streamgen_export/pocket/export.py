@@ -22,6 +22,7 @@ from streamgen_export.compact import store_as_int8
 from streamgen_export.pocket import checkpoint, graphs
 from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import load_encoders
+from streamgen_export.pocket.knobs import KNOBS
 from streamgen_export.pocket.latents import read_shard
 from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
 from streamgen_export.pocket.transformer import JointTransformer
@@ -197,6 +198,8 @@ def write_manifest(
         },
         "training": dict(training),
     }
+    if config.stills:  # what is trained on the wide world
+        document["knobs"] = KNOBS
     if config.smaller:
         document["smaller"] = config.smaller
     text = json.dumps(document, indent=1) + "\n"
