@@ -45,12 +45,12 @@ def model_folder(work: Path) -> Path:
 
 
 @contextmanager
-def serving(work: Path, *, prompt: str, port: int = 0) -> Iterator[Server]:
+def serving(work: Path, *, prompt: str, port: int = 0, bundle: Path | None = None) -> Iterator[Server]:
     """Run a server until the block ends, on a free port for 0. Steering needs `TOKEN`, watching does not."""
     work.mkdir(exist_ok=True)
     log = work / "server.log"
     command = [str(Path(sys.executable).with_name("streamgen")), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--bundle", str(model_folder(work)), "--prompt", prompt]
+    command += ["--bundle", str(bundle or model_folder(work)), "--prompt", prompt]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,

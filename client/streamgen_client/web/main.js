@@ -1,6 +1,7 @@
 /** The page: joins the player, the steering connection and the measurements, and shows what they say. */
 
 import { Journey } from "./journey.js";
+import { Knobs } from "./knobs.js";
 import { Levels } from "./levels.js";
 import { Measurements } from "./measurements.js";
 import { Meter } from "./meter.js";
@@ -61,6 +62,7 @@ const history = new PromptHistory();
 const levels = new Levels(Array.from(view.levels.querySelectorAll("i")));
 const measurements = new Measurements(view.player, () => levels.rms);
 const suggestions = new Suggestions(part("chips", HTMLUListElement), submit);
+const knobs = new Knobs(part("knobs", HTMLElement), () => submit(view.prompt.value.trim() || playing));
 const journey = new Journey(
   part("journey", HTMLElement), part("journey-text", HTMLElement), part("journey-steps", HTMLElement),
   part("journey-words", HTMLElement),
@@ -80,6 +82,8 @@ Object.assign(window, { streamgen: measurements.metrics });
 let revision = -1;
 /** What plays next on this screen, oldest first. @type {{pts: number, id: string | null, text: string}[]} */
 let upcoming = [];
+/** What plays, in words: what a knob is turned for when nothing else is written. */
+let playing = "";
 /** The newest prompt of this page, which the line under the box follows. @type {string | null} */
 let followed = null;
 
@@ -100,7 +104,7 @@ function submit(text) {
     return;
   }
   const atMs = performance.now();
-  const entry = history.entered(newId(), trimmed, atMs, view.cut.checked);
+  const entry = history.entered(newId(), trimmed, atMs, view.cut.checked, knobs.chosen);
   measurements.entered(entry.id, atMs);
   followed = entry.id;
   transmit(entry);
@@ -111,8 +115,9 @@ function submit(text) {
 }
 
 /** @param {import("./prompts.js").Entry} entry */
-function transmit({ id, text, cut }) {
-  steering.send(cut ? { type: "prompt.set", id, text, cut } : { type: "prompt.set", id, text });
+function transmit({ id, text, cut, knobs: turned }) {
+  const asked = Object.keys(turned).length > 0 ? { knobs: turned } : {};
+  steering.send({ type: "prompt.set", id, text, ...(cut ? { cut } : {}), ...asked });
 }
 
 /** Everything that tells of prompts. */
@@ -157,6 +162,8 @@ function take(message) {
 function takeState(state) {
   if (state.revision < revision) return;
   revision = state.revision;
+  playing = state.prompt;
+  knobs.offer(state.choices ?? {});
   if (state.status === "live") view.player.setProgramme("live");
   else if (state.status === "buffering") view.player.setProgramme("buffering", PROGRAMME_WORDS.underrun);
   else view.player.setProgramme("slate", PROGRAMME_WORDS[state.status === "starting" ? "starting" : "restarting"]);
@@ -171,7 +178,7 @@ function takeState(state) {
 
 /** @param {boolean} steer whether this page may send prompts */
 function allow(steer) {
-  for (const control of [view.prompt, view.cut, view.send, suggestions]) control.disabled = !steer;
+  for (const control of [view.prompt, view.cut, view.send, suggestions, knobs]) control.disabled = !steer;
   view.form.classList.toggle("closed", !steer);
   view.prompt.placeholder = steer ? "Say what happens next…" : "You are watching";
   if (followed === null) {

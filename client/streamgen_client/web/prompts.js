@@ -18,6 +18,7 @@
  * @property {string} text
  * @property {boolean} mine
  * @property {boolean} cut
+ * @property {Record<string, string>} knobs
  * @property {Stage} stage
  * @property {number} enteredAtMs on the page's clock
  * @property {number | null} etaMs
@@ -60,9 +61,10 @@ export class PromptHistory {
    * @param {string} text
    * @param {number} nowMs
    * @param {boolean} [cut]
+   * @param {Record<string, string>} [knobs]
    */
-  entered(id, text, nowMs, cut = false) {
-    return this.#add({ id, text, mine: true, cut, stage: "sending", enteredAtMs: nowMs });
+  entered(id, text, nowMs, cut = false, knobs = {}) {
+    return this.#add({ id, text, mine: true, cut, knobs, stage: "sending", enteredAtMs: nowMs });
   }
 
   /**
@@ -170,7 +172,7 @@ export class PromptHistory {
    */
   #other(id, text, stage, nowMs) {
     if (this.find(id) === undefined) {
-      this.#add({ id, text, mine: false, cut: false, stage, enteredAtMs: nowMs });
+      this.#add({ id, text, mine: false, cut: false, knobs: {}, stage, enteredAtMs: nowMs });
     } else if (stage === "superseded" || stage === "rejected") {
       this.#settle(id, stage);
     } else {
@@ -178,7 +180,7 @@ export class PromptHistory {
     }
   }
 
-  /** @param {Pick<Entry, "id" | "text" | "mine" | "cut" | "stage" | "enteredAtMs">} start */
+  /** @param {Pick<Entry, "id" | "text" | "mine" | "cut" | "knobs" | "stage" | "enteredAtMs">} start */
   #add(start) {
     /** @type {Entry} */
     const entry = { ...start, etaMs: null, latencyMs: null, reason: null };

@@ -13,6 +13,8 @@
  * @property {string} prompt
  * @property {string | null} prompt_id
  * @property {Pending[]} pending
+ * @property {Record<string, string>} [knobs] of the prompt that plays; an older server names none
+ * @property {Record<string, string[]>} [choices] knobs that a prompt can turn, and to what
  * @property {{guidance: number | null, seed: number | null}} config
  * @property {number} media_time seconds
  * @property {number | null} chunk
@@ -35,7 +37,7 @@
  * @typedef {State | Received | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
  *   } ServerMessage
  *
- * @typedef {{type: "prompt.set", id: string, text: string, cut?: boolean}} PromptSet
+ * @typedef {{type: "prompt.set", id: string, text: string, cut?: boolean, knobs?: Record<string, string>}} PromptSet
  * @typedef {{type: "config.update", id: string, guidance?: number, seed?: number}} ConfigUpdate
  * @typedef {{type: "ping", id: string, t: number}} Ping
  * @typedef {PromptSet | ConfigUpdate | Ping} ClientMessage
