@@ -1,0 +1,107 @@
+"""Do chunks join without a seam? Change across the joints over change inside chunks, for picture and sound."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from streamgen_export.pocket.judging.takes import Take
+from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK
+
+PICTURE_TARGET: Final = 1.1
+_WINDOW: Final = 480
+"""Samples of one spectrum: 20 ms, an exact share of a chunk, so that windows end where chunks end."""
+_AROUND = 2
+"""Chunks after a change of the prompt that are not looked at: the picture turns into another one."""
+
+Sides = tuple[list[float], list[float]]
+"""Changes across joints, and mean changes inside chunks."""
+
+
+@dataclass(frozen=True)
+class Joints:
+    """Ratios of the mean change across joints to the mean change elsewhere; 1 means no seam.
+
+    Attributes:
+        joints: how many joints were looked at.
+        picture: mean absolute difference of neighbouring pictures.
+        sound_flux: rise of the spectrum from one 20 ms window to the next.
+        sound_step: absolute difference of neighbouring samples.
+    """
+
+    joints: int
+    picture: float | None
+    sound_flux: float | None
+    sound_step: float | None
+
+
+def spectral_flux(audio: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Rise of the log spectrum from each 20 ms to the next: float32 [channels, S] -> float64 [S / 480 - 1]."""
+    mono = audio.mean(axis=0)
+    frames = mono[: len(mono) // _WINDOW * _WINDOW].reshape(-1, _WINDOW) * np.hanning(_WINDOW)
+    level = np.log10(np.abs(np.fft.rfft(frames, axis=1)) + 1e-3)
+    flux: NDArray[np.float64] = np.maximum(np.diff(level, axis=0), 0).mean(axis=1)
+    return flux
+
+
+@dataclass(frozen=True, eq=False)
+class Seams:
+    """Changes of one take, sorted."""
+
+    picture: Sides
+    flux: Sides
+    step: Sides
+
+
+def seams(take: Take) -> Seams:
+    """Looks at every joint of a take, except where what is asked for has just changed."""
+    ages = np.array(take.brief.ages)
+    changes_at = np.flatnonzero(ages[1:] == 0) + 1
+    steady = np.ones(len(ages), dtype=bool)
+    for chunk in changes_at:
+        steady[chunk : chunk + _AROUND] = False
+    samples = take.form.samples_per_chunk
+    sample_steps = np.abs(np.diff(take.audio, axis=1)).mean(axis=0).astype(np.float64)
+    return Seams(
+        picture=_sorted(take.changes, PICTURES_PER_CHUNK, steady),
+        flux=_sorted(spectral_flux(take.audio), samples // _WINDOW, steady),
+        step=_sorted(sample_steps, samples, steady),
+    )
+
+
+def joints(parts: Sequence[Seams]) -> Joints:
+    """The seams of all takes together."""
+    picture = _together([part.picture for part in parts])
+    flux = _together([part.flux for part in parts])
+    step = _together([part.step for part in parts])
+    return Joints(len(picture[0]), _ratio(picture), _ratio(flux), _ratio(step))
+
+
+def _sorted(changes: NDArray[np.float64], period: int, steady: NDArray[np.bool_]) -> Sides:
+    """Splits changes into those across joints and the mean inside each chunk; `changes[i]` is from i to i + 1."""
+    positions = np.arange(1, len(changes) + 1)
+    chunk_of = positions // period
+    at_joint = positions % period == 0
+    counted = steady[chunk_of]
+    across = changes[at_joint & counted].tolist()
+    inside = [
+        float(changes[(chunk_of == chunk) & ~at_joint].mean())
+        for chunk in np.flatnonzero(steady)
+        if ((chunk_of == chunk) & ~at_joint).any()
+    ]
+    return across, inside
+
+
+def _together(parts: Sequence[Sides]) -> Sides:
+    return [value for across, _ in parts for value in across], [value for _, inside in parts for value in inside]
+
+
+def _ratio(sides: Sides) -> float | None:
+    across, inside = sides
+    if not across or not inside or np.mean(inside) <= 0:
+        return None
+    return float(np.mean(across) / np.mean(inside))
