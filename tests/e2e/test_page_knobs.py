@@ -44,11 +44,10 @@ async def test_a_turned_knob_plays_what_plays_in_another_way(turnable: Server, o
     assert state["knobs"] == {"camera": "left"}
     assert state["choices"] == {"camera": ["still", "left"], "style": ["watercolour", "pixel"]}
 
-    # The knob stays turned for the next prompt, and another one joins it.
+    # The knob stays turned for the next prompt, and another one joins it. What turning that one sent may be overtaken.
     await viewing.page.get_by_label("Style").select_option("pixel")
     await viewing.send("a red sun")
     await expect(viewing.page.locator("#now")).to_have_text("a red sun")
-    await viewing.until("streamgen.promptToPhotonMs.length === 3")
     assert viewing.messages("state")[-1]["knobs"] == {"camera": "left", "style": "pixel"}
 
 

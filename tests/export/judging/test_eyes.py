@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from streamgen_export.pocket.judging import eye, gait, glimpse, spotter
 from streamgen_export.pocket.judging.flow import COLUMNS, ROWS, flow_of
 from streamgen_export.pocket.judging.lessons import ClipLesson, PictureLesson
-from streamgen_export.pocket.judging.takes import NEAR, SMALL, resized
+from streamgen_export.pocket.judging.takes import NEAR
 from streamgen_export.pocket.world.attributes import VOCABULARY, Attributes
 from tests.export.judging.material import BLUE, MEADOW, take
 
@@ -38,24 +38,15 @@ def shape(seed: int, subject: str = "ball") -> tuple[Picture, Picture, Attribute
 
 
 def lesson(picture: Picture, cover: Picture, shown: Attributes) -> PictureLesson:
-    return PictureLesson(
-        resized(picture[None], SMALL),
-        eye.shrink_mask(cover[None]),
-        glimpse.cut_out(picture, glimpse.centre_of(cover), glimpse.CUT_SIDE),
-        glimpse.worth_learning(cover),
-        shown,
-    )
-
-
-def chunk(picture: Picture, size: tuple[int, int]) -> Picture:
-    return np.repeat(resized(picture[None], size), 4, axis=0)
+    centre = glimpse.centre_of(cover)
+    return PictureLesson(picture, eye.shrink_mask(cover), centre, glimpse.worth_learning(cover), shown)
 
 
 def colours_right(trained: eye.Eye) -> float:
     right = []
     for seed in range(100, 116):
         picture, _, shown = shape(seed)
-        scores = eye.look(trained, chunk(picture, SMALL)).scores["colour"]
+        scores = eye.look(trained, picture[None]).scores["colour"]
         right.append(VOCABULARY["colour"][int(scores[0].argmax())] == shown.colour)
     return float(np.mean(right))
 
@@ -65,7 +56,7 @@ def test_the_eye_learns_colour_and_place() -> None:
     assert colours_right(trained) > 0.8
     for seed in range(100, 104):
         picture, cover, _ = shape(seed)
-        found = glimpse.centre_of(eye.look(trained, chunk(picture, SMALL)).masks[3])
+        found = glimpse.centre_of(eye.look(trained, picture[None]).masks[0])
         assert found == pytest.approx(glimpse.centre_of(cover), abs=0.1)
 
 
@@ -79,9 +70,9 @@ def test_an_eye_that_was_taught_wrong_names_is_at_chance() -> None:
 def test_the_same_lessons_give_the_same_eye() -> None:
     few = [lesson(*shape(seed)) for seed in range(8)]
     first, again, other = (eye.train_eye(few, steps=2, seed=seed) for seed in (5, 5, 6))
-    small = chunk(shape(3)[0], SMALL)
-    np.testing.assert_array_equal(eye.look(first, small).features, eye.look(again, small).features)
-    assert not np.array_equal(eye.look(first, small).features, eye.look(other, small).features)
+    near = shape(3)[0][None]
+    np.testing.assert_array_equal(eye.look(first, near).features, eye.look(again, near).features)
+    assert not np.array_equal(eye.look(first, near).features, eye.look(other, near).features)
 
 
 def test_the_second_look_learns_shapes_and_colours_wherever_they_are() -> None:

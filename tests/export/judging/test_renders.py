@@ -7,7 +7,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from streamgen_export.pocket.judging import glimpse
 from streamgen_export.pocket.judging.briefs import Brief, change_briefs, event_briefs, long_briefs
 from streamgen_export.pocket.judging.eye import MASK_SIZE
 from streamgen_export.pocket.judging.renders import (
@@ -22,7 +21,7 @@ from streamgen_export.pocket.judging.renders import (
     sound_worlds,
     world_of,
 )
-from streamgen_export.pocket.judging.takes import SMALL
+from streamgen_export.pocket.judging.takes import NEAR, SMALL
 from streamgen_export.pocket.world.attributes import held_out
 from streamgen_export.pocket.world.sound import sound_controls
 from tests.export.judging.material import FORM
@@ -68,13 +67,14 @@ def test_lessons_show_nothing_that_is_held_out_and_much_that_happens() -> None:
 
 def test_a_lesson_has_everything_at_the_sizes_that_are_learnt_from() -> None:
     still = picture_lesson(picture_worlds(3)[1])
-    assert still.pictures.shape == (2, SMALL[1], SMALL[0], 3)
-    assert still.masks.shape == (2, *MASK_SIZE)
-    assert still.cut.shape == (glimpse.CUT_SIDE, glimpse.CUT_SIDE, 3)
+    assert still.picture.shape == (NEAR[1], NEAR[0], 3)
+    assert still.mask.shape == MASK_SIZE
     world = next(world for world in clip_worlds(8) if world.attributes[0].weather == "storm")
-    clip, picture = clip_lesson(world)
+    clip, pictures = clip_lesson(world)
     assert clip.grey.shape == (32, SMALL[1], SMALL[0])
-    assert clip.shown == picture.shown
+    assert clip.flow.shape[0] == 15
+    assert clip.shown == pictures[0].shown == pictures[1].shown
+    assert not np.array_equal(pictures[0].picture, pictures[1].picture)
     assert any(kind == "flash" for kind, _ in clip.events) or world.contact_phase // 4 % 9 == 8
     sound = sound_lesson(sound_worlds(1)[0])
     assert sound.bands.shape == (13 * 24, 40)

@@ -14,7 +14,7 @@ from scipy.special import stdtrit
 
 from streamgen_export.pocket.judging.eye import Eye, look
 from streamgen_export.pocket.judging.looks import FLAT, LOOKS, SAME, SILENT_DB, difference, measure_look
-from streamgen_export.pocket.judging.takes import SMALL, Footage, resized
+from streamgen_export.pocket.judging.takes import NEAR, SMALL, Footage, resized
 
 START_S: Final = 10.0
 """Length of the start from which content departs."""
@@ -63,7 +63,7 @@ class Watcher:
         if len(self._past) == self._past.maxlen:
             self._like_earlier.append(difference(small, self._past[0]))
         self._past.append(small)
-        self._waiting.append(small)
+        self._waiting.append(resized(video[-1:], NEAR))
         if len(self._waiting) == _LOOKED_AT_ONCE:
             self._look()
 

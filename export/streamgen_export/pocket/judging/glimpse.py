@@ -1,8 +1,7 @@
 """The judge's second look: a small network that sees the subject from near, cut out, and says what it is.
 
-The eye sees everything at 112x64 and finds where the subject is; shapes are told apart only from near. Colour, style
-and weather are named too: the colour is the subject's own, and strokes, blocks, paper and drops are seen only from
-near. Where there is no subject, the middle of the picture is looked at.
+The eye finds where the subject is; shapes are told apart better when nothing else is looked at. Its colour is named
+too, which is its own and not that of the light.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from streamgen_export.pocket.judging.eye import as_input
-from streamgen_export.pocket.judging.labels import JUDGED, UNASKED, label
+from streamgen_export.pocket.judging.labels import JUDGED, label
 from streamgen_export.pocket.judging.learning import conv, cross_entropy, disturb, fit, pooled
 from streamgen_export.pocket.judging.lessons import PictureLesson
 from streamgen_export.pocket.judging.takes import NEAR
@@ -27,11 +26,10 @@ SIDE: Final = 80
 """Side of what is seen, in pixels of the near picture: nearly every subject fits in."""
 CUT_SIDE: Final = 96
 """Side of what is cut out to learn from: leaves room to look beside the middle."""
-NAMED: Final = ("subject", "colour", "style", "weather")
+NAMED: Final = ("subject", "colour")
 """Attributes that are named from near."""
 _LEAST_SHARE = 0.008
 """Of the picture, that a subject must cover to be learnt: crossing subjects leave the picture for a while."""
-_OF_SUBJECT = ("subject", "colour")
 _BATCH = 64
 _RATE = 2e-3
 
@@ -67,14 +65,13 @@ def worth_learning(cover: NDArray[np.uint8]) -> bool:
 
 
 class Glimpse(nn.Module):
-    """What is near the middle of a square to scores of each of `NAMED`. About 0.5 M parameters."""
+    """A subject near the middle of a square to scores of subjects and of colours. About 0.5 M parameters."""
 
     def __init__(self) -> None:
         super().__init__()
         self.fine = nn.Sequential(conv(3, 32, 5, 2), conv(32, 64, 3, 2), conv(64, 96, 3))
         self.deep = nn.Sequential(conv(96, 128, 3, 2), conv(128, 64, 3, 2))
         self.known = nn.Sequential(nn.Flatten(), nn.Dropout(0.2), nn.Linear(64 * (SIDE // 16) ** 2, 192), nn.SiLU())
-        # Texture tells styles and weather apart, and is gone further down.
         self.heads = nn.ModuleList(nn.Linear(192 + 2 * 96, len(VOCABULARY[name])) for name in NAMED)
 
     def forward(self, x: Tensor) -> list[Tensor]:
@@ -85,7 +82,7 @@ class Glimpse(nn.Module):
 
 
 def train_glimpse(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Glimpse:
-    """Trains from scratch; subjects and their colours where a single kind of subject is seen; seeded.
+    """Trains from scratch on single kinds of subjects; seeded.
 
     Raises:
         ValueError: no lesson shows one.
@@ -95,14 +92,13 @@ def train_glimpse(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Gl
     glimpse.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     labels = torch.tensor([label(lesson.shown) for lesson in lessons])[:, [JUDGED.index(name) for name in NAMED]]
     seen = torch.tensor([lesson.subject_seen for lesson in lessons])
-    if not bool((seen & (labels[:, 0] >= 0)).any()):
+    known = torch.nonzero(seen & (labels[:, 0] >= 0))[:, 0]
+    if not len(known):
         raise ValueError("no lesson shows a single subject to learn from")
-    for i in range(len(_OF_SUBJECT)):
-        labels[~seen, i] = UNASKED
-    cuts = torch.from_numpy(np.stack([lesson.cut for lesson in lessons]))
+    cuts = torch.from_numpy(np.stack([cut_out(lesson.picture, lesson.centre, CUT_SIDE) for lesson in lessons]))
 
     def loss_of(generator: torch.Generator) -> Tensor:
-        rows = torch.randint(len(cuts), (_BATCH,), generator=generator)
+        rows = known[torch.randint(len(known), (_BATCH,), generator=generator)]
         x = as_input(cuts[rows])
         top, left = torch.randint(CUT_SIDE - SIDE + 1, (2,), generator=generator).tolist()
         x = x[:, :, top : top + SIDE, left : left + SIDE]
@@ -117,7 +113,7 @@ def train_glimpse(lessons: Sequence[PictureLesson], steps: int, seed: int) -> Gl
 
 
 def glance(glimpse: Glimpse, near: NDArray[np.uint8], masks: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-    """What is seen from near in pictures: log-probabilities of each of `NAMED`, float32 [n, classes].
+    """Subject and its colour in pictures: log-probabilities of each of `NAMED`, float32 [n, classes].
 
     Args:
         glimpse: the trained network.

@@ -33,7 +33,6 @@ from streamgen_export.pocket.judging.renders import (
 )
 from streamgen_export.pocket.judging.spotter import Spotter, seen_events, train_spotter
 from streamgen_export.pocket.judging.takes import Take
-from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +49,7 @@ class Schooling:
         clips: worlds of which 8 chunks are rendered.
         sounds: worlds of which 13 chunks are sounded.
         eye_steps: batches for what single pictures show.
-        glimpse_steps: batches for what is seen from near.
+        glimpse_steps: batches for the subject.
         gait_steps: batches for motion, camera and happening.
         spotter_steps: batches for events that are seen.
         ear_steps: batches for events that are heard.
@@ -61,9 +60,9 @@ class Schooling:
     pictures: int = 5500
     clips: int = 1300
     sounds: int = 1600
-    eye_steps: int = 1800
-    glimpse_steps: int = 1200
-    gait_steps: int = 700
+    eye_steps: int = 1600
+    glimpse_steps: int = 1500
+    gait_steps: int = 900
     spotter_steps: int = 600
     ear_steps: int = 1500
     music_steps: int = 1400
@@ -101,16 +100,13 @@ class Opinion:
 
 def judge_take(tools: Instruments, take: Take) -> Opinion:
     """Looks at a take and listens to it."""
-    sight = look(tools.eye, take.small)
-    masks = sight.masks[PICTURES_PER_CHUNK - 1 :: PICTURES_PER_CHUNK]
+    sight = look(tools.eye, take.near)
     scores = dict(sight.scores)
-    near = glance(tools.glimpse, take.near, masks)
-    scores["subject"] = near["subject"]
-    scores["style"] = scores["style"] + near["style"]
-    scores["weather"] = scores["weather"] + near["weather"]
+    near = glance(tools.glimpse, take.near, sight.masks)
     # Where there is no subject, the colour is that of the light, which only the eye sees.
-    there = masks.max(axis=(1, 2)) > _SUBJECT_SEEN
-    scores["colour"] = scores["colour"] + np.where(there[:, None], near["colour"], 0)
+    there = sight.masks.max(axis=(1, 2)) > _SUBJECT_SEEN
+    for name in near:
+        scores[name] = scores[name] + np.where(there[:, None], near[name], 0)
     found = {name: score.argmax(axis=1) for name, score in scores.items()}
     found |= watch(tools.gait, take.small)
     found |= listen(tools.music, take.audio, take.form.samples_per_chunk)
@@ -147,9 +143,9 @@ def school(schooling: Schooling, processes: int) -> Instruments:
     pictures = list(still)
     moving = in_parallel(clip_lesson, clip_worlds(schooling.clips), processes, "judge: rendering clips to learn from")
     clips = []
-    for clip, picture in moving:
+    for clip, parts in moving:
         clips.append(clip)
-        pictures.append(picture)
+        pictures.extend(parts)
     sounds = list(
         in_parallel(sound_lesson, sound_worlds(schooling.sounds), processes, "judge: sounding what to learn from")
     )

@@ -1,4 +1,4 @@
-"""What the judge's instruments learn from: small pictures and spectra of renders, with the truth about them."""
+"""What the judge's instruments learn from: pictures and spectra of renders, with the truth about them."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from streamgen_export.pocket.world.attributes import Attributes
 
 @dataclass(frozen=True, eq=False)
 class PictureLesson:
-    """A few pictures of one world.
+    """One picture of a world.
 
     Attributes:
-        pictures: uint8 [n, 64, 112, 3].
-        masks: how much of each cell subjects cover, 0 to 255, uint8 [n, 16, 28].
-        cut: the subject in the last of them from near, uint8 [side, side, 3].
+        picture: uint8 [128, 224, 3].
+        mask: how much of each cell subjects cover, 0 to 255, uint8 [16, 28].
+        centre: middle of the largest subject, as shares of height and width.
         subject_seen: whether there is enough of it to learn from.
-        shown: what they show.
+        shown: what it shows.
     """
 
-    pictures: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    cut: NDArray[np.uint8]
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    centre: tuple[float, float]
     subject_seen: bool
     shown: Attributes
 

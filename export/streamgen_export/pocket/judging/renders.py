@@ -18,7 +18,7 @@ from streamgen_export.pocket.judging.ear import bands_of
 from streamgen_export.pocket.judging.eye import shrink_mask
 from streamgen_export.pocket.judging.flow import flow_of
 from streamgen_export.pocket.judging.gait import EVERY, grey_of
-from streamgen_export.pocket.judging.glimpse import CUT_SIDE, centre_of, cut_out, worth_learning
+from streamgen_export.pocket.judging.glimpse import centre_of, worth_learning
 from streamgen_export.pocket.judging.labels import EVENTS, WINDOW_CHUNKS
 from streamgen_export.pocket.judging.lessons import ClipLesson, PictureLesson, SoundLesson
 from streamgen_export.pocket.judging.music import notes_of
@@ -85,31 +85,26 @@ def _by_place(worlds: list[World]) -> list[World]:
 
 
 def picture_lesson(world: World) -> PictureLesson:
-    """The pictures of a world; a pure function."""
-    return _pictured(world, render_pictures(world))
+    """A picture of a world; a pure function."""
+    return _pictured(world, render_pictures(world), 0)
 
 
-def _pictured(world: World, drawn: Pictures) -> PictureLesson:
-    """The first and the last picture of the first chunk: those between look much the same."""
-    last = PICTURES_PER_CHUNK - 1
-    cover = drawn.subject[last]
-    return PictureLesson(
-        pictures=resized(drawn.rgb[: last + 1 : last], SMALL),
-        masks=shrink_mask(drawn.subject[: last + 1 : last]),
-        cut=cut_out(drawn.rgb[last], centre_of(cover), CUT_SIDE),
-        subject_seen=worth_learning(cover),
-        shown=world.attributes[0],
-    )
+def _pictured(world: World, drawn: Pictures, chunk: int) -> PictureLesson:
+    """The last picture of a chunk."""
+    picture = (chunk + 1) * PICTURES_PER_CHUNK - 1
+    cover = drawn.subject[picture]
+    centre = centre_of(cover)
+    return PictureLesson(drawn.rgb[picture], shrink_mask(cover), centre, worth_learning(cover), world.attributes[chunk])
 
 
-def clip_lesson(world: World) -> tuple[ClipLesson, PictureLesson]:
-    """The pictures of a world as a clip, and some of them as single pictures; a pure function."""
+def clip_lesson(world: World) -> tuple[ClipLesson, tuple[PictureLesson, PictureLesson]]:
+    """The pictures of a world as a clip, and its first and last chunk as single pictures; a pure function."""
     drawn = render_pictures(world)
     small = resized(drawn.rgb, SMALL)
     grey = grey_of(small)
     flow = flow_of(grey[EVERY - 1 :: EVERY])
     clip = ClipLesson(grey, small[-1], flow, _events(world), world.attributes[0])
-    return clip, _pictured(world, drawn)
+    return clip, (_pictured(world, drawn, 0), _pictured(world, drawn, world.chunks - 1))
 
 
 def sound_lesson(world: World) -> SoundLesson:

@@ -19,9 +19,9 @@ from streamgen_export.pocket.judging.looks import measure_look, picture_changes
 from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK, POCKET, Format
 
 SMALL: Final = (112, 64)
-"""Width and height of every picture as the eyes see it."""
+"""Width and height of every picture for the eyes that see motion."""
 NEAR: Final = (224, 128)
-"""Width and height of the last picture of each chunk, for a closer look."""
+"""Width and height of the last picture of each chunk for the eye that sees what is there."""
 LESSON_FORM: Final = Format(*NEAR, POCKET.picture_rate, POCKET.sample_rate)
 """What the instruments learn from is rendered to this."""
 
