@@ -21,7 +21,7 @@ from streamgen.media.audio_encoder import silence
 from streamgen.media.pacer import Pacer, PacerStats
 from streamgen.media.pacing import PlayState
 from streamgen.media.slate import SlateSegment, make_slate
-from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, encoded_size
+from streamgen.media.video_encoder import DEFAULT_BITRATE, encoded_size, usual_scale
 from streamgen.packets import (
     AudioPacket,
     ChunkRecord,
@@ -88,7 +88,7 @@ class Channel:
         seed: int = 0,
         picture: Path | None = None,
         guidance: float | None = None,
-        scale: int = DEFAULT_SCALE,
+        scale: int | None = None,
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
         first_restart_s: float = FIRST_RESTART_S,
@@ -103,7 +103,7 @@ class Channel:
             seed: of everything that is random.
             picture: file of a picture that the programme starts from, and again when a generator is replaced.
             guidance: None = the bundle's own.
-            scale: whole factor by which pictures are enlarged before they are encoded.
+            scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
             bitrate: of the video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
@@ -113,13 +113,13 @@ class Channel:
         self._generator_settings = GeneratorSettings(
             bundle=bundle,
             picture=picture,
-            scale=scale,
             bitrate=bitrate,
             seed=seed,
             guidance=guidance,
             threads=threads,
             silence_timeout_s=silence_timeout_s,
         )
+        self._scale = scale
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
@@ -146,7 +146,8 @@ class Channel:
         """
         bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
         self.steering.offer({name: tuple(values) for name, values in bundle.manifest.knobs.items()})
-        scale = self._generator_settings.scale
+        scale = usual_scale(bundle.manifest.video.height) if self._scale is None else self._scale
+        self._generator_settings = replace(self._generator_settings, scale=scale)
         self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
         try:

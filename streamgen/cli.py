@@ -118,8 +118,7 @@ def serve(
 
     try:
         with contextlib.closing(socket) as listener:
-            root, fitting = _bundle(settings.bundle, settings.scale, settings.picture)
-            settings = settings.model_copy(update={"scale": fitting})
+            root, _ = _bundle(settings.bundle, settings.scale, settings.picture)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:

@@ -14,6 +14,7 @@ from typing import Any, Final, Literal
 import av.codec
 import psutil
 
+from streamgen.errors import StreamgenError
 from streamgen.generation.ladder import smaller_sibling
 from streamgen.http.listener import network_addresses
 from streamgen.http.page import web_folder
@@ -162,7 +163,7 @@ def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Che
                     return Check("machine", "speed", "ok" if whole else "warning", found, "" if whole else FASTER)
             sibling = smaller_sibling(bundle, usual_scale(video.height))
             bundle, fallen_back = None if sibling is None else Bundle.open(sibling[0]), True
-    except EngineError as error:
+    except (EngineError, StreamgenError) as error:
         return Check("machine", "speed", "warning", f"not measured: {error}")
     return Check("machine", "speed", "warning", f"{found}; too slow to play without interruptions", FASTER)
 

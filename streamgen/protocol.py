@@ -122,7 +122,8 @@ def _printable(value: str) -> str:
 
 RequestId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS), AfterValidator(_printable)]
 PromptText = Annotated[str, BeforeValidator(_prompt_text)]
-Knobs = Annotated[dict[RequestId, RequestId], Field(max_length=MAX_KNOBS)]
+KnobWord = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
+Knobs = Annotated[dict[KnobWord, KnobWord], Field(max_length=MAX_KNOBS)]
 Guidance = Annotated[float, Field(ge=0.0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 

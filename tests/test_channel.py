@@ -110,6 +110,17 @@ async def test_slate_first_then_the_programme_on_the_same_timelines(bundle: Path
         viewer.close()
 
 
+async def test_without_a_scale_pictures_are_as_large_as_the_model_asks(bundle: Path) -> None:
+    channel = TapedChannel(bundle, prompt="a red sun")
+    channel.videos, channel.audios, channel.records = [], [], []
+    async with asyncio.timeout(LIMIT_S), channel:
+        viewer = channel.fanout.add("vp8")
+        await channel.until(lambda: any(packet.keyframe for packet in channel.videos))
+        (picture,) = decode_video([next(packet for packet in channel.videos if packet.keyframe)])
+        assert picture.shape[:2] == (384, 640)
+        viewer.close()
+
+
 async def test_only_watched_codecs_are_encoded(bundle: Path) -> None:
     async with running(bundle) as channel:
         await channel.until_live()

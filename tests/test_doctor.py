@@ -6,6 +6,7 @@ import pytest
 
 from streamgen import doctor
 from streamgen.doctor import Check
+from streamgen.errors import EncoderUnavailableError
 from streamgen.speed import Speed, measure
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.runtimes import RuntimeReport
@@ -138,6 +139,16 @@ def test_the_doctor_goes_down_the_same_ladder_as_serving(
     assert check.verdict == verdict
     assert detail in check.detail
     assert bool(check.fix) == (verdict == "warning")
+
+
+def test_what_cannot_be_measured_is_a_finding_and_no_crash(siblings: Path, tmp_path: Path) -> None:
+    def without_encoder(bundle: Bundle, *, steps: int) -> Speed:
+        raise EncoderUnavailableError("this build of PyAV lacks libvpx")
+
+    check = doctor.check_speed(siblings, without_encoder)
+    assert check.verdict == "warning"
+    assert "lacks libvpx" in check.detail
+    assert doctor.check_speed(tmp_path / "nothing").verdict == "warning"
 
 
 def test_the_slower_thread_decides() -> None:

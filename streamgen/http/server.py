@@ -20,7 +20,6 @@ from streamgen.channel import Channel
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, is_loopback
 from streamgen.http.listener import page_url
-from streamgen.media.video_encoder import DEFAULT_SCALE
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
 from streamgen.webrtc.whep import WhepLimits, WhepServer
@@ -66,7 +65,7 @@ def _channel(settings: Settings, bundle: Path) -> Channel:
         seed=settings.seed,
         picture=settings.picture,
         guidance=settings.guidance,
-        scale=DEFAULT_SCALE if settings.scale is None else settings.scale,
+        scale=settings.scale,
         bitrate=settings.video_bitrate,
         threads=settings.threads,
     )

@@ -50,6 +50,14 @@ async def test_a_turned_knob_plays_what_plays_in_another_way(turnable: Server, o
     await expect(viewing.page.locator("#now")).to_have_text("a red sun")
     assert viewing.messages("state")[-1]["knobs"] == {"camera": "left", "style": "pixel"}
 
+    # Who comes later sees how the knobs stand, and does not turn them back with the next prompt.
+    later = await open_page(turnable.operator_link)
+    await expect(later.page.get_by_label("Camera")).to_have_value("left")
+    await expect(later.page.get_by_label("Style")).to_have_value("pixel")
+    await later.send("a green hill")
+    await expect(viewing.page.locator("#now")).to_have_text("a green hill")
+    assert later.messages("state")[-1]["knobs"] == {"camera": "left", "style": "pixel"}
+
 
 async def test_who_only_watches_turns_nothing(turnable: Server, open_page: OpenPage) -> None:
     viewing = await open_page(turnable.url)

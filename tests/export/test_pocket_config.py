@@ -2,10 +2,27 @@
 
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import torch
 
-from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
+from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
+from streamgen_export.pocket.transformer import JointTransformer
+from streamgen_export.pocket.world.attributes import (
+    ALL_MOTIONS,
+    CAMERAS,
+    COLOURS,
+    MOODS,
+    PACES,
+    PALETTES,
+    PLACES,
+    STYLES,
+    SUBJECTS,
+    TEMPOS,
+    TIMES,
+    WEATHERS,
+)
 
 both = pytest.mark.parametrize("config", [NANO, POCKET], ids=lambda config: config.name)
 
@@ -26,6 +43,24 @@ def test_a_chunk_is_a_whole_number_of_opus_packets_and_rtp_ticks(config: PocketC
 def test_tokens_of_a_chunk() -> None:
     assert (NANO.video_tokens, NANO.audio_tokens, NANO.tokens, NANO.slots) == (30, 4, 34, 8)
     assert (POCKET.video_tokens, POCKET.audio_tokens, POCKET.tokens, POCKET.slots) == (112, 3, 115, 7)
+
+
+def test_what_the_page_of_the_models_says_of_the_sizes_is_so() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "models.md").read_text()
+    with torch.device("meta"):
+        counts = {config.name: JointTransformer(config) for config in (POCKET, POCKET_SMALL)}
+    millions = {sum(p.numel() for p in model.parameters()) / 1e6 for model in counts.values()}
+    assert {f"{count:.1f}" for count in millions} == {"19.5"}
+    assert "19.5 M parameters, width 384, 8 layers, window 5, sink 1" in page
+    assert f"{POCKET_SMALL.video_tokens} of picture, {POCKET_SMALL.audio_tokens} of sound" in page
+    assert f"{POCKET.video_tokens} of picture, {POCKET.audio_tokens} of sound" in page
+    seen = (len(PLACES), len(TIMES), len(WEATHERS), len(SUBJECTS), len(COLOURS), len(ALL_MOTIONS), len(PACES))
+    assert seen == (18, 4, 6, 22, 9, 10, 3)
+    assert (len(CAMERAS), len(STYLES), len(PALETTES), len(MOODS) - 1, len(TEMPOS)) == (5, 6, 5, 5, 3)
+    told = " ".join(page.split())
+    assert "18 places, four times of day, six weathers" in told
+    assert "22 subjects in nine colours, ten motions at three paces" in told
+    assert "five cameras, six drawing styles, five palettes, five moods of music in three tempos" in told
 
 
 def test_controls_of_a_chunk() -> None:

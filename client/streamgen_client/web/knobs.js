@@ -53,6 +53,15 @@ export class Knobs {
     this.#container.hidden = this.#lists.length === 0;
   }
 
+  /**
+   * Somebody else's prompt plays, or this page has just come: these are the knobs in force.
+   *
+   * @param {Record<string, string>} turned
+   */
+  show(turned) {
+    for (const list of this.#lists) list.value = turned[list.name] ?? AS_TOLD;
+  }
+
   /** @param {string} name @param {string[]} values @param {string} chosen */
   #list(name, values, chosen) {
     const list = document.createElement("select");

@@ -62,7 +62,7 @@ const history = new PromptHistory();
 const levels = new Levels(Array.from(view.levels.querySelectorAll("i")));
 const measurements = new Measurements(view.player, () => levels.rms);
 const suggestions = new Suggestions(part("chips", HTMLUListElement), submit);
-const knobs = new Knobs(part("knobs", HTMLElement), () => submit(view.prompt.value.trim() || playing));
+const knobs = new Knobs(part("knobs", HTMLElement), () => submit(view.prompt.value.trim() || newest));
 const journey = new Journey(
   part("journey", HTMLElement), part("journey-text", HTMLElement), part("journey-steps", HTMLElement),
   part("journey-words", HTMLElement),
@@ -82,8 +82,10 @@ Object.assign(window, { streamgen: measurements.metrics });
 let revision = -1;
 /** What plays next on this screen, oldest first. @type {{pts: number, id: string | null, text: string}[]} */
 let upcoming = [];
-/** What plays, in words: what a knob is turned for when nothing else is written. */
-let playing = "";
+/** What plays, or is about to: what a knob is turned for when nothing else is written. */
+let newest = "";
+/** The prompt that played when the state last came, to see when somebody else has turned the knobs. @type {string | null | undefined} */
+let playedId;
 /** The newest prompt of this page, which the line under the box follows. @type {string | null} */
 let followed = null;
 
@@ -162,8 +164,10 @@ function take(message) {
 function takeState(state) {
   if (state.revision < revision) return;
   revision = state.revision;
-  playing = state.prompt;
+  newest = state.pending.findLast(({ stage }) => stage === "accepted" || stage === "queued")?.text ?? state.prompt;
   knobs.offer(state.choices ?? {});
+  if (state.prompt_id !== playedId && history.find(state.prompt_id ?? "")?.mine !== true) knobs.show(state.knobs ?? {});
+  playedId = state.prompt_id;
   if (state.status === "live") view.player.setProgramme("live");
   else if (state.status === "buffering") view.player.setProgramme("buffering", PROGRAMME_WORDS.underrun);
   else view.player.setProgramme("slate", PROGRAMME_WORDS[state.status === "starting" ? "starting" : "restarting"]);

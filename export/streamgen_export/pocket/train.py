@@ -11,6 +11,7 @@ import argparse
 import multiprocessing
 import os
 import shutil
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -156,9 +157,9 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
         for config, share in zip(sizes, shares, strict=True)
         for order in orders_of(config, share, chunks=plan.autoencoder_chunks)
     ]
-    rendering = Budget(1)
+    began = time.monotonic()
     clips = collect(orders, processes=machine.workers)
-    left = None if seconds is None else max(seconds - rendering.elapsed_s, 1.0)
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
     audio = AudioTraining(plan.config, run, seed, machine.device)
     audio.run(clips, Budget(plan.audio_steps, left and left * SOUND_SHARE))
     video = VideoTraining(plan.config, run, seed, machine.device)
@@ -186,7 +187,7 @@ def train(
         machine: what it runs on.
         seconds: to spend, instead of the plan's numbers of steps.
     """
-    whole = Budget(1, seconds)
+    began = time.monotonic()
     if plan.after:
         shutil.copy2(run.parent / plan.after / "encoders.pt", run / "encoders.pt")
     encoders = train_autoencoders(plan, run, seed, machine, seconds and seconds * AUTOENCODER_SHARE)
@@ -203,7 +204,7 @@ def train(
         if plan.after:
             training.grow_from(load_transformer(PLANS[plan.after].config, run.parent / plan.after).state_dict())
         training.run(
-            Budget(plan.transformer_steps, seconds and max(seconds - whole.elapsed_s, 1.0)),
+            Budget(plan.transformer_steps, seconds and max(seconds - (time.monotonic() - began), 1.0)),
             alone_share=plan.alone_steps / plan.transformer_steps,
             batch=plan.batch,
             rate=plan.rate,

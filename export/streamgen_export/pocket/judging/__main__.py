@@ -15,8 +15,8 @@ import torch
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import load
+from streamgen_export.pocket.judge.provenance import provenance_of
 from streamgen_export.pocket.judging.instruments import default_cache, instruments
-from streamgen_export.pocket.judging.provenance import provenance_of
 from streamgen_export.pocket.judging.run import QUICK, Session, Settings, judge, timed
 from streamgen_export.pocket.judging.streams import ModelStream
 from streamgen_export.pocket.judging.tables import markdown

@@ -203,6 +203,7 @@ def fingerprint(schooling: Schooling) -> str:
         "takes",
     )
     sources = [here / f"{name}.py" for name in names]
+    sources.append(package / "judge" / "learning.py")
     sources += sorted(_python_files(package / "world"), key=str)
     for source in sources:
         digest.update(source.read_bytes())

@@ -7,9 +7,9 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
+from streamgen_export.pocket.judge.provenance import Provenance
 from streamgen_export.pocket.judging.drift import Drift
 from streamgen_export.pocket.judging.joints import Joints
-from streamgen_export.pocket.judging.provenance import Provenance
 from streamgen_export.pocket.judging.recognition import Accuracy, Following, Staying
 from streamgen_export.pocket.judging.sync import Detection, Sync
 

@@ -12,6 +12,7 @@ from typing import Any, Final
 import numpy as np
 from tqdm import tqdm
 
+from streamgen_export.pocket.judge.provenance import Provenance
 from streamgen_export.pocket.judging.briefs import Brief, change_briefs, event_briefs, long_briefs
 from streamgen_export.pocket.judging.drift import Drift, Watcher, drift, spread_of, typical_distance
 from streamgen_export.pocket.judging.figures import SHEET_ROWS, draw_drift, draw_samples, draw_sound
@@ -19,7 +20,6 @@ from streamgen_export.pocket.judging.findings import Finding, examine
 from streamgen_export.pocket.judging.instruments import Instruments, Schooling
 from streamgen_export.pocket.judging.joints import joints
 from streamgen_export.pocket.judging.labels import WINDOW
-from streamgen_export.pocket.judging.provenance import Provenance
 from streamgen_export.pocket.judging.recognition import SETTLING_CHUNKS, accuracy, follow, stay
 from streamgen_export.pocket.judging.renders import in_parallel, render, render_glance
 from streamgen_export.pocket.judging.report import GENERATED, RENDERS, SHUFFLED, Report
