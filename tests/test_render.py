@@ -82,12 +82,17 @@ def test_prompts_act_from_the_first_chunk_at_their_time(bundle: Path, tmp_path: 
     assert report.records[3].media_time_s == pytest.approx(0.96)
 
 
-def test_the_same_seed_renders_the_same_pictures(bundle: Path, tmp_path: Path) -> None:
-    one, two = (tmp_path / f"{n}.mp4" for n in (1, 2))
-    for out in (one, two):
+@pytest.mark.parametrize("suffix", ["mp4", "webm"])
+def test_the_same_seed_renders_the_same_pictures(bundle: Path, tmp_path: Path, suffix: str) -> None:
+    def pictures(number: int) -> list[NDArray[np.uint8]]:
+        out = tmp_path / f"{number}.{suffix}"
         render(bundle, ["a red sun"], 1, out, seed=3, scale=1)
-    for left, right in zip(decoded_pictures(one), decoded_pictures(two), strict=True):
-        np.testing.assert_array_equal(left, right)
+        return decoded_pictures(out)
+
+    first = pictures(0)
+    for number in range(1, 6):  # an encoder that is not exact is so only now and then
+        for left, right in zip(first, pictures(number), strict=True):
+            np.testing.assert_array_equal(left, right)
 
 
 def test_guidance_and_steps_reach_the_model(bundle: Path, tmp_path: Path) -> None:
