@@ -43,8 +43,8 @@ class _Kind:
     container_options: dict[str, str]
 
 
-# Without mbtree: with it x264 writes different pictures from the same input where it uses AVX-512 (found with PyAV 18.1),
-# and the same seed is to give the same file.
+# Without mbtree: with it x264 writes different pictures from the same input where it uses AVX-512 (found with PyAV
+# 18.1), and the same seed is to give the same file.
 _X264: Final = {"preset": "medium", "crf": "16", "x264-params": "mbtree=0"}
 KINDS: Final = {
     ".mp4": _Kind("mp4", "libx264", _X264, None, "aac", {"movflags": "+faststart"}),

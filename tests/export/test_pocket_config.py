@@ -42,7 +42,7 @@ def test_a_chunk_is_a_whole_number_of_opus_packets_and_rtp_ticks(config: PocketC
 
 def test_tokens_of_a_chunk() -> None:
     assert (NANO.video_tokens, NANO.audio_tokens, NANO.tokens, NANO.slots) == (30, 4, 34, 8)
-    assert (POCKET.video_tokens, POCKET.audio_tokens, POCKET.tokens, POCKET.slots) == (112, 3, 115, 7)
+    assert (POCKET.video_tokens, POCKET.audio_tokens, POCKET.tokens, POCKET.slots) == (28, 3, 31, 7)
 
 
 def test_what_the_page_of_the_models_says_of_the_sizes_is_so() -> None:

@@ -90,13 +90,16 @@ class Order:
     seed: int
     heldout: bool
     chunks: int
+    seen: bool = False
+    """Whether at the size that the encoder sees, not at full size."""
 
 
 def render(order: Order) -> ClipArrays:
     """Render one clip; a pure function of its argument."""
     if order.config.name == NANO.name:
         return arrays_of(small_clip.render_clip(order.seed, heldout=order.heldout, chunks=order.chunks))
-    form = Format(order.config.width, order.config.height, Fraction(*order.config.fps), order.config.sample_rate)
+    width, height = order.config.seen if order.seen else (order.config.width, order.config.height)
+    form = Format(width, height, Fraction(*order.config.fps), order.config.sample_rate)
     clip = wide_clip.render_clip(order.seed, form, heldout=order.heldout, chunks=order.chunks)
     return arrays_of_wide(clip)
 
@@ -112,9 +115,11 @@ def rendered(orders: Sequence[Order], *, processes: int = 2, niceness: int = 0) 
         yield from pool.imap(render, orders, chunksize=4)
 
 
-def orders_of(config: PocketConfig, seeds: Sequence[int], *, heldout: bool = False, chunks: int = 0) -> list[Order]:
+def orders_of(
+    config: PocketConfig, seeds: Sequence[int], *, heldout: bool = False, chunks: int = 0, seen: bool = False
+) -> list[Order]:
     """One order per seed; 0 chunks means the usual length."""
-    return [Order(config, seed, heldout, chunks or CLIP_CHUNKS[config.name]) for seed in seeds]
+    return [Order(config, seed, heldout, chunks or CLIP_CHUNKS[config.name], seen) for seed in seeds]
 
 
 def collect(orders: Sequence[Order], *, processes: int = 2) -> list[ClipArrays]:

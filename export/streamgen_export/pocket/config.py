@@ -25,6 +25,8 @@ class PocketConfig:
     samples_per_chunk: int = 7_680
     patch: int = 16
     """Edge of the square of pixels that one latent cell stands for."""
+    upscale: int = 1
+    """How many times larger the decoder's pictures are than those that the encoder sees."""
     video_channels: int = 48
     audio_channels: int = 16
     audio_latents: int = 8
@@ -47,12 +49,10 @@ class PocketConfig:
     sink: int = 1
     encoder_widths: tuple[int, int, int] = (128, 160, 192)
     """Of the picture encoder at 1/4, 1/8 and 1/16 of the picture's size."""
-    decoder_widths: tuple[int, int, int, int] = (144, 112, 96, 48)
-    """Of the picture decoder at 1/16, 1/8, 1/4 and 1/2 of the picture's size."""
-    decoder_depths: tuple[int, int, int, int] = (1, 1, 2, 2)
+    decoder_widths: tuple[int, ...] = (144, 112, 96, 48)
+    """Of the picture decoder from one point per cell on, each twice as fine as the one before, down to half size."""
+    decoder_depths: tuple[int, ...] = (1, 1, 2, 2)
     """Residual blocks of the picture decoder at each of these sizes."""
-    cell: int = 1
-    """Edge of a cell in cells of the largest sibling's picture: places mean the same at every size."""
     smaller: str = ""
     """Name of the sibling that takes over on machines that are too slow."""
     stills: bool = False
@@ -70,8 +70,15 @@ class PocketConfig:
             raise ValueError(f"{self.width}x{self.height} is not a whole number of tokens")
         if self.audio_latents % self.audio_merge or self.dim % self.heads or self.crop % self.patch:
             raise ValueError(f"the sizes of {self.name} do not divide")
+        if 2 ** len(self.decoder_widths) != self.patch or len(self.decoder_depths) != len(self.decoder_widths):
+            raise ValueError(f"the decoder of {self.name} does not end at {self.width}x{self.height}")
         if self.samples_per_chunk != self.control_frames * SAMPLES_PER_CONTROL:
             raise ValueError(f"{self.audio_latents} sound latents are not {self.samples_per_chunk} samples")
+
+    @property
+    def seen(self) -> tuple[int, int]:
+        """Width and height of the pictures that the encoder sees."""
+        return self.width // self.upscale, self.height // self.upscale
 
     @property
     def rows(self) -> int:
@@ -143,21 +150,34 @@ POCKET = PocketConfig(
     samples_per_chunk=5_760,
     audio_latents=6,
     balances=2,
+    patch=32,
+    upscale=2,
     merge_rows=2,
     dim=384,
     layers=8,
     heads=6,
     text_narrow=192,
     window=5,
-    encoder_widths=(64, 128, 256),
-    decoder_widths=(256, 160, 64, 32),
-    decoder_depths=(2, 2, 1, 1),
-    space_periods=(5.0, 64.0),
-    crop=128,
+    encoder_widths=(96, 160, 256),
+    decoder_widths=(256, 160, 96, 64, 32),
+    decoder_depths=(2, 2, 2, 1, 1),
+    space_periods=(2.5, 32.0),
+    crop=192,
     smaller="pocket-small",
     stills=True,
 )
-POCKET_SMALL = replace(POCKET, name="pocket-small", width=224, height=128, cell=2, smaller="")
-"""Half the size with the same weights to begin with: where `pocket` learns first, and what slow machines run."""
+POCKET_SMALL = replace(
+    POCKET,
+    name="pocket-small",
+    width=224,
+    height=128,
+    patch=16,
+    upscale=1,
+    decoder_widths=(192, 128, 64, 32),
+    decoder_depths=(1, 1, 1, 1),
+    crop=96,
+    smaller="",
+)
+"""The same latents through a smaller decoder: what slow machines run."""
 CONFIGS = {"nano": NANO, "pocket-small": POCKET_SMALL, "pocket": POCKET}
 """The members of the family by the name that commands know them by."""

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, scaled
 from streamgen_export.pocket.config import PocketConfig
-from streamgen_export.pocket.video_autoencoder import VideoDecoder, VideoEncoder, pictures_to_float
+from streamgen_export.pocket.video_autoencoder import VideoDecoder, VideoEncoder, pictures_to_float, shrunk
 
 if TYPE_CHECKING:
     from streamgen_export.pocket.clips import ClipArrays
@@ -35,11 +35,13 @@ class Encoders(nn.Module):
             self.register_buffer(f"{name}_scale", torch.ones(channels))
         self.register_buffer("video_weight", torch.ones(config.video_channels))
         self.audio_latents = config.audio_latents
+        self.seen_width = config.seen[0]
 
     def encode_video(self, rgb: Tensor) -> Tensor:
-        """uint8 [T * 4, H, W, 3] -> normalised latents [T, Z, h, w]."""
+        """uint8 [T * 4, H, W, 3], at full size or as the encoder sees them -> normalised latents [T, Z, h, w]."""
         device = self.video_mean.device
-        pictures = pictures_to_float(rgb.to(device)).contiguous(memory_format=torch.channels_last)
+        pictures = shrunk(pictures_to_float(rgb.to(device)), rgb.shape[-2] // self.seen_width)
+        pictures = pictures.contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16):  # as in training, and four times as fast
             z: Tensor = self.video(pictures).float()
         return (z - self.video_mean[:, None, None]) / self.video_scale[:, None, None]

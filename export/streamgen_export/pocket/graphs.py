@@ -128,7 +128,7 @@ def write_decoders(folder: Path, encoders: Encoders, config: PocketConfig) -> tu
 
 def write_encoder(path: Path, encoders: Encoders, config: PocketConfig) -> EncodePicture:
     """Export `encode_picture.onnx` in float32."""
-    module = EncodePicture(encoders)
+    module = EncodePicture(encoders, config.upscale)
     write(path, module, {"picture": torch.zeros(config.height, config.width, 3, dtype=torch.uint8)}, [], ["latent"])
     return module
 

@@ -66,7 +66,7 @@ def encoded(
             stills.append(both[-1].numpy())
             audio.append(encoders.encode_audio(torch.from_numpy(clip.controls)).numpy())
             cover = torch.from_numpy(clip.subject).float().unflatten(0, (-1, 4)).mean(1) / 255
-            cells.append(F.avg_pool2d(cover[:, None], config.patch)[:, 0].numpy())
+            cells.append(F.avg_pool2d(cover[:, None], clip.rgb.shape[2] // config.columns)[:, 0].numpy())
             impacts.append(clip.impact.reshape(len(clip.captions), config.audio_latents, -1).mean(2))
     return {
         "video": np.stack(video).astype(np.float16),
@@ -111,13 +111,13 @@ def make_shards(
     for stock in stocks:
         if part == 0 and not (stock.folder / HELDOUT_SHARD).exists():
             seeds = range(stock.first_seed, stock.first_seed + HELDOUT_CLIPS)
-            clips = [render(order) for order in orders_of(config, seeds, heldout=True, chunks=stock.chunks)]
+            clips = [render(order) for order in orders_of(config, seeds, heldout=True, chunks=stock.chunks, seen=True)]
             write_shard(stock.folder / HELDOUT_SHARD, encoded(config, clips, encoders, texts))
         for shard in range(part, -(-stock.clips // stock.shard), parts):
             if (stock.folder / f"{shard:05d}").exists():
                 continue
             first = stock.first_seed + shard * stock.shard
-            orders = orders_of(config, range(first, first + stock.shard), chunks=stock.chunks)
+            orders = orders_of(config, range(first, first + stock.shard), chunks=stock.chunks, seen=True)
             clips = [render(order) for order in orders]
             write_shard(stock.folder / f"{shard:05d}", encoded(config, clips, encoders, texts))
 

@@ -10,6 +10,7 @@ from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.synth import Synthesiser
 from streamgen_export.pocket.transformer import MASKED, JointTransformer, Text, attention, rotate
+from streamgen_export.pocket.video_autoencoder import shrunk
 
 
 @torch.library.custom_op("streamgen::ring_write", mutates_args=())
@@ -136,13 +137,14 @@ class DecodeAudio(nn.Module):
 class EncodePicture(nn.Module):
     """`encode_picture.onnx`: a picture to the latent of a chunk in which it stands still."""
 
-    def __init__(self, encoders: Encoders) -> None:
+    def __init__(self, encoders: Encoders, upscale: int) -> None:
         super().__init__()
-        self.encoder = encoders.video
+        self.encoder, self.upscale = encoders.video, upscale
         self.register_buffer("mean", encoders.video_mean[None, :, None, None].clone())
         self.register_buffer("scale", encoders.video_scale[None, :, None, None].clone())
 
     def forward(self, picture: Tensor) -> tuple[Tensor]:
         """picture uint8 [H, W, 3] -> latent float32 [1, Z, h, w]."""
         still = (picture.float() / 127.5 - 1.0).permute(2, 0, 1).repeat(4, 1, 1)[None]
+        still = shrunk(still, self.upscale)
         return ((self.encoder(still) - self.get_buffer("mean")) / self.get_buffer("scale"),)

@@ -22,18 +22,21 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import collect, orders_of
 from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
-from streamgen_export.pocket.export import export, load_transformer
+from streamgen_export.pocket.export import export
 from streamgen_export.pocket.latents import Stock, make_shards
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
+from streamgen_export.pocket.weights import read_weights
 
 FIRST_CLIPS = 512
 """Clips that must be there before the transformer starts."""
 MEASURED_CLIPS = 192
 """Clips from which the statistics of the latents are taken."""
 BUNDLES = Path("engines/streamgen_engines/bundles")
-AUTOENCODER_SHARE, SOUND_SHARE = 0.4, 0.12
+AUTOENCODER_SHARE, SOUND_SHARE = 0.28, 0.1
 """Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound."""
+SEEN_CLIPS = 4
+"""One of so many clips for the autoencoders is drawn at the size that the encoder sees, where that is another."""
 SHARD = 64
 """Clips in one shard."""
 LONE_SHARD = 512
@@ -54,15 +57,14 @@ class Plan:
     transformer_steps: int
     batch: int
     rate: float = 2e-3
-    siblings: tuple[PocketConfig, ...] = ()
-    """Other sizes, whose clips the autoencoders train on too."""
     autoencoder_chunks: int = 0
     """Length of the clips on which the autoencoders train, all of which are in memory; 0 = the usual."""
     video_batch: int = 6
     lone_clips: int = 0
     """Clips of one chunk for the steps that see no past; 0 = these take chunks of the other clips."""
-    after: str = ""
-    """The plan of a smaller sibling that is carried out before, and whose autoencoders and weights are taken over."""
+    larger: str = ""
+    """The plan of a larger sibling, carried out before, whose latents and transformer this size takes: it only learns a
+    decoder of its own."""
 
     def stocks(self, run: Path, seed: int) -> list[Stock]:
         """What the transformer trains on, in the order in which it is needed."""
@@ -86,33 +88,31 @@ PLANS = {
         transformer_steps=3100,
         batch=8,
     ),
-    "pocket-small": Plan(
-        POCKET_SMALL,
-        autoencoder_clips=1536,
-        video_steps=4000,
-        audio_steps=4000,
-        clips=8_192,
-        alone_steps=4500,
-        transformer_steps=8000,
-        batch=8,
-        siblings=(POCKET,),
-        autoencoder_chunks=3,
-        video_batch=8,
-        lone_clips=65_536,
-    ),
     "pocket": Plan(
         POCKET,
-        autoencoder_clips=1536,
+        autoencoder_clips=1280,
         video_steps=4000,
         audio_steps=4000,
         clips=4_096,
-        alone_steps=1000,
-        transformer_steps=3500,
-        batch=4,
-        rate=1e-3,
-        siblings=(POCKET_SMALL,),
-        lone_clips=16_384,
-        after="pocket-small",
+        alone_steps=4500,
+        transformer_steps=7500,
+        batch=8,
+        autoencoder_chunks=3,
+        video_batch=4,
+        lone_clips=32_768,
+    ),
+    "pocket-small": Plan(
+        POCKET_SMALL,
+        autoencoder_clips=512,
+        video_steps=2000,
+        audio_steps=0,
+        clips=0,
+        alone_steps=0,
+        transformer_steps=0,
+        batch=0,
+        autoencoder_chunks=3,
+        video_batch=4,
+        larger="pocket",
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
     "smoke": Plan(
@@ -150,12 +150,10 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
         return load_encoders(plan.config, run)
     first = seed * 1_000_000 + 500_000
     seeds = range(first, first + plan.autoencoder_clips)
-    sizes = (plan.config, *plan.siblings)
-    shares = [seeds[i :: len(sizes)] for i in range(len(sizes))]
+    small = seeds[::SEEN_CLIPS] if plan.config.upscale > 1 else ()
     orders = [
-        order
-        for config, share in zip(sizes, shares, strict=True)
-        for order in orders_of(config, share, chunks=plan.autoencoder_chunks)
+        *orders_of(plan.config, [s for s in seeds if s not in set(small)], chunks=plan.autoencoder_chunks),
+        *orders_of(plan.config, small, chunks=plan.autoencoder_chunks, seen=True),
     ]
     began = time.monotonic()
     clips = collect(orders, processes=machine.workers)
@@ -175,21 +173,29 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
 
 
 def train(
-    plan: Plan, run: Path, bundle: Path, seed: int, machine: Machine, seconds: float | None = None
+    plan: Plan,
+    run: Path,
+    bundle: Path,
+    seed: int,
+    machine: Machine,
+    seconds: float | None = None,
+    weights: Path | None = None,
 ) -> TransformerTraining:
-    """The whole training; resumes whatever `run` holds, and takes over what the smaller sibling beside it learnt.
+    """The whole training; resumes whatever `run` holds.
 
     Args:
         plan: what to train.
-        run: folder of checkpoints; those of the sibling lie beside it.
+        run: folder of checkpoints.
         bundle: folder with the text graph.
         seed: of everything random.
         machine: what it runs on.
         seconds: to spend, instead of the plan's numbers of steps.
+        weights: of an earlier training, to go on from: its autoencoders stay as they are.
     """
     began = time.monotonic()
-    if plan.after:
-        shutil.copy2(run.parent / plan.after / "encoders.pt", run / "encoders.pt")
+    known = None if weights is None else read_weights(weights, plan.config)
+    if known is not None and not (run / "encoders.pt").is_file():
+        checkpoint.save(run / "encoders.pt", known[0].state_dict())
     encoders = train_autoencoders(plan, run, seed, machine, seconds and seconds * AUTOENCODER_SHARE)
     spawn = multiprocessing.get_context("spawn").Process
     stocks = plan.stocks(run, seed)
@@ -201,8 +207,8 @@ def train(
         maker.start()
     try:
         training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
-        if plan.after:
-            training.grow_from(load_transformer(PLANS[plan.after].config, run.parent / plan.after).state_dict())
+        if known is not None:
+            training.begin_with(known[1].state_dict())
         training.run(
             Budget(plan.transformer_steps, seconds and max(seconds - (time.monotonic() - began), 1.0)),
             alone_share=plan.alone_steps / plan.transformer_steps,
@@ -218,10 +224,30 @@ def train(
     return training
 
 
-def stages(size: str) -> list[str]:
-    """The plans that lead to a size, in order."""
-    before = PLANS[size].after
-    return [*(stages(before) if before else []), size]
+def train_decoder(plan: Plan, run: Path, seed: int, machine: Machine, seconds: float | None = None) -> None:
+    """A decoder of its own for the latents of the larger sibling, whose run lies beside `run`; the rest is taken over.
+
+    Raises:
+        FileNotFoundError: the larger sibling is not trained yet.
+    """
+    source, path = run.parent / plan.larger, run / "encoders.pt"
+    encoders = load_encoders(PLANS[plan.larger].config, source)
+    if not path.is_file():
+        first = seed * 1_000_000 + 500_000
+        seeds = range(first, first + plan.autoencoder_clips)
+        began = time.monotonic()
+        clips = collect(orders_of(plan.config, seeds, chunks=plan.autoencoder_chunks), processes=machine.workers)
+        left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+        video = VideoTraining(plan.config, run, seed, machine.device, larger=encoders)
+        video.run(clips, Budget(plan.video_steps, left), batch=plan.video_batch)
+        own = Encoders(plan.config)
+        kept = {k: v for k, v in encoders.state_dict().items() if not k.startswith("video_decoder.")}
+        decoder = {f"video_decoder.{k}": v for k, v in video.decoder.state_dict().items()}
+        own.load_state_dict({**kept, **decoder})
+        checkpoint.save(path, own.state_dict())
+    shutil.copy2(source / "transformer.pt", run / "transformer.pt")
+    if not (run / "latents").exists():
+        (run / "latents").symlink_to((source / "latents").resolve())
 
 
 def main() -> None:
@@ -236,21 +262,23 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="compile the transformer (pays on a GPU)")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--minutes", type=float, help="time to spend, instead of the plan's numbers of steps")
+    parser.add_argument("--weights", type=Path, help="of an earlier training (export/weights), to go on from")
     parser.add_argument("--only", choices=["autoencoders"], help="stop after this stage")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     machine = Machine(options.device, options.compile, options.workers)
-    sizes = stages(options.size)
-    seconds = None if options.minutes is None else 60 * options.minutes / len(sizes)
-    for size in sizes:
-        plan, run = PLANS[size], options.runs / size
-        run.mkdir(parents=True, exist_ok=True)
-        if options.only == "autoencoders":
-            train_autoencoders(plan, run, options.seed, machine, seconds)
-            return
-        bundle = options.bundles / plan.config.name
-        train(plan, run, bundle, options.seed, machine, seconds)
-        export(plan.config, run, bundle)
+    seconds = None if options.minutes is None else 60 * options.minutes
+    plan, run = PLANS[options.size], options.runs / options.size
+    run.mkdir(parents=True, exist_ok=True)
+    bundle = options.bundles / plan.config.name
+    if plan.larger:
+        train_decoder(plan, run, options.seed, machine, seconds)
+    elif options.only == "autoencoders":
+        train_autoencoders(plan, run, options.seed, machine, seconds)
+        return
+    else:
+        train(plan, run, bundle, options.seed, machine, seconds, options.weights)
+    export(plan.config, run, bundle)
 
 
 if __name__ == "__main__":

@@ -17,16 +17,20 @@ from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder
 from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.video_autoencoder import (
     VideoDecoder,
     VideoEncoder,
     pictures_to_float,
     principal_components,
     reconstruction_loss,
+    shrunk,
 )
 
 SUBJECT_WEIGHT = 4.0
 IMPACT_WEIGHT = 3.0
+SEEN_EVERY = 4
+"""Every so manieth step takes clips drawn at the size that the encoder sees, as the transformer's clips are."""
 SAVE_EVERY = 200
 LOG_EVERY = 20
 
@@ -41,11 +45,18 @@ def cosine(step: int, share: float, warmup: int = 50) -> float:
 class VideoTraining:
     """The picture autoencoder in training; `run` resumes where the last run stopped."""
 
-    def __init__(self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu") -> None:
+    def __init__(
+        self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, larger: Encoders | None = None
+    ) -> None:
+        """With `larger`, the encoder is that of a larger sibling, which stays as it is, and only the decoder learns."""
         torch.manual_seed(seed)
         self.config, self.folder, self.seed, self.device = config, folder, seed, torch.device(device)
         self.encoder, self.decoder = VideoEncoder(config).to(device), VideoDecoder(config).to(device)
         self.step = 0
+        self.larger = larger
+        if larger is not None:
+            self.encoder.load_state_dict(larger.video.state_dict())
+            self.encoder.requires_grad_(requires_grad=False)
 
     @property
     def path(self) -> Path:
@@ -54,18 +65,29 @@ class VideoTraining:
 
     def parameters(self) -> list[torch.nn.Parameter]:
         """Everything that learns."""
-        return [*self.encoder.parameters(), *self.decoder.parameters()]
+        both = [*self.encoder.parameters(), *self.decoder.parameters()]
+        return [parameter for parameter in both if parameter.requires_grad]
+
+    def _begin(self, full: list[ClipArrays]) -> None:
+        """The linear branches as they are before anything is learnt."""
+        if self.larger is None:
+            picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 256, 1)
+            principal_components(self.encoder, self.decoder, shrunk(picked[:, 0], self.config.upscale))
+            return
+        theirs = self.larger.video_decoder.linear
+        smaller = shrunk(theirs.weight.detach(), theirs.kernel_size[0] // self.config.patch)
+        self.decoder.linear.load_state_dict({**theirs.state_dict(), "weight": smaller})
 
     def run(
         self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 8e-4
     ) -> None:
-        """Train until the budget is spent."""
+        """Train until the budget is spent, on clips at full size and, if there are such, as the encoder sees them."""
+        full = [clip for clip in clips if clip.rgb.shape[2] == self.config.width]
+        seen = [clip for clip in clips if clip.rgb.shape[2] != self.config.width]
         optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
         state = checkpoint.load(self.path)
         if state is None:
-            rng = np.random.default_rng([self.seed, 0])
-            picked, _ = self._batch(clips, rng, 256, 1)
-            principal_components(self.encoder, self.decoder, picked[:, 0])
+            self._begin(full)
         else:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
@@ -81,7 +103,8 @@ class VideoTraining:
             # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
             rng = np.random.default_rng([self.seed, 1, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
-            true, weight = self._batch(clips, rng, batch, chunks)
+            kind = seen if seen and step % SEEN_EVERY == 0 else full
+            true, weight = self._batch(kind, rng, batch, chunks)
             for group in optimiser.param_groups:
                 group["lr"] = rate * cosine(step, budget.share(step))
             loss = self._loss(true, weight)
@@ -116,7 +139,8 @@ class VideoTraining:
         clip = clips[int(rng.integers(len(clips)))]
         first = int(rng.integers(len(clip.rgb) // 4 - chunks + 1)) * 4
         rgb, subject = clip.rgb[first : first + 4 * chunks], clip.subject[first : first + 4 * chunks]
-        edge, patch = self.config.crop, self.config.patch
+        factor = self.config.width // rgb.shape[2]
+        edge, patch = self.config.crop // factor, self.config.patch // factor
         if edge:
             # Aligned to latent cells: a cell is never cut.
             top, left = (int(rng.integers((size - edge) // patch + 1)) * patch for size in rgb.shape[1:3])
@@ -125,11 +149,15 @@ class VideoTraining:
 
     def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
-            flat = true.flatten(0, 1).contiguous(memory_format=torch.channels_last)
+            # Pictures that were drawn at the size that the encoder sees are judged at that size.
+            factor = self.config.upscale if true.shape[-1] == (self.config.crop or self.config.width) else 1
+            flat = shrunk(true.flatten(0, 1), factor).contiguous(memory_format=torch.channels_last)
             latents = self.encoder(flat).unflatten(0, true.shape[:2])
             # The transformer's latents are never exact: the decoder learns to forgive.
             noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * 0.25
             made = self.decoder.clips(latents + noise * torch.randn_like(latents))
+            if factor != self.config.upscale:
+                made = shrunk(made.flatten(0, 1), self.config.upscale).unflatten(0, true.shape[:2])
         loss: Tensor = reconstruction_loss(made.float(), true, weight) + 1e-3 * latents.float().square().mean()
         return loss
 

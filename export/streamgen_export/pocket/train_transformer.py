@@ -15,7 +15,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch.nn import functional as F
 from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
@@ -54,16 +53,6 @@ def moved(batch: Batch, device: torch.device) -> Batch:
     text = Text(told.context.to(device), told.bias.to(device), told.pooled.to(device), index)
     arrays = {name: getattr(batch, name).to(device) for name in ("video", "audio", "cells", "impacts", "still")}
     return replace(batch, **arrays, text=text)
-
-
-def resized_places(smaller: torch.Tensor, own: torch.Tensor, config: PocketConfig) -> torch.Tensor:
-    """Learned places [n, D] of a smaller picture's tokens, spread over the tokens of `config`: like `own`, [N, D]."""
-    sound, rows, columns = config.audio_tokens, config.token_rows, config.token_columns
-    grid = smaller[:-sound].T
-    few_rows = round((grid.shape[1] * rows / columns) ** 0.5)
-    picture = grid.unflatten(1, (few_rows, -1))[None].float()
-    spread = F.interpolate(picture, size=(rows, columns), mode="bilinear", align_corners=False)[0].flatten(1).T
-    return torch.cat((spread, smaller[-sound:])).to(own)
 
 
 class TransformerTraining:
@@ -107,12 +96,9 @@ class TransformerTraining:
             optimiser.load_state_dict(saved)
         return float(state.get("spent_s", 0.0))
 
-    def grow_from(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Begin with what a sibling of another size has learnt; only the places of its tokens are spread anew."""
-        own, config = self.model.state_dict(), self.model.config
-        known = {name: value for name, value in weights.items() if own[name].shape == value.shape}
-        known["space"], known["place"] = own["space"], resized_places(weights["place"], own["place"], config)
-        self.model.load_state_dict(known)
+    def begin_with(self, weights: Mapping[str, torch.Tensor]) -> None:
+        """Begin with what another run has learnt, unless this one has a checkpoint, which `run` takes up."""
+        self.model.load_state_dict(weights)
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def save(self, spent_s: float) -> None:

@@ -180,8 +180,8 @@ class JointTransformer(nn.Module):
         c = self.config
         steps = torch.arange(c.audio_tokens)
         rows, columns = torch.arange(0, c.rows, c.merge_rows), torch.arange(0, c.columns, c.merge)
-        y = torch.cat((rows.repeat_interleave(c.token_columns) * c.cell, c.rows * c.cell + 1 + steps))
-        x = torch.cat((columns.repeat(c.token_rows) * c.cell, c.columns * c.cell + steps))
+        y = torch.cat((rows.repeat_interleave(c.token_columns), c.rows + 1 + steps))
+        x = torch.cat((columns.repeat(c.token_rows), c.columns + steps))
         split = len(frequencies) // 2
         return torch.cat((y[:, None] * frequencies[:split], x[:, None] * frequencies[split:]), dim=-1).float()
 

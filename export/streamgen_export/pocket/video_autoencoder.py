@@ -5,8 +5,11 @@ carried states of finite reach, so an error in one chunk is forgotten three chun
 Both halves start as the closed-form principal components of patches (16 x 16 pixels x 4 pictures), beside which
 learned branches start at zero: training begins where the linear code ends.
 
+The decoder's pictures may be larger than those that the encoder sees (`PocketConfig.upscale`): it learns what edges
+and textures of the world look like at full size, and latents cost what the smaller pictures cost.
+
 Shapes: B batch, T chunks. Pictures are float32 [B, 12, H, W] in [-1, 1], the 12 being four RGB pictures in order;
-latents float32 [B, Z, H / 16, W / 16], Z the config's `video_channels`.
+latents float32 [B, Z, H / 16, W / 16] of the pictures that the encoder sees, Z the config's `video_channels`.
 """
 
 from __future__ import annotations
@@ -62,12 +65,13 @@ def residuals(config: PocketConfig, width: int, depth: int) -> nn.Module:
 
 
 class VideoEncoder(nn.Module):
-    """Pictures [B, 12, H, W] -> latents [B, Z, H / 16, W / 16]."""
+    """Pictures of the size that it sees [B, 12, H, W] -> latents [B, Z, H / 16, W / 16]."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         fine, middle, coarse = config.encoder_widths
-        self.linear = nn.Conv2d(CHANNELS, config.video_channels, config.patch, stride=config.patch)
+        edge = config.patch // config.upscale
+        self.linear = nn.Conv2d(CHANNELS, config.video_channels, edge, stride=edge)
         self.stem = nn.Conv2d(CHANNELS * 16, fine, 3, padding=1)
         self.fine = residuals(config, fine, 1)
         self.down = nn.Conv2d(fine * 4, middle, 1)
@@ -82,7 +86,10 @@ class VideoEncoder(nn.Module):
         x = self.fine(self.stem(F.pixel_unshuffle(pictures, 4)))
         x = self.middle(self.down(F.pixel_unshuffle(x, 2)))
         x = self.coarse(self.down_again(F.pixel_unshuffle(x, 2)))
-        latents: Tensor = self.linear(pictures) + self.out(F.silu(x))
+        # Never in bfloat16: on CPUs with AMX, torch 2.13 computes nonsense for wide strides over few channels.
+        with torch.autocast(pictures.device.type, enabled=False):
+            linear = self.linear(pictures.float())
+        latents: Tensor = linear + self.out(F.silu(x))
         return latents
 
 
@@ -92,7 +99,7 @@ class VideoDecoder(nn.Module):
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         z = config.video_channels
-        coarse, middle, fine, finest = config.decoder_widths
+        coarse, middle, fine, *finer = config.decoder_widths
         depths = config.decoder_depths
         self.rectify = F.relu if config.crop else F.silu
         self.linear = nn.ConvTranspose2d(z, CHANNELS, config.patch, stride=config.patch)
@@ -103,9 +110,13 @@ class VideoDecoder(nn.Module):
         self.up_again = nn.Conv2d(middle, fine * 4, 1)
         self.join = nn.Conv2d(2 * fine, fine, 1) if config.crop else nn.Conv2d(2 * fine, fine, 3, padding=1)
         self.fine = residuals(config, fine, depths[2])
-        self.up_last = nn.Conv2d(fine, finest * 4, 1)
-        self.finest = residuals(config, finest, depths[3])
-        self.out = nn.Conv2d(finest, CHANNELS * 4, 3, padding=1)
+        self.ups = nn.ModuleList(
+            nn.Conv2d(before, width * 4, 1) for before, width in zip((fine, *finer), finer, strict=False)
+        )
+        self.finer = nn.ModuleList(
+            residuals(config, width, depth) for width, depth in zip(finer, depths[3:], strict=True)
+        )
+        self.out = nn.Conv2d(finer[-1], CHANNELS * 4, 3, padding=1)
         nn.init.zeros_(self.out.weight)
 
     def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
@@ -117,7 +128,7 @@ class VideoDecoder(nn.Module):
             features: [B, D, 4 h, 4 w], features of the chunk before (zeros at the start), D the width at 1/4.
 
         Returns:
-            pictures [B, 12, 16 h, 16 w], nominally in [-1, 1], and the features to carry.
+            pictures [B, 12, P h, P w], P the config's `patch`, nominally in [-1, 1], and the features to carry.
         """
         now = self.ascend(latents, previous)
         return self.paint(latents, now, features), now
@@ -132,7 +143,8 @@ class VideoDecoder(nn.Module):
     def paint(self, latents: Tensor, now: Tensor, before: Tensor) -> Tensor:
         """Features of this chunk and the one before -> pictures."""
         x = self.fine(self.join(torch.cat((now, before), dim=1)))
-        x = self.finest(F.pixel_shuffle(self.up_last(x), 2))
+        for up, blocks in zip(self.ups, self.finer, strict=True):
+            x = blocks(F.pixel_shuffle(up(x), 2))
         pictures: Tensor = self.linear(latents) + F.pixel_shuffle(self.out(self.rectify(x)), 2)
         return pictures
 
@@ -153,9 +165,10 @@ def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures:
     Args:
         encoder: its `linear` is set.
         decoder: its `linear` is set to the matching reconstruction.
-        pictures: [B, 12, H, W], a sample of the data (some thousand patches).
+        pictures: [B, 12, H, W] of the size that the encoder sees, a sample of the data (some thousand patches).
     """
     size = encoder.linear.kernel_size[0]
+    upscaled = decoder.linear.kernel_size != encoder.linear.kernel_size
     patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
     mean = patches.mean(0)
     _, scale, components = torch.pca_lowrank(patches, q=encoder.linear.out_channels, niter=4)
@@ -167,9 +180,15 @@ def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures:
         if encoder.linear.bias is None or decoder.linear.bias is None:
             raise AssertionError("the linear branches have biases")
         encoder.linear.bias.copy_(-(components.T @ mean) / deviation)
-        decoder.linear.weight.copy_(basis * spread)
+        full = F.interpolate(basis, size=decoder.linear.kernel_size, mode="bilinear") if upscaled else basis
+        decoder.linear.weight.copy_(full * spread)
         # The mean patch is a picture of one patch's size; a transposed convolution's bias is one number per channel.
         decoder.linear.bias.copy_(mean.unflatten(0, (-1, size * size)).mean(1))
+
+
+def shrunk(pictures: Tensor, factor: int) -> Tensor:
+    """Pictures [B, 12, H, W] at the size that the encoder sees: means of squares of `factor` pixels."""
+    return pictures if factor == 1 else F.avg_pool2d(pictures, factor)
 
 
 def pictures_to_float(rgb: Tensor) -> Tensor:
