@@ -11,7 +11,7 @@ from streamgen_export.pocket.audio_autoencoder import (
     scaled,
     unscaled,
 )
-from streamgen_export.pocket.config import AMPLITUDES, NANO, POCKET
+from streamgen_export.pocket.config import AMPLITUDES, POCKET
 
 
 def test_the_compressed_scale_is_undone() -> None:
@@ -47,7 +47,7 @@ def test_a_sound_on_the_wrong_side_is_not_ignored() -> None:
 @torch.no_grad()
 def test_decoding_in_pieces_equals_decoding_at_once() -> None:
     torch.manual_seed(1)
-    decoder = AudioDecoder(NANO)
+    decoder = AudioDecoder(POCKET)
     latents = torch.randn(2, 16, 24)
     whole, _, _ = decoder(latents, *decoder.start(2))
     states, pieces = decoder.start(2), []
@@ -61,8 +61,8 @@ def test_decoding_in_pieces_equals_decoding_at_once() -> None:
 @torch.no_grad()
 def test_nothing_is_heard_before_it_happens() -> None:
     torch.manual_seed(2)
-    encoder, decoder = AudioEncoder(NANO), AudioDecoder(NANO)
-    quiet = torch.rand(1, 64, 89) * 0.2
+    encoder, decoder = AudioEncoder(POCKET), AudioDecoder(POCKET)
+    quiet = torch.rand(1, 64, POCKET.controls) * 0.2
     struck = quiet.clone()
     struck[:, 40:44] += 0.5
     heard = [decoder(encoder(u), *decoder.start(1))[0] for u in (quiet, struck)]
@@ -72,10 +72,10 @@ def test_nothing_is_heard_before_it_happens() -> None:
 
 
 def test_silence_does_not_win_the_loss() -> None:
-    true = torch.zeros(1, 8, 89)
+    true = torch.zeros(1, 8, POCKET.controls)
     true[:, :, 10] = 0.5
     weight = torch.ones(1, 8)
     assert control_loss(true, true, weight) == 0
     missing = control_loss(torch.zeros_like(true), true, weight)
-    ghost = control_loss(true + 0.5 * (torch.arange(89) == 20), true, weight)
+    ghost = control_loss(true + 0.5 * (torch.arange(POCKET.controls) == 20), true, weight)
     assert missing > 2 * ghost

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from streamgen_export.pocket import flow
-from streamgen_export.pocket.config import NANO
+from streamgen_export.pocket.config import SMOKE
 from streamgen_export.pocket.latents import batch_of
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
@@ -17,7 +17,7 @@ CHUNKS = 5
 def lively(seed: int) -> JointTransformer:
     """A transformer whose outputs are not zero, as they are before training."""
     torch.manual_seed(seed)
-    model = JointTransformer(NANO).eval()
+    model = JointTransformer(SMOKE).eval()
     with torch.no_grad():
         for parameter in model.parameters():
             if not parameter.any():
@@ -32,7 +32,7 @@ def texts(count: int) -> Text:
 
 
 def clip(chunks: int) -> tuple[Tensor, Tensor]:
-    return torch.randn(1, chunks, 48, 6, 10), torch.randn(1, chunks, 16, 8)
+    return torch.randn(1, chunks, 48, SMOKE.rows, SMOKE.columns), torch.randn(1, chunks, 16, SMOKE.audio_latents)
 
 
 def part(text: Text, first: int) -> Text:

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from streamgen_export.pocket import graphs
-from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
+from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.transformer import JointTransformer
 
 CHUNKS = 20
-SQUARES = replace(POCKET, width=96, height=64, dim=96, layers=2, heads=2)
-each = pytest.mark.parametrize("config", [NANO, SQUARES], ids=lambda config: config.name)
+TINY = replace(POCKET, name="tiny", width=192, height=128, crop=64, dim=96, layers=2, heads=2)
+each = pytest.mark.parametrize("config", [POCKET_SMALL, TINY], ids=lambda config: config.name)
 
 
 def _awake(module: torch.nn.Module) -> None:
@@ -54,10 +54,10 @@ def test_decoders_match_torch(tmp_path: Path, config: PocketConfig) -> None:
 
 
 def test_the_picture_encoder_matches_torch_and_training(tmp_path: Path) -> None:
-    encoders = Encoders(SQUARES).eval()
+    encoders = Encoders(TINY).eval()
     _awake(encoders)
-    module = graphs.write_encoder(tmp_path / "encode_picture.onnx", encoders, SQUARES)
-    calls = graphs.encode_picture_calls(SQUARES, CHUNKS)
+    module = graphs.write_encoder(tmp_path / "encode_picture.onnx", encoders, TINY)
+    calls = graphs.encode_picture_calls(TINY, CHUNKS)
     found = graphs.difference(tmp_path / "encode_picture.onnx", module, calls, {})
     assert set(found) == {"latent"}
     assert found["latent"] < graphs.TOLERANCES["encode_picture"]

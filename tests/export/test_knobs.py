@@ -1,4 +1,4 @@
-"""Every knob says something that the captions of the wide world say too."""
+"""Every knob says something that the captions of the world say too."""
 
 from pathlib import Path
 

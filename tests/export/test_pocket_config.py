@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
+from streamgen_export.pocket.config import CONFIGS, POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.pocket.world.attributes import (
     ALL_MOTIONS,
@@ -24,14 +24,14 @@ from streamgen_export.pocket.world.attributes import (
     WEATHERS,
 )
 
-both = pytest.mark.parametrize("config", [NANO, POCKET], ids=lambda config: config.name)
+both = pytest.mark.parametrize("config", [POCKET, POCKET_SMALL], ids=lambda config: config.name)
 
 
-@pytest.mark.parametrize(("config", "lasts"), [(NANO, Fraction(8, 25)), (POCKET, Fraction(6, 25))])
-def test_a_chunk_is_exact_on_both_sides(config: PocketConfig, lasts: Fraction) -> None:
+@both
+def test_a_chunk_is_exact_on_both_sides(config: PocketConfig) -> None:
     numerator, denominator = config.fps
     pictures = Fraction(config.frames_per_chunk * denominator, numerator)
-    assert pictures == Fraction(config.samples_per_chunk, config.sample_rate) == lasts
+    assert pictures == Fraction(config.samples_per_chunk, config.sample_rate) == Fraction(6, 25)
 
 
 @both
@@ -40,9 +40,9 @@ def test_a_chunk_is_a_whole_number_of_opus_packets_and_rtp_ticks(config: PocketC
     assert 90_000 * config.fps[1] % config.fps[0] == 0
 
 
-def test_tokens_of_a_chunk() -> None:
-    assert (NANO.video_tokens, NANO.audio_tokens, NANO.tokens, NANO.slots) == (30, 4, 34, 8)
-    assert (POCKET.video_tokens, POCKET.audio_tokens, POCKET.tokens, POCKET.slots) == (28, 3, 31, 7)
+@both
+def test_tokens_of_a_chunk(config: PocketConfig) -> None:
+    assert (config.video_tokens, config.audio_tokens, config.tokens, config.slots) == (28, 3, 31, 7)
 
 
 def test_what_the_page_of_the_models_says_of_the_sizes_is_so() -> None:
@@ -63,12 +63,22 @@ def test_what_the_page_of_the_models_says_of_the_sizes_is_so() -> None:
     assert "five cameras, six drawing styles, five palettes, five moods of music in three tempos" in told
 
 
-def test_controls_of_a_chunk() -> None:
-    assert (NANO.controls, NANO.control_frames) == (89, 32)
-    assert (POCKET.controls, POCKET.control_frames) == (91, 24)
+@both
+def test_controls_of_a_chunk(config: PocketConfig) -> None:
+    assert (config.controls, config.control_frames) == (91, 24)
 
 
-@pytest.mark.parametrize("wrong", [{"width": 440}, {"height": 240}, {"heads": 5}, {"crop": 100}, {"audio_latents": 7}])
+def test_commands_know_the_members_by_their_names_and_not_the_one_for_trying_things_out() -> None:
+    assert {name: config.name for name, config in CONFIGS.items()} == {name: name for name in CONFIGS}
+    assert POCKET.smaller in CONFIGS
+    assert SMOKE.name not in CONFIGS
+    assert (SMOKE.rows, SMOKE.columns, SMOKE.tokens) == (POCKET.rows, POCKET.columns, POCKET.tokens)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"width": 440}, {"height": 240}, {"heads": 5}, {"crop": 100}, {"crop": 0}, {"audio_latents": 7}],
+)
 def test_sizes_that_do_not_fit_together_are_refused(wrong: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"whole number|divide|samples"):
         replace(POCKET, **wrong)  # type: ignore[arg-type]

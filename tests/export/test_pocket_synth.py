@@ -3,21 +3,22 @@
 import numpy as np
 import torch
 
-from streamgen_export.pocket.config import NANO, POCKET
-from streamgen_export.pocket.scenes.synth import BANDS, HOP, NOTES, Synth
+from streamgen_export.pocket.config import AMPLITUDES, POCKET
 from streamgen_export.pocket.synth import Synthesiser
 from streamgen_export.pocket.world.sound.controls import Controls
 from streamgen_export.pocket.world.sound.stereo import StereoSynth
+from streamgen_export.pocket.world.sound.synth import BANDS, HOP, NOTES, Synth
 
 
 def test_twenty_chunks_match_the_reference() -> None:
     rng = np.random.default_rng(3)
-    reference, module = Synth(), Synthesiser(NANO)
-    states = [torch.zeros(shape) for shape in module.states(NANO).values()]
+    reference, module = Synth(), Synthesiser(POCKET)
+    states = [torch.zeros(shape) for shape in module.states(POCKET).values()]
     for _ in range(20):
-        controls = rng.uniform(0, 0.03, (NANO.control_frames, NOTES + BANDS)).astype(np.float32)
-        noise = rng.standard_normal((2, NANO.control_frames * HOP)).astype(np.float32)
-        expected = reference.render(controls[:, :NOTES], controls[:, NOTES:], noise)
+        controls = np.zeros((POCKET.control_frames, POCKET.controls), np.float32)  # all balances in the middle
+        controls[:, :AMPLITUDES] = rng.uniform(0, 0.03, (POCKET.control_frames, AMPLITUDES))
+        noise = rng.standard_normal((2, POCKET.control_frames * HOP)).astype(np.float32)
+        expected = reference.render(controls[:, :NOTES], controls[:, NOTES:AMPLITUDES], noise)
         samples, *states = module(torch.from_numpy(controls), torch.from_numpy(noise), *states)
         np.testing.assert_allclose(samples.numpy(), expected, atol=2e-4)
 

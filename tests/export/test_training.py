@@ -3,6 +3,7 @@
 import itertools
 import json
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,27 +13,31 @@ from numpy.typing import NDArray
 
 from streamgen_export.pocket import checkpoint, train_autoencoders, train_transformer
 from streamgen_export.pocket.budget import Budget
-from streamgen_export.pocket.clips import ClipArrays, arrays_of
-from streamgen_export.pocket.config import NANO, POCKET
+from streamgen_export.pocket.clips import ClipArrays, arrays_of, orders_of, render
+from streamgen_export.pocket.config import POCKET_SMALL, SMOKE
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, batch_of, read_shard, write_shard
-from streamgen_export.pocket.scenes.clip import render_clip
+from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
+from streamgen_export.pocket.world.clip import render_clip
+from streamgen_export.pocket.world.formats import Format
+from streamgen_export.pocket.world.world import sample_world
 
-SHARD = 64
+CELLS = (SMOKE.rows, SMOKE.columns)
+THIN = replace(POCKET_SMALL, decoder_widths=SMOKE.decoder_widths[1:], crop=SMOKE.crop)
 
 
 @pytest.fixture(scope="module")
 def clips() -> list[ClipArrays]:
-    return [arrays_of(render_clip(seed)) for seed in range(4)]
+    return [render(order) for order in orders_of(POCKET_SMALL, range(4), chunks=3)]
 
 
-def test_impacts_are_marked_where_they_sound(clips: list[ClipArrays]) -> None:
-    seeds = range(40)
-    bouncing = [clip for clip in (render_clip(seed) for seed in seeds) if clip.world.attributes[0].motion == "bounces"]
-    assert bouncing, "among forty worlds some bounce"
-    clip = bouncing[0]
+def test_impacts_are_marked_where_they_sound() -> None:
+    form = Format(POCKET_SMALL.width, POCKET_SMALL.height, Fraction(*POCKET_SMALL.fps))
+    bouncing = [seed for seed in range(100) if sample_world(seed, form).attributes[0].motion == "bounces"]
+    assert bouncing, "among a hundred worlds some bounce"
+    clip = render_clip(bouncing[0], form)
     marked = arrays_of(clip).impact
     assert marked.any()
     loudness = clip.controls.noise.sum(1) + clip.controls.tones.sum(1)
@@ -43,21 +48,21 @@ def test_the_sound_autoencoder_resumes_exactly(
     clips: list[ClipArrays], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(train_autoencoders, "SAVE_EVERY", 1)
-    whole = AudioTraining(NANO, tmp_path / "whole", 1)
+    whole = AudioTraining(SMOKE, tmp_path / "whole", 1)
     whole.run(clips, Budget(4), batch=2)
-    AudioTraining(NANO, tmp_path / "broken", 1).run(clips, Budget(2), batch=2)
+    AudioTraining(SMOKE, tmp_path / "broken", 1).run(clips, Budget(2), batch=2)
     # The rate follows the planned number of steps, so the plan must be the same on both sides of the break.
     first = checkpoint.load(tmp_path / "broken" / "audio_autoencoder.pt")
     assert first is not None
     assert first["step"] == 2
-    resumed = AudioTraining(NANO, tmp_path / "broken", 1)
+    resumed = AudioTraining(SMOKE, tmp_path / "broken", 1)
     resumed.run(clips, Budget(4), batch=2)
     assert resumed.step == whole.step == 4
     assert all(torch.isfinite(p).all() for p in resumed.parameters())
 
 
 def test_the_picture_autoencoder_learns(clips: list[ClipArrays], tmp_path: Path) -> None:
-    training = VideoTraining(NANO, tmp_path, 1)
+    training = VideoTraining(THIN, tmp_path, 1)
     training.run(clips, Budget(3), batch=1, chunks=2)
     lines = [json.loads(line) for line in (tmp_path / "video_autoencoder.jsonl").read_text().splitlines()]
     # The first step is already the linear code, far better than a grey picture.
@@ -69,7 +74,7 @@ def test_squares_of_a_picture_are_aligned_to_latent_cells(tmp_path: Path) -> Non
     cells = np.arange(7 * 10).reshape(7, 10).repeat(16, 0).repeat(16, 1).astype(np.uint8)
     rgb = np.broadcast_to(cells[None, ..., None], (8, 112, 160, 3))
     still = ClipArrays(rgb, rgb[..., 0], np.zeros((1, 91), np.float32), np.zeros(1, bool), ("", ""))
-    config = replace(POCKET, width=160, height=112, merge_rows=1, crop=48)
+    config = replace(POCKET_SMALL, width=160, height=112, merge_rows=1, crop=48)
     true, weight = VideoTraining(config, tmp_path, 1)._batch([still], np.random.default_rng(0), 24, 2)
     assert true.shape == (24, 2, 12, 48, 48)
     assert weight.shape == (24, 2, 4, 48, 48)
@@ -80,7 +85,7 @@ def test_squares_of_a_picture_are_aligned_to_latent_cells(tmp_path: Path) -> Non
 
 def test_the_measured_latents_have_unit_variance(clips: list[ClipArrays]) -> None:
     torch.manual_seed(0)
-    encoders = Encoders(NANO).eval()
+    encoders = Encoders(THIN).eval()
     encoders.measure(clips)
     with torch.no_grad():
         video = torch.cat([encoders.encode_video(torch.from_numpy(clip.rgb)) for clip in clips])
@@ -95,11 +100,11 @@ def _write_shard(path: Path, seed: int, chunks: int = 10) -> None:
     rng = np.random.default_rng(seed)
     texts = 5
     arrays: dict[str, NDArray[np.generic]] = {
-        "video": rng.standard_normal((SHARD, chunks, 48, 6, 10)).astype(np.float16),
-        "still": rng.standard_normal((SHARD, 48, 6, 10)).astype(np.float16),
-        "audio": rng.standard_normal((SHARD, chunks, 16, 8)).astype(np.float16),
-        "cells": rng.random((SHARD, chunks, 6, 10)).astype(np.float16),
-        "impacts": rng.random((SHARD, chunks, 8)).astype(np.float16),
+        "video": rng.standard_normal((SHARD, chunks, 48, *CELLS)).astype(np.float16),
+        "still": rng.standard_normal((SHARD, 48, *CELLS)).astype(np.float16),
+        "audio": rng.standard_normal((SHARD, chunks, 16, SMOKE.audio_latents)).astype(np.float16),
+        "cells": rng.random((SHARD, chunks, *CELLS)).astype(np.float16),
+        "impacts": rng.random((SHARD, chunks, SMOKE.audio_latents)).astype(np.float16),
         "caption": rng.integers(0, texts, (SHARD, chunks)).astype(np.int32),
         "context": rng.standard_normal((texts, 32, 384)).astype(np.float16),
         "mask": np.arange(32)[None] < rng.integers(3, 30, (texts, 1)),
@@ -146,7 +151,7 @@ def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPa
     weight = torch.ones(48)
 
     def train(steps: int) -> TransformerTraining:
-        training = TransformerTraining(NANO, run, 1)
+        training = TransformerTraining(SMOKE, run, 1)
         training.run(Budget(steps), alone_share=1 / steps, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
         return training
 
@@ -165,10 +170,28 @@ def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPa
 
 def test_what_has_no_past_is_learnt_from_clips_of_one_chunk(tmp_path: Path) -> None:
     _write_shard(tmp_path / "alone" / "00000", 3, chunks=1)
-    training = TransformerTraining(NANO, tmp_path, 1)
+    training = TransformerTraining(SMOKE, tmp_path, 1)
     # There is no clip of the usual length: a step that took one would wait for ever.
     training.run(Budget(1), alone_share=1.0, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
     assert training.step == 1
+
+
+@pytest.mark.parametrize("name", ["pocket", "smoke"])
+def test_shards_are_made_in_the_order_in_which_they_are_needed(name: str, tmp_path: Path) -> None:
+    plan = PLANS[name]
+    heldout, lone, whole = plan.stocks(tmp_path, 3)
+    assert (heldout.folder, heldout.clips) == (whole.folder, 0), "the checks need the held-out clips from the start"
+    assert (lone.folder.name, lone.clips, lone.chunks) == ("alone", plan.lone_clips, 1)
+    assert (whole.folder.name, whole.clips, whole.chunks) == ("latents", plan.clips, 0)
+    assert lone.shard <= min(lone.clips, LONE_SHARD)
+    assert whole.shard <= min(whole.clips, SHARD)
+    assert whole.first_seed + whole.clips <= lone.first_seed, "no world is in both"
+
+
+def test_a_bundle_without_the_text_graph_is_refused_before_anything_is_rendered(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"text\.onnx is missing"):
+        train(PLANS["smoke"], tmp_path / "run", tmp_path, 1, Machine(workers=1))
+    assert not (tmp_path / "run").exists()
 
 
 def test_the_rate_rises_holds_and_falls() -> None:
@@ -204,7 +227,7 @@ def test_a_budget_of_time_ends_by_the_clock_and_one_of_steps_by_count() -> None:
 
 def test_training_for_a_time_goes_on_where_it_stopped(run: Path) -> None:
     def train(seconds: float) -> TransformerTraining:
-        training = TransformerTraining(NANO, run, 1)
+        training = TransformerTraining(SMOKE, run, 1)
         ticks = itertools.count()
         budget = Budget(5, seconds, clock=lambda: float(next(ticks)))  # a second passes whenever it is looked at
         weight = torch.ones(48)

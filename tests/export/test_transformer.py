@@ -1,13 +1,17 @@
 """The joint transformer's pieces: the arrangement of tokens and positions that depend on differences of age only."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
-from streamgen_export.pocket.config import NANO, POCKET, PocketConfig
+from streamgen_export.pocket.config import POCKET, PocketConfig
 from streamgen_export.pocket.transformer import JointTransformer, rotate
 
+FLAT = replace(POCKET, name="flat", merge_rows=1)
 
-@pytest.mark.parametrize("config", [NANO, POCKET], ids=lambda config: config.name)
+
+@pytest.mark.parametrize("config", [FLAT, POCKET], ids=lambda config: config.name)
 def test_latents_undoes_the_arrangement_of_tokens(config: PocketConfig) -> None:
     model = JointTransformer(config)
     with torch.no_grad():
@@ -26,8 +30,8 @@ def test_latents_undoes_the_arrangement_of_tokens(config: PocketConfig) -> None:
 
 
 def test_attention_sees_only_the_difference_of_ages() -> None:
-    model = JointTransformer(NANO)
-    q, k = torch.randn(NANO.tokens, NANO.head_dim), torch.randn(NANO.tokens, NANO.head_dim)
+    model = JointTransformer(POCKET)
+    q, k = torch.randn(POCKET.tokens, POCKET.head_dim), torch.randn(POCKET.tokens, POCKET.head_dim)
 
     def scores(now: float, then: float) -> torch.Tensor:
         return rotate(q, *model.rotation(torch.tensor([now]))) @ rotate(k, *model.rotation(torch.tensor([then]))).T
@@ -38,9 +42,9 @@ def test_attention_sees_only_the_difference_of_ages() -> None:
 
 def test_a_token_is_a_square_of_neighbouring_cells() -> None:
     model = JointTransformer(POCKET)
-    video, audio = torch.zeros(1, 48, 16, 28), torch.zeros(1, 16, 6)
+    video, audio = torch.zeros(1, 48, 8, 14), torch.zeros(1, 16, 6)
     with torch.no_grad():
         plain = model.tokens(video, audio)
         video[0, 5, 2:4, 6:8] = 1.0
         changed = (model.tokens(video, audio) - plain).abs().amax(-1)[0].nonzero()
-    assert changed.flatten().tolist() == [1 * 14 + 3]
+    assert changed.flatten().tolist() == [1 * 7 + 3]

@@ -8,10 +8,10 @@ import torch
 
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import POCKET, PocketConfig
-from streamgen_export.pocket.encoders import Encoders
+from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.train_transformer import TransformerTraining
 from streamgen_export.pocket.transformer import JointTransformer
-from streamgen_export.pocket.weights import WeightsError, packed, read_weights, unpacked, write_weights
+from streamgen_export.pocket.weights import WeightsError, packed, read_weights, take_over, unpacked, write_weights
 
 THIN = replace(POCKET, dim=48, layers=2, heads=2, text_narrow=16)
 
@@ -48,8 +48,11 @@ def test_a_run_comes_back_from_its_weights(tmp_path: Path) -> None:
             torch.testing.assert_close(
                 now.state_dict()[name], value, rtol=0, atol=float(value.abs().max()) / 200 + 1e-7
             )
+    take_over(file, THIN, tmp_path / "next")
     training = TransformerTraining(THIN, tmp_path / "next", 1)
-    training.begin_with(read[1].state_dict())
+    assert training.restore() == 0
+    assert training.step == 0
+    torch.testing.assert_close(load_encoders(THIN, tmp_path / "next").state_dict(), read[0].state_dict())
     torch.testing.assert_close(training.averaged().state_dict(), read[1].state_dict())
 
 

@@ -1,1 +1,1 @@
-"""The bundled pocket family: scenes, autoencoders, transformer, training, export, judge."""
+"""The bundled pocket family: world, autoencoders, transformer, training, export, judge."""

@@ -5,10 +5,10 @@ The decoder does not make samples: it makes the controls of a harmonic-plus-nois
 turns into samples. Tone and noise stay clean at any size of the model.
 
 Amplitudes span three orders of magnitude; both halves work on a compressed scale,
-u = log(1 + a / FLOOR) / log(1 + 1 / FLOOR), which is 0 for silence and 1 for full scale. Balances, where a member of
-the family has them, are already on a scale of -1 to 1.
+u = log(1 + a / FLOOR) / log(1 + 1 / FLOOR), which is 0 for silence and 1 for full scale. Balances are already on a
+scale of -1 to 1.
 
-Shapes: B batch, L latents, F = 4 L control frames of 10 ms, K controls (73 tones, 16 bands, then the balances).
+Shapes: B batch, L latents, F = 4 L control frames of 10 ms, K = 91 controls (73 tones, 16 bands, then two balances).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from streamgen_export.pocket.config import AMPLITUDES, FRAMES_PER_LATENT, PocketConfig
+from streamgen_export.pocket.config import AMPLITUDES, BALANCES, FRAMES_PER_LATENT, PocketConfig
 
 WIDTH = 224
 REACH = 2
@@ -40,17 +40,13 @@ def expand(u: Tensor) -> Tensor:
 
 def scaled(controls: Tensor) -> Tensor:
     """Controls [..., K] with their amplitudes compressed, their balances as they are."""
-    if controls.shape[-1] == AMPLITUDES:
-        return compress(controls)
-    amplitudes, balances = controls.split((AMPLITUDES, controls.shape[-1] - AMPLITUDES), dim=-1)
+    amplitudes, balances = controls.split((AMPLITUDES, BALANCES), dim=-1)
     return torch.cat((compress(amplitudes), balances), dim=-1)
 
 
 def unscaled(u: Tensor) -> Tensor:
     """The inverse of `scaled`; a balance beyond a side stays on that side."""
-    if u.shape[-1] == AMPLITUDES:
-        return expand(u)
-    amplitudes, balances = u.split((AMPLITUDES, u.shape[-1] - AMPLITUDES), dim=-1)
+    amplitudes, balances = u.split((AMPLITUDES, BALANCES), dim=-1)
     return torch.cat((expand(amplitudes), balances.clamp(-1, 1)), dim=-1)
 
 

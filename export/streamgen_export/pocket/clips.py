@@ -17,17 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from streamgen_export.pocket.config import NANO, PocketConfig
-from streamgen_export.pocket.scenes import clip as small_clip
-from streamgen_export.pocket.scenes import motion as small_motion
-from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK
-from streamgen_export.pocket.world import clip as wide_clip
+from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.world.clip import Clip, render_clip
 from streamgen_export.pocket.world.formats import Format
 from streamgen_export.pocket.world.motion import contacts
 from streamgen_export.pocket.world.timeline import sky_events
 
-CLIP_CHUNKS = {"pocket-nano": 10, "pocket-small": 12, "pocket": 12}
-"""Length of a training clip of each member of the family."""
+CLIP_CHUNKS = 12
+"""Length of a training clip."""
 IMPACT_FRAMES = 16
 """Control frames of 10 ms after a contact in which the sound of the impact lives."""
 
@@ -41,8 +38,8 @@ class ClipArrays:
     Attributes:
         rgb: uint8 [T, H, W, 3].
         subject: uint8 [T, H, W], coverage of the subjects.
-        controls: float32 [F, 89], amplitudes of 73 tones and 16 bands of noise every 10 ms; in the wide world [F, 91],
-            with where the tones and the noise come from, -1 (left) to 1.
+        controls: float32 [F, 91]: every 10 ms amplitudes of 73 tones and 16 bands of noise, and where the tones and
+            the noise come from, -1 (left) to 1.
         impact: bool [F], whether a frame lies just after a contact.
         captions: one for each chunk.
     """
@@ -54,18 +51,8 @@ class ClipArrays:
     captions: tuple[str, ...]
 
 
-def arrays_of(clip: small_clip.Clip) -> ClipArrays:
-    """What training needs of a rendered clip of the small world."""
-    controls = np.concatenate((clip.controls.tones, clip.controls.noise), axis=1)
-    onsets = small_motion.contacts(clip.world)
-    impact = _near(onsets, len(controls), len(controls) // (clip.world.chunks * PICTURES_PER_CHUNK))
-    return ClipArrays(
-        clip.pictures.rgb, clip.pictures.subject, controls.astype(np.float32), impact, tuple(clip.captions)
-    )
-
-
-def arrays_of_wide(clip: wide_clip.Clip) -> ClipArrays:
-    """What training needs of a rendered clip of the wide world."""
+def arrays_of(clip: Clip) -> ClipArrays:
+    """What training needs of a rendered clip."""
     heard = clip.controls
     controls = np.concatenate((heard.tones, heard.noise, heard.balance), axis=1)
     onsets = [event.picture for event in (*contacts(clip.world), *sky_events(clip.world))]
@@ -96,12 +83,9 @@ class Order:
 
 def render(order: Order) -> ClipArrays:
     """Render one clip; a pure function of its argument."""
-    if order.config.name == NANO.name:
-        return arrays_of(small_clip.render_clip(order.seed, heldout=order.heldout, chunks=order.chunks))
     width, height = order.config.seen if order.seen else (order.config.width, order.config.height)
     form = Format(width, height, Fraction(*order.config.fps), order.config.sample_rate)
-    clip = wide_clip.render_clip(order.seed, form, heldout=order.heldout, chunks=order.chunks)
-    return arrays_of_wide(clip)
+    return arrays_of(render_clip(order.seed, form, heldout=order.heldout, chunks=order.chunks))
 
 
 def _worker(niceness: int) -> None:
@@ -119,7 +103,7 @@ def orders_of(
     config: PocketConfig, seeds: Sequence[int], *, heldout: bool = False, chunks: int = 0, seen: bool = False
 ) -> list[Order]:
     """One order per seed; 0 chunks means the usual length."""
-    return [Order(config, seed, heldout, chunks or CLIP_CHUNKS[config.name], seen) for seed in seeds]
+    return [Order(config, seed, heldout, chunks or CLIP_CHUNKS, seen) for seed in seeds]
 
 
 def collect(orders: Sequence[Order], *, processes: int = 2) -> list[ClipArrays]:

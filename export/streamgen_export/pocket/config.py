@@ -10,65 +10,61 @@ FRAMES_PER_LATENT = 4
 """Control frames that one sound latent stands for."""
 AMPLITUDES = 89
 """Controls of a frame that are amplitudes: 73 tones, then 16 bands of noise."""
+BALANCES = 2
+"""Controls of a frame that say where a sound comes from, -1 (left) to 1: of the tones, then of the noise."""
 
 
 @dataclass(frozen=True)
 class PocketConfig:
-    """Sizes of one member of the family. Lengths are in pixels, samples, latent cells or chunks, as named."""
+    """Sizes of one member, by default the large one; lengths in pixels, samples, latent cells or chunks, as named."""
 
-    name: str = "pocket-nano"
-    width: int = 160
-    height: int = 96
-    fps: tuple[int, int] = (25, 2)
+    name: str = "pocket"
+    width: int = 448
+    height: int = 256
+    fps: tuple[int, int] = (50, 3)
     frames_per_chunk: int = 4
     sample_rate: int = 24_000
-    samples_per_chunk: int = 7_680
-    patch: int = 16
+    samples_per_chunk: int = 5_760
+    patch: int = 32
     """Edge of the square of pixels that one latent cell stands for."""
-    upscale: int = 1
+    upscale: int = 2
     """How many times larger the decoder's pictures are than those that the encoder sees."""
     video_channels: int = 48
     audio_channels: int = 16
-    audio_latents: int = 8
-    balances: int = 0
-    """Controls of a frame that say where a sound comes from, -1 (left) to 1: of the tones and of the noise, or none."""
+    audio_latents: int = 6
     merge: int = 2
     """Neighbouring cells of a row that make one token."""
-    merge_rows: int = 1
+    merge_rows: int = 2
     """Rows of cells that make one token."""
     audio_merge: int = 2
     """Successive audio latents that make one token."""
-    dim: int = 224
-    layers: int = 6
-    heads: int = 4
+    dim: int = 384
+    layers: int = 8
+    heads: int = 6
     text_width: int = 384
     text_tokens: int = 32
-    text_narrow: int = 160
+    text_narrow: int = 192
     """Width to which the text is brought once, for all layers."""
-    window: int = 6
+    window: int = 5
     sink: int = 1
-    encoder_widths: tuple[int, int, int] = (128, 160, 192)
-    """Of the picture encoder at 1/4, 1/8 and 1/16 of the picture's size."""
-    decoder_widths: tuple[int, ...] = (144, 112, 96, 48)
+    decoder_widths: tuple[int, ...] = (256, 160, 96, 64, 32)
     """Of the picture decoder from one point per cell on, each twice as fine as the one before, down to half size."""
-    decoder_depths: tuple[int, ...] = (1, 1, 2, 2)
+    decoder_depths: tuple[int, ...] = (2, 2, 2, 1, 1)
     """Residual blocks of the picture decoder at each of these sizes."""
-    smaller: str = ""
+    smaller: str = "pocket-small"
     """Name of the sibling that takes over on machines that are too slow."""
-    stills: bool = False
-    """Whether it learns to start from a picture that stands still."""
-    space_periods: tuple[float, float] = (2.5, 24.0)
+    space_periods: tuple[float, float] = (2.5, 32.0)
     """Shortest and longest period of the rotary angles over a picture, in cells."""
-    crop: int = 0
-    """Edge of the squares on which the picture autoencoder trains, whole latent cells; 0 = whole pictures.
+    crop: int = 192
+    """Edge of the squares on which the picture autoencoder trains, whole latent cells.
 
-    With squares it goes without normalisation over the picture: its statistics would be other ones when serving.
+    It goes without normalisation over the picture, whose statistics would be other ones when serving.
     """
 
     def __post_init__(self) -> None:
         if self.width % (self.patch * self.merge) or self.height % (self.patch * self.merge_rows):
             raise ValueError(f"{self.width}x{self.height} is not a whole number of tokens")
-        if self.audio_latents % self.audio_merge or self.dim % self.heads or self.crop % self.patch:
+        if self.audio_latents % self.audio_merge or self.dim % self.heads or self.crop % self.patch or self.crop < 1:
             raise ValueError(f"the sizes of {self.name} do not divide")
         if 2 ** len(self.decoder_widths) != self.patch or len(self.decoder_depths) != len(self.decoder_widths):
             raise ValueError(f"the decoder of {self.name} does not end at {self.width}x{self.height}")
@@ -123,7 +119,7 @@ class PocketConfig:
     @property
     def controls(self) -> int:
         """Controls of a frame: amplitudes, then balances."""
-        return AMPLITUDES + self.balances
+        return AMPLITUDES + BALANCES
 
     @property
     def control_frames(self) -> int:
@@ -141,31 +137,7 @@ class PocketConfig:
         return self.sink + self.window + 1
 
 
-NANO = PocketConfig()
-POCKET = PocketConfig(
-    name="pocket",
-    width=448,
-    height=256,
-    fps=(50, 3),
-    samples_per_chunk=5_760,
-    audio_latents=6,
-    balances=2,
-    patch=32,
-    upscale=2,
-    merge_rows=2,
-    dim=384,
-    layers=8,
-    heads=6,
-    text_narrow=192,
-    window=5,
-    encoder_widths=(96, 160, 256),
-    decoder_widths=(256, 160, 96, 64, 32),
-    decoder_depths=(2, 2, 2, 1, 1),
-    space_periods=(2.5, 32.0),
-    crop=192,
-    smaller="pocket-small",
-    stills=True,
-)
+POCKET = PocketConfig()
 POCKET_SMALL = replace(
     POCKET,
     name="pocket-small",
@@ -179,5 +151,18 @@ POCKET_SMALL = replace(
     smaller="",
 )
 """The same latents through a smaller decoder: what slow machines run."""
-CONFIGS = {"nano": NANO, "pocket-small": POCKET_SMALL, "pocket": POCKET}
+SMOKE = replace(
+    POCKET,
+    name="smoke",
+    dim=48,
+    layers=2,
+    heads=2,
+    text_narrow=16,
+    decoder_widths=(16, 16, 16, 8, 8),
+    decoder_depths=(1, 1, 1, 1, 1),
+    crop=64,
+    smaller="",
+)
+"""Pictures, sound and latents of `POCKET` with next to nothing between them: to see that everything runs."""
+CONFIGS = {"pocket-small": POCKET_SMALL, "pocket": POCKET}
 """The members of the family by the name that commands know them by."""

@@ -28,6 +28,7 @@ class Encoders(nn.Module):
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
+        self.config = config
         self.video, self.audio = VideoEncoder(config), AudioEncoder(config)
         self.video_decoder, self.audio_decoder = VideoDecoder(config), AudioDecoder(config)
         for name, channels in (("video", config.video_channels), ("audio", config.audio_channels)):
@@ -42,8 +43,7 @@ class Encoders(nn.Module):
         device = self.video_mean.device
         pictures = shrunk(pictures_to_float(rgb.to(device)), rgb.shape[-2] // self.seen_width)
         pictures = pictures.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(device.type, torch.bfloat16):  # as in training, and four times as fast
-            z: Tensor = self.video(pictures).float()
+        z: Tensor = self.video(pictures)
         return (z - self.video_mean[:, None, None]) / self.video_scale[:, None, None]
 
     def encode_audio(self, controls: Tensor) -> Tensor:

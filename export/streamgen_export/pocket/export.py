@@ -1,6 +1,6 @@
 """Writes a trained run as a bundle: float32 graphs checked against torch, int8 ones checked against those, manifest.
 
-python -m streamgen_export.pocket.export --size nano
+python -m streamgen_export.pocket.export --size pocket
 """
 
 from __future__ import annotations
@@ -41,7 +41,8 @@ GUARD_PULL = 0.25
 WORST_INT8 = 0.1
 """Largest relative error that an int8 graph may have over the checked chunks."""
 DESCRIPTION = (
-    "Landscapes, weather, light, a few solid subjects and their sound, made together in real time on a CPU. "
+    "Eighteen places in six weathers and at four times of day, with subjects that move through them, in several "
+    "drawing styles and under a moving camera, made together with stereo sound in real time on a CPU. "
     "Trained from nothing on scenes that streamgen renders itself."
 )
 
@@ -101,14 +102,13 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
         folder = Path(scratch)
         denoise = graphs.write_denoise(folder / "denoise.onnx", model)
         video, audio = graphs.write_decoders(folder, encoders, config)
+        encoder = graphs.write_encoder(folder / "encode_picture.onnx", encoders, config)
         calls: dict[str, tuple[nn.Module, list[dict[str, graphs.Array]], Mapping[str, tuple[int, ...]]]] = {
             "denoise": (denoise, graphs.denoise_calls(config, CHECKED_CHUNKS), denoise.states()),
             "decode_video": (video, graphs.decode_video_calls(config, CHECKED_CHUNKS), DecodeVideo.states(config)),
             "decode_audio": (audio, graphs.decode_audio_calls(config, CHECKED_CHUNKS), DecodeAudio.states(config)),
+            "encode_picture": (encoder, graphs.encode_picture_calls(config, CHECKED_CHUNKS), {}),
         }
-        if config.stills:
-            encoder = graphs.write_encoder(folder / "encode_picture.onnx", encoders, config)
-            calls["encode_picture"] = (encoder, graphs.encode_picture_calls(config, CHECKED_CHUNKS), {})
         parity: dict[str, Any] = {}
         for name, (module, inputs, states) in calls.items():
             found = graphs.difference(folder / f"{name}.onnx", module, inputs, states)
@@ -197,9 +197,8 @@ def write_manifest(
             for name, precision in precisions.items()
         },
         "training": dict(training),
+        "knobs": KNOBS,
     }
-    if config.stills:  # what is trained on the wide world
-        document["knobs"] = KNOBS
     if config.smaller:
         document["smaller"] = config.smaller
     text = json.dumps(document, indent=1) + "\n"
@@ -214,7 +213,7 @@ def _digest(path: Path) -> str:
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description="Write a trained run as a bundle.")
-    parser.add_argument("--size", choices=sorted(CONFIGS), default="nano")
+    parser.add_argument("--size", choices=sorted(CONFIGS), default="pocket")
     parser.add_argument("--run", type=Path, help="folder of the training (default runs/SIZE)")
     parser.add_argument("--bundle", type=Path, help="bundle folder with text.onnx (default: the size's own)")
     options = parser.parse_args()

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import load
-from streamgen_export.pocket.judging.figures import draw_spectrogram, save
-from streamgen_export.pocket.judging.streams import ModelStream, Stream
+from streamgen_export.pocket.judge.figures import draw_spectrogram, save
+from streamgen_export.pocket.judge.streams import ModelStream, Stream
 
 PROMPTS: Final = (
     "a red balloon over the sea at sunset",

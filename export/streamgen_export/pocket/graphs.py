@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from onnxscript.onnx_opset import opset24 as op
 from torch import Tensor, nn
 
-from streamgen_export.pocket.config import NANO, PocketConfig
+from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo, Denoise, EncodePicture
 from streamgen_export.pocket.transformer import MASKED, JointTransformer
@@ -50,13 +50,12 @@ def write(
     inputs: Mapping[str, Tensor],
     states: Sequence[str],
     outputs: list[str],
-    *,
-    plain_norms: bool = False,
 ) -> None:
     """Export with static shapes; state `x` comes back as `x_out`."""
-    translations: dict[Any, Any] = {torch.ops.streamgen.ring_write.default: _ring_write}
-    if plain_norms:
-        translations[torch.ops.aten.rms_norm.default] = _rms_norm
+    translations: dict[Any, Any] = {
+        torch.ops.streamgen.ring_write.default: _ring_write,
+        torch.ops.aten.rms_norm.default: _rms_norm,
+    }
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, nothing about the graph
         program = torch.onnx.export(
@@ -106,8 +105,6 @@ def write_denoise(path: Path, model: JointTransformer) -> Denoise:
         {**denoise_inputs(model.config), **zeros(states)},
         list(states),
         ["video_velocity", "audio_velocity"],
-        # The graph of pocket-nano is published with the operator.
-        plain_norms=model.config.name != NANO.name,
     )
     return module
 

@@ -1,4 +1,4 @@
-"""The knobs of a model of the wide world: what can be turned beside the prompt, in words that its captions use."""
+"""The knobs of a model: what can be turned beside the prompt, in words that its captions use."""
 
 from __future__ import annotations
 

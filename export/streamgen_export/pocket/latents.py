@@ -193,6 +193,11 @@ def batch_of(
                 masks.append(shard["mask"][caption])
                 pooled.append(shard["pooled"][caption])
             index.append(0 if rng.random() < drop else known[key])
+    # Filled up to one per chunk, so that every batch has the same shapes: compiled code need not be made anew.
+    for _ in range(len(index) - len(known)):
+        contexts.append(np.zeros_like(contexts[0]))
+        masks.append(np.ones_like(masks[0]))
+        pooled.append(np.zeros_like(pooled[0]))
     context = torch.from_numpy(np.stack([np.zeros_like(contexts[0]), *contexts])).float()
     mask = torch.from_numpy(np.stack([np.arange(masks[0].shape[0]) < 1, *masks]))
     said = torch.from_numpy(np.stack([np.zeros_like(pooled[0]), *pooled])).float()

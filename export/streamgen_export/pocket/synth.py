@@ -1,4 +1,4 @@
-"""The synthesiser of `scenes.synth` as a torch module with carried states, so that it exports into the decoder."""
+"""The synthesiser of `world.sound` as a torch module with carried states, so that it exports into the decoder."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from streamgen_export.pocket.config import PocketConfig
-from streamgen_export.pocket.scenes.synth import BANDS, HOP, NOTES, TAPS, filter_bank, note_frequencies, pan
+from streamgen_export.pocket.world.sound.synth import BANDS, HOP, NOTES, TAPS, filter_bank, note_frequencies, pan
 
 
 def side_gains(balance: Tensor) -> Tensor:
@@ -34,7 +34,6 @@ class Synthesiser(nn.Module):
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
-        self.balances = config.balances
         cycles = note_frequencies() / config.sample_rate
         at_frame = np.mod(cycles[:, None] * HOP * np.arange(config.control_frames), 1.0)
         tables = {
@@ -70,13 +69,11 @@ class Synthesiser(nn.Module):
         tones = self.gains @ waves.flatten(1)
         heard = torch.cat((tail, noise), dim=1)
         bands = F.conv1d(heard[:, None], self.filters)
-        levels = ramps[NOTES : NOTES + BANDS] if self.balances else ramps[NOTES:]
-        hiss = (bands * levels.flatten(1)).sum(1)
-        if self.balances:
-            # The gains run straight from frame to frame, as in `world.sound.stereo`, not the angle between them.
-            sides = side_gains(torch.cat((level[None], controls))[:, NOTES + BANDS :]).permute(1, 2, 0)[..., None]
-            moving = (sides[:, :, :-1] * (1 - self.weights) + sides[:, :, 1:] * self.weights).flatten(2)
-            tones, hiss = tones * moving[0], hiss * moving[1]
+        hiss = (bands * ramps[NOTES : NOTES + BANDS].flatten(1)).sum(1)
+        # The gains run straight from frame to frame, as in `world.sound.stereo`, not the angle between them.
+        sides = side_gains(torch.cat((level[None], controls))[:, NOTES + BANDS :]).permute(1, 2, 0)[..., None]
+        moving = (sides[:, :, :-1] * (1 - self.weights) + sides[:, :, 1:] * self.weights).flatten(2)
+        tones, hiss = tones * moving[0], hiss * moving[1]
         after = phase + self.turn
         return torch.tanh(tones + hiss), after - torch.floor(after), controls[-1], heard[:, -(TAPS - 1) :]
 

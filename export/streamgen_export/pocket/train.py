@@ -17,16 +17,17 @@ from pathlib import Path
 
 import torch
 
+from streamgen_export.captions import CaptionEncoder
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.budget import Budget
-from streamgen_export.pocket.clips import collect, orders_of
-from streamgen_export.pocket.config import NANO, POCKET, POCKET_SMALL, PocketConfig
+from streamgen_export.pocket.clips import Order, collect, orders_of
+from streamgen_export.pocket.config import POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.export import export
 from streamgen_export.pocket.latents import Stock, make_shards
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
-from streamgen_export.pocket.weights import read_weights
+from streamgen_export.pocket.weights import take_over
 
 FIRST_CLIPS = 512
 """Clips that must be there before the transformer starts."""
@@ -36,7 +37,7 @@ BUNDLES = Path("engines/streamgen_engines/bundles")
 AUTOENCODER_SHARE, SOUND_SHARE = 0.28, 0.1
 """Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound."""
 SEEN_CLIPS = 4
-"""One of so many clips for the autoencoders is drawn at the size that the encoder sees, where that is another."""
+"""One of so many clips for the autoencoders is drawn at the size that the encoder sees."""
 SHARD = 64
 """Clips in one shard."""
 LONE_SHARD = 512
@@ -57,11 +58,11 @@ class Plan:
     transformer_steps: int
     batch: int
     rate: float = 2e-3
-    autoencoder_chunks: int = 0
-    """Length of the clips on which the autoencoders train, all of which are in memory; 0 = the usual."""
-    video_batch: int = 6
+    autoencoder_chunks: int = 3
+    """Length of the clips on which the autoencoders train, all of which are in memory."""
+    video_batch: int = 4
     lone_clips: int = 0
-    """Clips of one chunk for the steps that see no past; 0 = these take chunks of the other clips."""
+    """Clips of one chunk for the steps that see no past."""
     larger: str = ""
     """The plan of a larger sibling, carried out before, whose latents and transformer this size takes: it only learns a
     decoder of its own."""
@@ -69,25 +70,13 @@ class Plan:
     def stocks(self, run: Path, seed: int) -> list[Stock]:
         """What the transformer trains on, in the order in which it is needed."""
         first = seed * 1_000_000
-        clips = Stock(run / "latents", self.clips, 0, SHARD, first)
-        if not self.lone_clips:
-            return [clips]
+        clips = Stock(run / "latents", self.clips, 0, min(SHARD, self.clips), first)
+        lone = Stock(run / "alone", self.lone_clips, 1, min(LONE_SHARD, self.lone_clips), first + 600_000)
         # The held-out clips come first: the checks need them from the start.
-        heldout = replace(clips, clips=0)
-        return [heldout, Stock(run / "alone", self.lone_clips, 1, LONE_SHARD, first + 600_000), clips]
+        return [replace(clips, clips=0), lone, clips]
 
 
 PLANS = {
-    "nano": Plan(
-        NANO,
-        autoencoder_clips=1024,
-        video_steps=2000,
-        audio_steps=2500,
-        clips=5_120,
-        alone_steps=1400,
-        transformer_steps=3100,
-        batch=8,
-    ),
     "pocket": Plan(
         POCKET,
         autoencoder_clips=1280,
@@ -97,8 +86,6 @@ PLANS = {
         alone_steps=4500,
         transformer_steps=7500,
         batch=8,
-        autoencoder_chunks=3,
-        video_batch=4,
         lone_clips=32_768,
     ),
     "pocket-small": Plan(
@@ -110,20 +97,19 @@ PLANS = {
         alone_steps=0,
         transformer_steps=0,
         batch=0,
-        autoencoder_chunks=3,
-        video_batch=4,
         larger="pocket",
     ),
     # Everything once, on next to nothing: for tests, and to see that a machine has what training needs.
     "smoke": Plan(
-        NANO,
-        autoencoder_clips=16,
+        SMOKE,
+        autoencoder_clips=8,
         video_steps=6,
         audio_steps=6,
-        clips=64,
+        clips=16,
         alone_steps=3,
         transformer_steps=6,
         batch=2,
+        lone_clips=16,
     ),
 }
 
@@ -150,13 +136,8 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
         return load_encoders(plan.config, run)
     first = seed * 1_000_000 + 500_000
     seeds = range(first, first + plan.autoencoder_clips)
-    small = seeds[::SEEN_CLIPS] if plan.config.upscale > 1 else ()
-    orders = [
-        *orders_of(plan.config, [s for s in seeds if s not in set(small)], chunks=plan.autoencoder_chunks),
-        *orders_of(plan.config, small, chunks=plan.autoencoder_chunks, seen=True),
-    ]
     began = time.monotonic()
-    clips = collect(orders, processes=machine.workers)
+    clips = collect(clip_orders(plan, seeds), processes=machine.workers)
     left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
     audio = AudioTraining(plan.config, run, seed, machine.device)
     audio.run(clips, Budget(plan.audio_steps, left and left * SOUND_SHARE))
@@ -173,13 +154,7 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
 
 
 def train(
-    plan: Plan,
-    run: Path,
-    bundle: Path,
-    seed: int,
-    machine: Machine,
-    seconds: float | None = None,
-    weights: Path | None = None,
+    plan: Plan, run: Path, bundle: Path, seed: int, machine: Machine, seconds: float | None = None
 ) -> TransformerTraining:
     """The whole training; resumes whatever `run` holds.
 
@@ -190,12 +165,12 @@ def train(
         seed: of everything random.
         machine: what it runs on.
         seconds: to spend, instead of the plan's numbers of steps.
-        weights: of an earlier training, to go on from: its autoencoders stay as they are.
+
+    Raises:
+        FileNotFoundError: `bundle` lacks the text graph.
     """
     began = time.monotonic()
-    known = None if weights is None else read_weights(weights, plan.config)
-    if known is not None and not (run / "encoders.pt").is_file():
-        checkpoint.save(run / "encoders.pt", known[0].state_dict())
+    CaptionEncoder(bundle)  # fails here if it must: the processes that make shards would leave this one waiting
     encoders = train_autoencoders(plan, run, seed, machine, seconds and seconds * AUTOENCODER_SHARE)
     spawn = multiprocessing.get_context("spawn").Process
     stocks = plan.stocks(run, seed)
@@ -207,15 +182,13 @@ def train(
         maker.start()
     try:
         training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
-        if known is not None:
-            training.begin_with(known[1].state_dict())
         training.run(
             Budget(plan.transformer_steps, seconds and max(seconds - (time.monotonic() - began), 1.0)),
             alone_share=plan.alone_steps / plan.transformer_steps,
             batch=plan.batch,
             rate=plan.rate,
             channel_weight=encoders.video_weight,
-            wait_clips=min(plan.lone_clips or plan.clips, FIRST_CLIPS),
+            wait_clips=min(plan.lone_clips, FIRST_CLIPS),
         )
     finally:
         for maker in makers:
@@ -225,29 +198,40 @@ def train(
 
 
 def train_decoder(plan: Plan, run: Path, seed: int, machine: Machine, seconds: float | None = None) -> None:
-    """A decoder of its own for the latents of the larger sibling, whose run lies beside `run`; the rest is taken over.
+    """Train the picture decoder alone, for latents that stay as they are: further, or a smaller one for a sibling's.
+
+    A smaller sibling takes everything else over from the run of the larger one, which lies beside `run`.
 
     Raises:
-        FileNotFoundError: the larger sibling is not trained yet.
+        FileNotFoundError: what it builds on is not trained yet.
     """
-    source, path = run.parent / plan.larger, run / "encoders.pt"
-    encoders = load_encoders(PLANS[plan.larger].config, source)
-    if not path.is_file():
-        first = seed * 1_000_000 + 500_000
-        seeds = range(first, first + plan.autoencoder_clips)
-        began = time.monotonic()
-        clips = collect(orders_of(plan.config, seeds, chunks=plan.autoencoder_chunks), processes=machine.workers)
-        left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
-        video = VideoTraining(plan.config, run, seed, machine.device, larger=encoders)
-        video.run(clips, Budget(plan.video_steps, left), batch=plan.video_batch)
-        own = Encoders(plan.config)
-        kept = {k: v for k, v in encoders.state_dict().items() if not k.startswith("video_decoder.")}
-        decoder = {f"video_decoder.{k}": v for k, v in video.decoder.state_dict().items()}
-        own.load_state_dict({**kept, **decoder})
-        checkpoint.save(path, own.state_dict())
-    shutil.copy2(source / "transformer.pt", run / "transformer.pt")
-    if not (run / "latents").exists():
-        (run / "latents").symlink_to((source / "latents").resolve())
+    source = run.parent / plan.larger if plan.larger else run
+    known = load_encoders(PLANS[plan.larger].config if plan.larger else plan.config, source)
+    first = seed * 1_000_000 + 500_000
+    began = time.monotonic()
+    clips = collect(clip_orders(plan, range(first, first + plan.autoencoder_clips)), processes=machine.workers)
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+    video = VideoTraining(plan.config, run / "decoder", seed, machine.device, known=known)
+    video.run(clips, Budget(plan.video_steps, left), batch=plan.video_batch)
+    own = Encoders(plan.config)
+    kept = {k: v for k, v in known.state_dict().items() if not k.startswith("video_decoder.")}
+    decoder = {f"video_decoder.{k}": v for k, v in video.decoder.state_dict().items()}
+    own.load_state_dict({**kept, **decoder})
+    checkpoint.save(run / "encoders.pt", own.state_dict())
+    video.path.unlink()  # the next training goes on from what was saved, with a schedule of its own
+    if plan.larger:
+        shutil.copy2(source / "transformer.pt", run / "transformer.pt")
+        if not (run / "latents").exists():
+            (run / "latents").symlink_to((source / "latents").resolve())
+
+
+def clip_orders(plan: Plan, seeds: range) -> list[Order]:
+    """Clips for the autoencoders, a few of them drawn at the size that the encoder sees, where that is another."""
+    small = seeds[::SEEN_CLIPS] if plan.config.upscale > 1 else range(0)
+    return [
+        *orders_of(plan.config, [s for s in seeds if s not in small], chunks=plan.autoencoder_chunks),
+        *orders_of(plan.config, small, chunks=plan.autoencoder_chunks, seen=True),
+    ]
 
 
 def main() -> None:
@@ -263,7 +247,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--minutes", type=float, help="time to spend, instead of the plan's numbers of steps")
     parser.add_argument("--weights", type=Path, help="of an earlier training (export/weights), to go on from")
-    parser.add_argument("--only", choices=["autoencoders"], help="stop after this stage")
+    parser.add_argument("--only", choices=["autoencoders", "decoder"], help="this stage alone")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     machine = Machine(options.device, options.compile, options.workers)
@@ -271,13 +255,15 @@ def main() -> None:
     plan, run = PLANS[options.size], options.runs / options.size
     run.mkdir(parents=True, exist_ok=True)
     bundle = options.bundles / plan.config.name
-    if plan.larger:
+    if options.weights is not None:
+        take_over(options.weights, plan.config, run)
+    if plan.larger or options.only == "decoder":
         train_decoder(plan, run, options.seed, machine, seconds)
     elif options.only == "autoencoders":
         train_autoencoders(plan, run, options.seed, machine, seconds)
         return
     else:
-        train(plan, run, bundle, options.seed, machine, seconds, options.weights)
+        train(plan, run, bundle, options.seed, machine, seconds)
     export(plan.config, run, bundle)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +22,7 @@ from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.video_autoencoder import (
     VideoDecoder,
     VideoEncoder,
+    least_squares,
     pictures_to_float,
     principal_components,
     reconstruction_loss,
@@ -28,8 +30,12 @@ from streamgen_export.pocket.video_autoencoder import (
 )
 
 SUBJECT_WEIGHT = 4.0
+FORGIVEN = 0.1
+"""Highest noise in latents of unit variance with which the decoder trains."""
+LINEAR_SHARE = 0.1
+"""Of the rate, for the decoder's linear branch."""
 IMPACT_WEIGHT = 3.0
-SEEN_EVERY = 4
+SEEN_EVERY = 3
 """Every so manieth step takes clips drawn at the size that the encoder sees, as the transformer's clips are."""
 SAVE_EVERY = 200
 LOG_EVERY = 20
@@ -43,48 +49,50 @@ def cosine(step: int, share: float, warmup: int = 50) -> float:
 
 
 class VideoTraining:
-    """The picture autoencoder in training; `run` resumes where the last run stopped."""
+    """The picture decoder in training, for an encoder in closed form; `run` resumes where the last run stopped."""
 
     def __init__(
-        self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, larger: Encoders | None = None
+        self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, known: Encoders | None = None
     ) -> None:
-        """With `larger`, the encoder is that of a larger sibling, which stays as it is, and only the decoder learns."""
+        """With `known`, the latents are those of another training, and so is the decoder to begin with if it fits."""
         torch.manual_seed(seed)
         self.config, self.folder, self.seed, self.device = config, folder, seed, torch.device(device)
         self.encoder, self.decoder = VideoEncoder(config).to(device), VideoDecoder(config).to(device)
+        self.encoder.requires_grad_(requires_grad=False)
         self.step = 0
-        self.larger = larger
-        if larger is not None:
-            self.encoder.load_state_dict(larger.video.state_dict())
-            self.encoder.requires_grad_(requires_grad=False)
+        self.known = known
 
     @property
     def path(self) -> Path:
         """Where the checkpoint lies."""
         return self.folder / "video_autoencoder.pt"
 
-    def parameters(self) -> list[torch.nn.Parameter]:
-        """Everything that learns."""
-        both = [*self.encoder.parameters(), *self.decoder.parameters()]
-        return [parameter for parameter in both if parameter.requires_grad]
+    def _groups(self, rate: float) -> list[dict[str, Any]]:
+        """What learns, and how fast: the linear branch starts where it should be, with small weights."""
+        linear = list(self.decoder.linear.parameters())
+        branch = [p for name, p in self.decoder.named_parameters() if not name.startswith("linear.")]
+        return [{"params": linear, "rate": LINEAR_SHARE * rate}, {"params": branch, "rate": rate}]
 
     def _begin(self, full: list[ClipArrays]) -> None:
-        """The linear branches as they are before anything is learnt."""
-        if self.larger is None:
-            picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 256, 1)
-            principal_components(self.encoder, self.decoder, shrunk(picked[:, 0], self.config.upscale))
-            return
-        theirs = self.larger.video_decoder.linear
-        smaller = shrunk(theirs.weight.detach(), theirs.kernel_size[0] // self.config.patch)
-        self.decoder.linear.load_state_dict({**theirs.state_dict(), "weight": smaller})
+        """The linear code, in closed form."""
+        picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 1024, 1)
+        pictures = picked[:, 0]
+        if self.known is None:
+            principal_components(self.encoder, shrunk(pictures, self.config.upscale))
+        else:
+            self.encoder.load_state_dict(self.known.video.state_dict())
+            if self.known.config == self.config:
+                self.decoder.load_state_dict(self.known.video_decoder.state_dict())
+                return
+        least_squares(self.encoder, self.decoder, pictures[:256], self.config.upscale)
 
     def run(
-        self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 8e-4
+        self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 6e-4
     ) -> None:
         """Train until the budget is spent, on clips at full size and, if there are such, as the encoder sees them."""
         full = [clip for clip in clips if clip.rgb.shape[2] == self.config.width]
         seen = [clip for clip in clips if clip.rgb.shape[2] != self.config.width]
-        optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
+        optimiser = torch.optim.AdamW(self._groups(rate), betas=(0.9, 0.99), weight_decay=0.01)
         state = checkpoint.load(self.path)
         if state is None:
             self._begin(full)
@@ -106,11 +114,11 @@ class VideoTraining:
             kind = seen if seen and step % SEEN_EVERY == 0 else full
             true, weight = self._batch(kind, rng, batch, chunks)
             for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, budget.share(step))
+                group["lr"] = group["rate"] * cosine(step, budget.share(step))
             loss = self._loss(true, weight)
             optimiser.zero_grad(set_to_none=True)
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
+            torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
             optimiser.step()
             if step % LOG_EVERY == 0:
                 log.write(step, {"pictures": loss.item()})
@@ -135,31 +143,28 @@ class VideoTraining:
     def _pick(
         self, clips: list[ClipArrays], rng: np.random.Generator, chunks: int
     ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Successive chunks of some clip, whole or a square of them: pictures and the subjects' coverage."""
+        """Successive chunks of a square of some clip: pictures and the subjects' coverage."""
         clip = clips[int(rng.integers(len(clips)))]
         first = int(rng.integers(len(clip.rgb) // 4 - chunks + 1)) * 4
         rgb, subject = clip.rgb[first : first + 4 * chunks], clip.subject[first : first + 4 * chunks]
         factor = self.config.width // rgb.shape[2]
         edge, patch = self.config.crop // factor, self.config.patch // factor
-        if edge:
-            # Aligned to latent cells: a cell is never cut.
-            top, left = (int(rng.integers((size - edge) // patch + 1)) * patch for size in rgb.shape[1:3])
-            rgb, subject = (part[:, top : top + edge, left : left + edge] for part in (rgb, subject))
-        return rgb, subject
+        # Aligned to latent cells: a cell is never cut.
+        top, left = (int(rng.integers((size - edge) // patch + 1)) * patch for size in rgb.shape[1:3])
+        return rgb[:, top : top + edge, left : left + edge], subject[:, top : top + edge, left : left + edge]
 
     def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
         with torch.autocast(self.device.type, torch.bfloat16):
             # Pictures that were drawn at the size that the encoder sees are judged at that size.
-            factor = self.config.upscale if true.shape[-1] == (self.config.crop or self.config.width) else 1
+            factor = self.config.upscale if true.shape[-1] == self.config.crop else 1
             flat = shrunk(true.flatten(0, 1), factor).contiguous(memory_format=torch.channels_last)
             latents = self.encoder(flat).unflatten(0, true.shape[:2])
             # The transformer's latents are never exact: the decoder learns to forgive.
-            noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * 0.25
+            noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * FORGIVEN
             made = self.decoder.clips(latents + noise * torch.randn_like(latents))
             if factor != self.config.upscale:
                 made = shrunk(made.flatten(0, 1), self.config.upscale).unflatten(0, true.shape[:2])
-        loss: Tensor = reconstruction_loss(made.float(), true, weight) + 1e-3 * latents.float().square().mean()
-        return loss
+        return reconstruction_loss(made.float(), true, weight)
 
     def state(self) -> dict[str, object]:
         """Everything but the optimiser."""

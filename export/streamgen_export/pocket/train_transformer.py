@@ -89,6 +89,9 @@ class TransformerTraining:
         state = checkpoint.load(self.path)
         if state is None:
             return 0.0
+        if "step" not in state:  # weights that were taken over
+            self.begin_with(state["ema"])
+            return 0.0
         self.model.load_state_dict(state["model"])
         self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
         self.step = state["step"]
@@ -97,7 +100,7 @@ class TransformerTraining:
         return float(state.get("spent_s", 0.0))
 
     def begin_with(self, weights: Mapping[str, torch.Tensor]) -> None:
-        """Begin with what another run has learnt, unless this one has a checkpoint, which `run` takes up."""
+        """Begin with what another run has learnt."""
         self.model.load_state_dict(weights)
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 

@@ -197,24 +197,18 @@ class JointTransformer(nn.Module):
     def tokens(self, video: Tensor, audio: Tensor) -> Tensor:
         """Latents [B, Cv, h, w] and [B, Ca, L] -> tokens [B, N, D]."""
         c = self.config
-        if c.merge_rows == 1:
-            v = video.unflatten(-1, (-1, c.merge)).permute(0, 2, 3, 1, 4).flatten(3).flatten(1, 2)
-        else:
-            cells = video.unflatten(-1, (-1, c.merge)).unflatten(-3, (-1, c.merge_rows))
-            v = cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
+        cells = video.unflatten(-1, (-1, c.merge)).unflatten(-3, (-1, c.merge_rows))
+        v = cells.permute(0, 2, 4, 1, 3, 5).flatten(3).flatten(1, 2)
         a = audio.unflatten(-1, (-1, c.audio_merge)).permute(0, 2, 1, 3).flatten(2)
         return torch.cat((self.video_in(v), self.audio_in(a)), dim=1) + self.place
 
     def latents(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Tokens [B, N, D] -> latents, the inverse arrangement of `tokens`."""
         c = self.config
-        cell = (c.video_channels, c.merge) if c.merge_rows == 1 else (c.video_channels, c.merge_rows, c.merge)
+        cell = (c.video_channels, c.merge_rows, c.merge)
         v = self.video_out(x[:, : c.video_tokens]).unflatten(1, (c.token_rows, -1)).unflatten(-1, cell)
         a = self.audio_out(x[:, c.video_tokens :]).unflatten(-1, (c.audio_channels, c.audio_merge))
-        if c.merge_rows == 1:
-            video = v.permute(0, 3, 1, 2, 4).flatten(3)
-        else:
-            video = v.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
+        video = v.permute(0, 3, 1, 4, 2, 5).flatten(4).flatten(2, 3)
         return video, a.permute(0, 2, 1, 3).flatten(2)
 
     def condition(self, sigma: Tensor, pooled: Tensor) -> Tensor:

@@ -2,8 +2,9 @@
 
 The encoder sees its own chunk only. The decoder sees the latents of its chunk and of two before it, through two
 carried states of finite reach, so an error in one chunk is forgotten three chunks later and nothing can drift.
-Both halves start as the closed-form principal components of patches (16 x 16 pixels x 4 pictures), beside which
-learned branches start at zero: training begins where the linear code ends.
+Latents are the principal components of patches (16 x 16 pixels x 4 pictures), in closed form: nothing about them has to
+be learnt, a place of a picture and its latent cell say the same, and the decoder can train on after the transformer
+has. The decoder starts as the same linear code, beside which a learned branch starts at zero.
 
 The decoder's pictures may be larger than those that the encoder sees (`PocketConfig.upscale`): it learns what edges
 and textures of the world look like at full size, and latents cost what the smaller pictures cost.
@@ -24,22 +25,6 @@ CHANNELS = 12  # four pictures of three colours
 
 
 class Residual(nn.Module):
-    """Two 3x3 convolutions beside the identity, normalised over the picture; the second starts at zero."""
-
-    def __init__(self, width: int) -> None:
-        super().__init__()
-        self.norm = nn.GroupNorm(8, width)
-        self.first = nn.Conv2d(width, width, 3, padding=1)
-        self.second = nn.Conv2d(width, width, 3, padding=1)
-        nn.init.zeros_(self.second.weight)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """[B, width, h, w], same shape out."""
-        out: Tensor = x + self.second(F.silu(self.first(F.silu(self.norm(x)))))
-        return out
-
-
-class LocalResidual(nn.Module):
     """Two 3x3 convolutions beside the identity; the second starts at zero.
 
     Nothing is normalised, so a square of a picture becomes what it is in the whole picture. Convolution and ReLU
@@ -54,43 +39,59 @@ class LocalResidual(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """[B, width, h, w], same shape out."""
-        out: Tensor = x + self.second(F.relu(self.first(x)))
+        out: Tensor = x + self.second(F.relu(self.first(levelled(x))))
         return out
 
 
-def residuals(config: PocketConfig, width: int, depth: int) -> nn.Module:
-    """`depth` blocks in a row, of the kind that the way of training needs."""
-    block = LocalResidual if config.crop else Residual
-    return block(width) if depth == 1 else nn.Sequential(*(block(width) for _ in range(depth)))
+def residuals(width: int, depth: int) -> nn.Module:
+    """`depth` blocks in a row."""
+    return Residual(width) if depth == 1 else nn.Sequential(*(Residual(width) for _ in range(depth)))
+
+
+def levelled(x: Tensor) -> Tensor:
+    """Each point's channels [B, C, h, w] at a mean square of one (Karras et al. 2018, section 4.2).
+
+    It looks at one point only, so a square of a picture becomes what it is in the whole picture; without it the
+    branches grow until they are dead.
+    """
+    return x * torch.rsqrt(x.square().mean(dim=1, keepdim=True) + 1e-4)
+
+
+def in_float32(module: nn.Module, x: Tensor) -> Tensor:
+    """A patch-wise linear map, never in bfloat16.
+
+    On CPUs with AMX, torch 2.13 computes nonsense for convolutions with wide strides over few channels in that type:
+    here going forward, and for the transposed one going backward.
+    """
+    with torch.autocast(x.device.type, enabled=False):
+        out: Tensor = module(x.float())
+    return out
+
+
+def even(module: nn.Module) -> None:
+    """Let every convolution but the linear branch and those that start at zero keep the variance of its input.
+
+    By default each would shrink it to a third, and without normalisation nothing would bring it back.
+    """
+    for name, part in module.named_modules():
+        if isinstance(part, nn.Conv2d):
+            if not name.endswith(("second", "out")):
+                nn.init.kaiming_normal_(part.weight, nonlinearity="relu" if name.endswith("first") else "linear")
+            if part.bias is not None:
+                nn.init.zeros_(part.bias)
 
 
 class VideoEncoder(nn.Module):
-    """Pictures of the size that it sees [B, 12, H, W] -> latents [B, Z, H / 16, W / 16]."""
+    """Pictures of the size that it sees [B, 12, H, W] -> latents [B, Z, H / 16, W / 16]: a linear map of patches."""
 
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
-        fine, middle, coarse = config.encoder_widths
         edge = config.patch // config.upscale
         self.linear = nn.Conv2d(CHANNELS, config.video_channels, edge, stride=edge)
-        self.stem = nn.Conv2d(CHANNELS * 16, fine, 3, padding=1)
-        self.fine = residuals(config, fine, 1)
-        self.down = nn.Conv2d(fine * 4, middle, 1)
-        self.middle = residuals(config, middle, 1)
-        self.down_again = nn.Conv2d(middle * 4, coarse, 1)
-        self.coarse = residuals(config, coarse, 1)
-        self.out = nn.Conv2d(coarse, config.video_channels, 3, padding=1)
-        nn.init.zeros_(self.out.weight)
 
     def forward(self, pictures: Tensor) -> Tensor:
         """Encode; see the class."""
-        x = self.fine(self.stem(F.pixel_unshuffle(pictures, 4)))
-        x = self.middle(self.down(F.pixel_unshuffle(x, 2)))
-        x = self.coarse(self.down_again(F.pixel_unshuffle(x, 2)))
-        # Never in bfloat16: on CPUs with AMX, torch 2.13 computes nonsense for wide strides over few channels.
-        with torch.autocast(pictures.device.type, enabled=False):
-            linear = self.linear(pictures.float())
-        latents: Tensor = linear + self.out(F.silu(x))
-        return latents
+        return in_float32(self.linear, pictures)
 
 
 class VideoDecoder(nn.Module):
@@ -101,23 +102,21 @@ class VideoDecoder(nn.Module):
         z = config.video_channels
         coarse, middle, fine, *finer = config.decoder_widths
         depths = config.decoder_depths
-        self.rectify = F.relu if config.crop else F.silu
         self.linear = nn.ConvTranspose2d(z, CHANNELS, config.patch, stride=config.patch)
         self.stem = nn.Conv2d(2 * z, coarse, 3, padding=1)
-        self.coarse = residuals(config, coarse, depths[0])
+        self.coarse = residuals(coarse, depths[0])
         self.up = nn.Conv2d(coarse, middle * 4, 1)
-        self.middle = residuals(config, middle, depths[1])
+        self.middle = residuals(middle, depths[1])
         self.up_again = nn.Conv2d(middle, fine * 4, 1)
-        self.join = nn.Conv2d(2 * fine, fine, 1) if config.crop else nn.Conv2d(2 * fine, fine, 3, padding=1)
-        self.fine = residuals(config, fine, depths[2])
+        self.join = nn.Conv2d(2 * fine, fine, 1)
+        self.fine = residuals(fine, depths[2])
         self.ups = nn.ModuleList(
             nn.Conv2d(before, width * 4, 1) for before, width in zip((fine, *finer), finer, strict=False)
         )
-        self.finer = nn.ModuleList(
-            residuals(config, width, depth) for width, depth in zip(finer, depths[3:], strict=True)
-        )
+        self.finer = nn.ModuleList(residuals(width, depth) for width, depth in zip(finer, depths[3:], strict=True))
         self.out = nn.Conv2d(finer[-1], CHANNELS * 4, 3, padding=1)
         nn.init.zeros_(self.out.weight)
+        even(self)
 
     def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """One chunk.
@@ -145,8 +144,8 @@ class VideoDecoder(nn.Module):
         x = self.fine(self.join(torch.cat((now, before), dim=1)))
         for up, blocks in zip(self.ups, self.finer, strict=True):
             x = blocks(F.pixel_shuffle(up(x), 2))
-        pictures: Tensor = self.linear(latents) + F.pixel_shuffle(self.out(self.rectify(x)), 2)
-        return pictures
+        learnt = F.pixel_shuffle(self.out(F.leaky_relu(levelled(x), 0.2)), 2)
+        return in_float32(self.linear, latents) + learnt
 
     def clips(self, latents: Tensor) -> Tensor:
         """Whole clips [B, T, Z, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
@@ -159,31 +158,42 @@ class VideoDecoder(nn.Module):
         return shaped
 
 
-def principal_components(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Tensor) -> None:
-    """Set the linear branches to the principal components of patches, each latent channel of unit variance.
+def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
+    """Set the encoder to the principal components of patches, each latent channel of unit variance.
 
     Args:
-        encoder: its `linear` is set.
-        decoder: its `linear` is set to the matching reconstruction.
-        pictures: [B, 12, H, W] of the size that the encoder sees, a sample of the data (some thousand patches).
+        encoder: is set.
+        pictures: [B, 12, H, W] of the size that the encoder sees, a sample of the data (some ten thousand patches).
     """
     size = encoder.linear.kernel_size[0]
-    upscaled = decoder.linear.kernel_size != encoder.linear.kernel_size
     patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
-    mean = patches.mean(0)
     _, scale, components = torch.pca_lowrank(patches, q=encoder.linear.out_channels, niter=4)
     deviation = scale / (len(patches) - 1) ** 0.5
-    basis = components.T.unflatten(1, (-1, size, size))
-    spread = deviation[:, None, None, None]
+    basis = components.T.unflatten(1, (-1, size, size)) / deviation[:, None, None, None]
+    bias = -(components.T @ patches.mean(0)) / deviation
+    encoder.linear.load_state_dict({"weight": basis, "bias": bias})
+
+
+def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Tensor, upscale: int) -> None:
+    """Set the decoder's linear branch to the best linear reconstruction of full pictures from their latents.
+
+    Args:
+        encoder: makes the latents.
+        decoder: its `linear` is set.
+        pictures: [B, 12, H, W] at full size, a sample of the data.
+        upscale: how many times larger than what the encoder sees.
+    """
+    size = decoder.linear.kernel_size[0]
     with torch.no_grad():
-        encoder.linear.weight.copy_(basis / spread)
-        if encoder.linear.bias is None or decoder.linear.bias is None:
-            raise AssertionError("the linear branches have biases")
-        encoder.linear.bias.copy_(-(components.T @ mean) / deviation)
-        full = F.interpolate(basis, size=decoder.linear.kernel_size, mode="bilinear") if upscaled else basis
-        decoder.linear.weight.copy_(full * spread)
-        # The mean patch is a picture of one patch's size; a transposed convolution's bias is one number per channel.
-        decoder.linear.bias.copy_(mean.unflatten(0, (-1, size * size)).mean(1))
+        patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
+        latents = encoder(shrunk(pictures, upscale)).flatten(2).transpose(1, 2).flatten(0, 1)
+        # A transposed convolution's bias is one number per channel, not one per pixel of the patch.
+        bias = patches.unflatten(1, (-1, size * size)).mean((0, 2))
+        wanted = patches - bias.repeat_interleave(size * size)
+        # Latents have unit variance: a little of it on the diagonal keeps rare ones from weighing much.
+        moments = latents.T @ latents + 1e-3 * len(latents) * torch.eye(latents.shape[1], device=latents.device)
+        solution = torch.linalg.solve(moments, latents.T @ wanted)
+    decoder.linear.load_state_dict({"weight": solution.unflatten(1, (-1, size, size)), "bias": bias})
 
 
 def shrunk(pictures: Tensor, factor: int) -> Tensor:

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from streamgen_export.compact import LARGEST_CODE, SMALLEST
+from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.export import load_transformer
@@ -83,6 +84,19 @@ def read_weights(path: Path, config: PocketConfig) -> tuple[Encoders, JointTrans
         except RuntimeError as error:
             raise WeightsError(f"{path} does not hold the {part} of {config.name}: {error}") from error
     return encoders.eval(), transformer.eval()
+
+
+def take_over(path: Path, config: PocketConfig, run: Path) -> None:
+    """Let a run that has nothing yet begin with published weights: its autoencoders are theirs and stay as they are.
+
+    Raises:
+        WeightsError: they are of another model.
+    """
+    if (run / "encoders.pt").is_file():
+        return
+    encoders, transformer = read_weights(path, config)
+    checkpoint.save(run / "transformer.pt", {"ema": transformer.state_dict()})
+    checkpoint.save(run / "encoders.pt", encoders.state_dict())
 
 
 def main() -> None:

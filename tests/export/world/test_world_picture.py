@@ -1,4 +1,4 @@
-"""Whole pictures of the wide world: pure, of any size, and turning from one segment into the next without a jump."""
+"""Whole pictures of the world: pure, of any size, and turning from one segment into the next without a jump."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The wide world is sampled: everything possible, the held-out tenth apart, a change in about half of the clips."""
+"""The world is sampled: everything possible, the held-out tenth apart, a change in about half of the clips."""
 
 from collections import Counter
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""The sound of the wide world: in step with the picture, in range, from the right side, and a pure function."""
+"""The sound of the world: in step with the picture, in range, from the right side, and a pure function."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.synth import BANDS, HOP, NOTES, Synth
 from streamgen_export.pocket.world.attributes import (
     ABSTRACT,
     MOODS,
@@ -37,6 +36,7 @@ from streamgen_export.pocket.world.sound.music import CHORDS, music
 from streamgen_export.pocket.world.sound.patterns import patterns_of
 from streamgen_export.pocket.world.sound.sky import add_sky
 from streamgen_export.pocket.world.sound.stereo import StereoSynth, stereo
+from streamgen_export.pocket.world.sound.synth import BANDS, HOP, NOTES, Synth
 from streamgen_export.pocket.world.timeline import BEAT_CHUNKS, beat_position, sky_events
 from streamgen_export.pocket.world.world import World, sample_world
 

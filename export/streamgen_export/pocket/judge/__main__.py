@@ -15,28 +15,28 @@ import torch
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import load
-from streamgen_engines.manifest import Manifest
 from streamgen_export.pocket.judge.instruments import default_cache, instruments
 from streamgen_export.pocket.judge.provenance import provenance_of
 from streamgen_export.pocket.judge.run import QUICK, Session, Settings, judge, timed
 from streamgen_export.pocket.judge.streams import ModelStream
 from streamgen_export.pocket.judge.tables import markdown
-from streamgen_export.pocket.scenes.world import PICTURE_RATE_HZ, PICTURES_PER_CHUNK, SAMPLE_RATE_HZ, SAMPLES_PER_CHUNK
 
 COMMAND = "python -m streamgen_export.pocket.judge"
+MOST_MINUTES = 60
 
 
 def parser() -> argparse.ArgumentParser:
     """Options of the command."""
     options = argparse.ArgumentParser(
         prog=COMMAND,
-        description="Score a bundle on held-out prompts. Writes OUT/NAME.json, OUT/samples.png and OUT/sound.png, "
-        "and the report for people.",
+        description="Score a bundle on held-out prompts. Writes OUT/NAME.json, OUT/samples.png, OUT/sound.png "
+        "and OUT/drift.png, and the report for people.",
     )
     options.add_argument("--bundle", type=Path, help="bundle folder (default: the one that ships with streamgen)")
     options.add_argument("--samples", type=_several, help=f"takes with a change of prompt (default {Settings.samples})")
-    options.add_argument("--bounces", type=_several, help=f"takes that bounce (default {Settings.bounces})")
-    options.add_argument("--drift-minutes", type=float, help=f"length of the long streams ({Settings.drift_minutes})")
+    options.add_argument("--events", type=_several, help=f"takes in which much happens (default {Settings.events})")
+    options.add_argument("--streams", type=_positive, help=f"long streams (default {Settings.streams})")
+    options.add_argument("--drift-minutes", type=_minutes, help=f"length of each (default {Settings.drift_minutes})")
     options.add_argument("--seed", type=int, default=0, help="of prompts and noise")
     options.add_argument("--out", type=Path, help="folder (default bench/judge, or out/judge with --quick)")
     options.add_argument("--report", type=Path, help="report for people (default docs/judge.md; in OUT with --quick)")
@@ -49,6 +49,13 @@ def _positive(text: str) -> int:
     number = int(text)
     if number < 1:
         raise argparse.ArgumentTypeError(f"{text} is too few, give at least 1")
+    return number
+
+
+def _minutes(text: str) -> float:
+    number = float(text)
+    if not 0 < number <= MOST_MINUTES:
+        raise argparse.ArgumentTypeError(f"{text} minutes are no stream, give more than 0, at most {MOST_MINUTES}")
     return number
 
 
@@ -65,13 +72,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = parser().parse_args(given)
     settings = QUICK if options.quick else Settings()
-    changes = {name: getattr(options, name) for name in ("samples", "bounces", "drift_minutes", "seed")}
+    changes = {name: getattr(options, name) for name in ("samples", "events", "streams", "drift_minutes", "seed")}
     settings = replace(settings, **{name: value for name, value in changes.items() if value is not None})
     out = options.out or Path("out/judge" if options.quick else "bench/judge")
     page = options.report or (out / "judge.md" if options.quick else Path("docs/judge.md"))
     try:
         bundle = Bundle.open(options.bundle) if options.bundle else bundled()
-        check(bundle.manifest)
         streams = [ModelStream(load(bundle)) for _ in range(options.threads)]
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -80,30 +86,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seconds: dict[str, float] = {}
     with timed(seconds, "instruments"):
         tools = instruments(settings.schooling, options.threads, default_cache())
-    session = Session(" ".join([COMMAND, *given]), provenance_of(bundle), streams, tools, options.threads, seconds)
+    window = bundle.manifest.attention.window
+    command = " ".join([COMMAND, *given])
+    session = Session(command, provenance_of(bundle), streams, window, tools, options.threads, seconds)
     report = judge(session, settings, out)
     (out / f"{bundle.manifest.name}.json").write_text(report.to_json(), encoding="utf-8")
     page.parent.mkdir(parents=True, exist_ok=True)
     page.write_text(markdown(report, _way(page.parent, out)), encoding="utf-8")
-    print(f"wrote {out / bundle.manifest.name}.json, samples.png and sound.png beside it, and {page}")
+    print(f"wrote {out / bundle.manifest.name}.json, samples.png, sound.png and drift.png beside it, and {page}")
     return 0
-
-
-def check(manifest: Manifest) -> None:
-    """Refuses a bundle whose chunks are not those of the training world.
-
-    Raises:
-        EngineError: they are not.
-    """
-    video, audio = manifest.video, manifest.audio
-    rate = video.fps[0] / video.fps[1]
-    got = (rate, video.frames_per_chunk, audio.sample_rate, audio.samples_per_chunk)
-    wanted = (PICTURE_RATE_HZ, PICTURES_PER_CHUNK, SAMPLE_RATE_HZ, SAMPLES_PER_CHUNK)
-    if got != wanted:
-        raise EngineError(
-            f"the judge knows (pictures/s, pictures a chunk, samples/s, samples a chunk) {wanted}, but bundle "
-            f"{manifest.name} has {got}; judge it with the code that trained it"
-        )
 
 
 def _way(start: Path, folder: Path) -> str:

@@ -2,66 +2,103 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from streamgen_export.pocket.judge.takes import PICTURED
-from streamgen_export.pocket.scenes.attributes import COLOURS, LIGHTS, MOTIONS, NONE, Attributes, held_out, possible
-from streamgen_export.pocket.scenes.captions import caption
-from streamgen_export.pocket.scenes.world import World, sample_world
+from streamgen_export.pocket.judge.labels import CHANGED, JUDGED, UNASKED, label
+from streamgen_export.pocket.world.attributes import NONE, VOCABULARY, Attributes, held_out, motions_of, possible
+from streamgen_export.pocket.world.captions import caption
+from streamgen_export.pocket.world.captions.describe import sayable
+from streamgen_export.pocket.world.world import sample_attributes
+
+MENTIONS: Final = (
+    ("place", "time", "weather", "subject", "colour"),
+    ("place", "subject", "colour", "style", "mood", "tempo"),
+    ("place", "subject", "colour", "motion", "palette", "camera"),
+    ("place", "time", "happening", "style", "mood"),
+)
+"""What successive prompts name, in turns: about 30 word pieces have no room for everything at once."""
 
 
 @dataclass(frozen=True)
 class Brief:
-    """Attributes and prompt of each chunk, and the seed of the noise (or of the world, for a render)."""
+    """What to make and what to ask about it.
+
+    Attributes:
+        seed: of the noise, or of the world for a render.
+        wanted: attributes of each chunk.
+        prompts: prompt of each chunk.
+        named: attributes that every prompt names; only these are judged.
+    """
 
     seed: int
     wanted: tuple[Attributes, ...]
     prompts: tuple[str, ...]
+    named: frozenset[str]
+
+    @property
+    def chunks(self) -> int:
+        """Length in chunks."""
+        return len(self.wanted)
+
+    @property
+    def asked(self) -> NDArray[np.int64]:
+        """Right answers, int64 [chunks, attributes of `JUDGED`]; `UNASKED` where the prompt does not name it."""
+        named = np.array([name in self.named for name in JUDGED])
+        right = np.array([label(attributes) for attributes in self.wanted], dtype=np.int64)
+        # Nothing that happens is right nearly always, and would hide how often something that happens is seen.
+        quiet = VOCABULARY["happening"].index(NONE)
+        column = JUDGED.index("happening")
+        right[:, column] = np.where(right[:, column] == quiet, UNASKED, right[:, column])
+        return np.where(named, right, UNASKED)
+
+    @property
+    def ages(self) -> tuple[int, ...]:
+        """How many chunks ago what each chunk shows was asked for: 0 at the start and where something changes."""
+        found: list[int] = []
+        for chunk, wanted in enumerate(self.wanted):
+            steady = chunk > 0 and wanted == self.wanted[chunk - 1]
+            found.append(found[-1] + 1 if steady else 0)
+        return tuple(found)
 
 
-def prompt_for(attributes: Attributes, rng: np.random.Generator) -> str:
-    """A caption that names everything that is judged: subject and colour always are, the rest is asked for."""
-    return caption(attributes, rng, mention=("scene", "light", "motion", "mood"))
-
-
-def held_out_worlds(seed: int, accept: Callable[[World], bool] = lambda world: True) -> Iterator[World]:
-    """Held-out worlds with one subject that `accept` likes, without end; a pure function of its arguments."""
-    number = 0
+def held_out_attributes(seed: int, accept: Callable[[Attributes], bool] = lambda _: True) -> Iterator[Attributes]:
+    """Held-out combinations without a second kind of subject that `accept` likes; without end, a pure function."""
+    rng = np.random.default_rng([seed, 0x4E1D])
     while True:
-        world = sample_world(seed * 1_000_003 + number, heldout=True)
-        number += 1
-        if all(attributes.second == NONE for attributes in world.attributes) and accept(world):
-            yield world
+        found = sample_attributes(rng, heldout=True)
+        if found.second == NONE and accept(found):
+            yield found
 
 
 def changed(attributes: Attributes, name: str, rng: np.random.Generator) -> Attributes | None:
-    """A held-out combination that differs in one attribute of `PICTURED`, or None where there is none.
+    """A held-out combination that differs in one attribute of `CHANGED` only, or None where none was found.
 
-    A new scene brings its plain light; everything else stays.
+    A new subject may need another motion.
     """
-    values = {
-        "scene": tuple(LIGHTS),
-        "light": LIGHTS[attributes.scene],
-        "subject": tuple(MOTIONS),
-        "colour": COLOURS,
-    }[name]
+    values = VOCABULARY[name]
     for index in rng.permutation(len(values)):
         value = values[int(index)]
-        if value == getattr(attributes, name):
+        if value in (NONE, getattr(attributes, name)) or getattr(attributes, name) == NONE:
             continue
         new = replace(attributes, **{name: value})
-        if name == "scene":
-            new = replace(new, light=LIGHTS[value][0])
-        if possible(new) and all(held_out(combination) for combination in new.combinations):
+        if name == "subject" and new.motion not in motions_of(new.place, value):
+            motions = motions_of(new.place, value)
+            if not motions:
+                continue
+            new = replace(new, motion=motions[int(rng.integers(len(motions)))])
+        if possible(new) and held_out(new):
             return new
     return None
 
 
 def change_briefs(seed: int, count: int, before: int, after: int) -> list[Brief]:
-    """Prompts that change one attribute of `PICTURED` in mid-stream; the attributes take turns.
+    """Prompts that change one attribute of `CHANGED` in mid-stream; the attributes take turns.
 
     Args:
         seed: of prompts and noise.
@@ -70,39 +107,71 @@ def change_briefs(seed: int, count: int, before: int, after: int) -> list[Brief]
         after: chunks with the second.
     """
     rng = np.random.default_rng([seed, 0xC4A])
+    combinations = held_out_attributes(seed)
     briefs: list[Brief] = []
-    worlds = held_out_worlds(seed)
     while len(briefs) < count:
-        first = next(worlds).attributes[0]
-        second = changed(first, PICTURED[len(briefs) % len(PICTURED)], rng)
-        if second is None:
+        what = CHANGED[len(briefs) % len(CHANGED)]
+        first = next(combinations)
+        second = changed(first, what, rng)
+        if second is None or UNASKED in (label(shown)[JUDGED.index(what)] for shown in (first, second)):
             continue
-        said = (prompt_for(first, rng), prompt_for(second, rng))
+        # Divided first, so that every kind of change meets every set of names.
+        wanted = {what, *MENTIONS[len(briefs) // len(CHANGED) % len(MENTIONS)]}
+        said, named = _said((first, second), wanted, rng)
+        if what not in named:
+            continue
         briefs.append(
             Brief(
                 seed=seed + len(briefs),
                 wanted=(first,) * before + (second,) * after,
                 prompts=(said[0],) * before + (said[1],) * after,
+                named=named,
             )
         )
     return briefs
 
 
-def bounce_briefs(seed: int, count: int, chunks: int) -> list[Brief]:
-    """Prompts in which the subject bounces all the time."""
-    bouncing = held_out_worlds(seed + 1, lambda world: world.attributes[0].motion == "bounces")
-    return _steady(bouncing, seed + 10_000, count, chunks)
+def event_briefs(seed: int, count: int, chunks: int) -> list[Brief]:
+    """Prompts in which something happens all the time.
+
+    In turns a subject bounces, one leaps, fireworks burst, a storm flashes, northern lights wave, stars shoot.
+    """
+    kinds: tuple[tuple[Callable[[Attributes], bool], str], ...] = (
+        (lambda a: a.motion == "bounces", "motion"),
+        (lambda a: a.motion == "leaps", "motion"),
+        (lambda a: a.happening == "fireworks", "happening"),
+        (lambda a: a.weather == "storm", "weather"),
+        (lambda a: a.happening == "aurora", "happening"),
+        (lambda a: a.happening == "shooting_stars", "happening"),
+    )
+    rng = np.random.default_rng([seed, 0xB0])
+    sources = [held_out_attributes(seed + 1 + number, accept) for number, (accept, _) in enumerate(kinds)]
+    briefs = []
+    for index in range(count):
+        kind = index % len(kinds)
+        briefs.append(_steady(next(sources[kind]), {"place", kinds[kind][1]}, seed + 10_000 + index, chunks, rng))
+    return briefs
 
 
 def long_briefs(seed: int, count: int, chunks: int) -> list[Brief]:
     """Prompts that stay the same for a long time."""
-    return _steady(held_out_worlds(seed + 2), seed + 20_000, count, chunks)
+    rng = np.random.default_rng([seed, 0x10C6])
+    source = held_out_attributes(seed + 99)
+    return [
+        _steady(next(source), set(MENTIONS[index % len(MENTIONS)]), seed + 20_000 + index, chunks, rng)
+        for index in range(count)
+    ]
 
 
-def _steady(worlds: Iterator[World], seed: int, count: int, chunks: int) -> list[Brief]:
-    rng = np.random.default_rng([seed, 0xB0])
-    briefs = []
-    for index in range(count):
-        attributes = next(worlds).attributes[0]
-        briefs.append(Brief(seed + index, (attributes,) * chunks, (prompt_for(attributes, rng),) * chunks))
-    return briefs
+def _steady(attributes: Attributes, names: set[str], seed: int, chunks: int, rng: np.random.Generator) -> Brief:
+    (said,), named = _said((attributes,), names, rng)
+    return Brief(seed, (attributes,) * chunks, (said,) * chunks, named)
+
+
+def _said(
+    shown: Sequence[Attributes], names: AbstractSet[str], rng: np.random.Generator
+) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Captions that tell all of `names` for which there are words, and the names that each of them tells."""
+    mention = tuple(sorted(names))
+    told = frozenset(name for name in names if all(sayable(attributes, name) for attributes in shown))
+    return tuple(caption(attributes, rng, mention=mention) for attributes in shown), told

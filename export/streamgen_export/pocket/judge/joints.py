@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from streamgen_export.pocket.judge.takes import Take
-from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK, SAMPLES_PER_CHUNK
+from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK
 
+PICTURE_TARGET: Final = 1.1
 _WINDOW: Final = 480
 """Samples of one spectrum: 20 ms, an exact share of a chunk, so that windows end where chunks end."""
+_AROUND = 2
+"""Chunks after a change of the prompt that are not looked at: the picture turns into another one."""
+
+Sides = tuple[list[float], list[float]]
+"""Changes across joints, and mean changes inside chunks."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +39,6 @@ class Joints:
     sound_step: float | None
 
 
-def picture_changes(video: NDArray[np.uint8]) -> NDArray[np.float64]:
-    """Mean absolute difference of each picture to the next: uint8 [T, H, W, 3] -> float64 [T - 1], 0 to 255."""
-    steps = (np.abs(b.astype(np.int16) - a) for a, b in pairwise(video))
-    return np.array([step.mean() for step in steps], dtype=np.float64)
-
-
 def spectral_flux(audio: NDArray[np.float32]) -> NDArray[np.float64]:
     """Rise of the log spectrum from each 20 ms to the next: float32 [channels, S] -> float64 [S / 480 - 1]."""
     mono = audio.mean(axis=0)
@@ -49,35 +48,59 @@ def spectral_flux(audio: NDArray[np.float32]) -> NDArray[np.float64]:
     return flux
 
 
-def joints(takes: Sequence[Take]) -> Joints:
-    """Looks at every joint of every take, except where the prompt changes there."""
-    picture: tuple[list[float], list[float]] = ([], [])
-    flux: tuple[list[float], list[float]] = ([], [])
-    step: tuple[list[float], list[float]] = ([], [])
-    for take in takes:
-        steady = [a == b for a, b in zip(take.wanted[:-1], take.wanted[1:], strict=True)]
-        changes = picture_changes(take.video)
-        _sort(changes, PICTURES_PER_CHUNK, steady, picture)
-        _sort(spectral_flux(take.audio), SAMPLES_PER_CHUNK // _WINDOW, steady, flux)
-        sample_steps = np.abs(np.diff(take.audio, axis=1)).mean(axis=0).astype(np.float64)
-        _sort(sample_steps, SAMPLES_PER_CHUNK, steady, step)
+@dataclass(frozen=True, eq=False)
+class Seams:
+    """Changes of one take, sorted."""
+
+    picture: Sides
+    flux: Sides
+    step: Sides
+
+
+def seams(take: Take) -> Seams:
+    """Looks at every joint of a take, except where what is asked for has just changed."""
+    ages = np.array(take.brief.ages)
+    changes_at = np.flatnonzero(ages[1:] == 0) + 1
+    steady = np.ones(len(ages), dtype=bool)
+    for chunk in changes_at:
+        steady[chunk : chunk + _AROUND] = False
+    samples = take.form.samples_per_chunk
+    sample_steps = np.abs(np.diff(take.audio, axis=1)).mean(axis=0).astype(np.float64)
+    return Seams(
+        picture=_sorted(take.changes, PICTURES_PER_CHUNK, steady),
+        flux=_sorted(spectral_flux(take.audio), samples // _WINDOW, steady),
+        step=_sorted(sample_steps, samples, steady),
+    )
+
+
+def joints(parts: Sequence[Seams]) -> Joints:
+    """The seams of all takes together."""
+    picture = _together([part.picture for part in parts])
+    flux = _together([part.flux for part in parts])
+    step = _together([part.step for part in parts])
     return Joints(len(picture[0]), _ratio(picture), _ratio(flux), _ratio(step))
 
 
-def _sort(
-    changes: NDArray[np.float64], period: int, steady: Sequence[bool], into: tuple[list[float], list[float]]
-) -> None:
-    """Puts changes across joints into the first list, all others into the second; `changes[i]` is from i to i + 1."""
+def _sorted(changes: NDArray[np.float64], period: int, steady: NDArray[np.bool_]) -> Sides:
+    """Splits changes into those across joints and the mean inside each chunk; `changes[i]` is from i to i + 1."""
     positions = np.arange(1, len(changes) + 1)
+    chunk_of = positions // period
     at_joint = positions % period == 0
-    counted = np.array(steady, dtype=bool)[positions[at_joint] // period - 1]
-    into[0].extend(changes[at_joint][counted].tolist())
-    # One number per take and chunk is enough for the inside, and keeps memory small over minutes of samples.
-    inside = changes[~at_joint]
-    into[1].extend(part.mean() for part in np.array_split(inside, max(1, len(inside) // period)) if len(part))
+    counted = steady[chunk_of]
+    across = changes[at_joint & counted].tolist()
+    inside = [
+        float(changes[(chunk_of == chunk) & ~at_joint].mean())
+        for chunk in np.flatnonzero(steady)
+        if ((chunk_of == chunk) & ~at_joint).any()
+    ]
+    return across, inside
 
 
-def _ratio(sides: tuple[list[float], list[float]]) -> float | None:
+def _together(parts: Sequence[Sides]) -> Sides:
+    return [value for across, _ in parts for value in across], [value for _, inside in parts for value in inside]
+
+
+def _ratio(sides: Sides) -> float | None:
     across, inside = sides
     if not across or not inside or np.mean(inside) <= 0:
         return None

@@ -1,8 +1,8 @@
-"""How the judge's networks learn: one loop for all of them."""
+"""How the judge's networks learn: one loop for all of them, what is asked of them, and what disturbs their sight."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -65,11 +65,28 @@ def pooled(x: Tensor) -> Tensor:
     return torch.cat([flat.mean(dim=2), flat.amax(dim=2)], dim=1)
 
 
-def disturb(x: Tensor, generator: torch.Generator) -> Tensor:
-    """Softness, noise and brightness, drawn anew for each batch, as decoded pictures have: float32 [B, C, h, w]."""
+def cross_entropy(scores: Sequence[Tensor], labels: Tensor) -> Tensor:
+    """Sum over several questions of the mean loss of those that have an answer.
+
+    Args:
+        scores: per question, [B, classes].
+        labels: int64 [B, questions]; -1 where there is no right answer.
+    """
+    loss = torch.zeros(())
+    for score, target in zip(scores, labels.T, strict=True):
+        if bool((target >= 0).any()):
+            loss = loss + F.cross_entropy(score.float(), target, ignore_index=-1)
+    return loss
+
+
+def disturb(x: Tensor, generator: torch.Generator, widest: int = 2) -> Tensor:
+    """Softness, noise and brightness, drawn anew for each batch, as decoded pictures have: float32 [B, C, h, w].
+
+    Half of the batches are softened, by 2 or by `widest` pixels: what was made small has little softness left.
+    """
     draw = torch.rand(2, generator=generator)
-    if draw[0] < 0.6:
-        soft = F.avg_pool2d(x, 2 if draw[0] < 0.3 else 3, ceil_mode=True)
+    if draw[0] < 0.5:
+        soft = F.avg_pool2d(x, 2 if draw[0] < 0.25 else widest, ceil_mode=True)
         x = F.interpolate(soft, size=x.shape[2:], mode="bilinear", align_corners=False)
     gain = 1.0 + 0.3 * (torch.rand((len(x), 1, 1, 1), generator=generator) - 0.5)
     return x * gain + 0.06 * draw[1] * torch.randn(x.shape, generator=generator)

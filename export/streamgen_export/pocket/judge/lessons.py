@@ -1,4 +1,4 @@
-"""What the judge's instruments learn from: small pictures and spectra of rendered clips, with the truth about them."""
+"""What the judge's instruments learn from: pictures and spectra of renders, with the truth about them."""
 
 from __future__ import annotations
 
@@ -7,40 +7,59 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.attributes import Attributes
+from streamgen_export.pocket.world.attributes import Attributes
 
 
 @dataclass(frozen=True, eq=False)
 class PictureLesson:
-    """Pictures of one clip.
+    """One picture of a world.
 
     Attributes:
-        pictures: uint8 [T, 48, 80, 3].
-        masks: how much of each cell subjects cover, 0 to 255, uint8 [T, 24, 40].
-        cuts: the subject in the last picture of each chunk at full size, uint8 [chunks, 56, 56, 3].
-        subject_seen: whether there is enough of it to learn from, bool [chunks].
-        shown: attributes of each chunk.
+        picture: uint8 [128, 224, 3].
+        mask: how much of each cell subjects cover, 0 to 255, uint8 [16, 28].
+        centre: middle of the largest subject, as shares of height and width.
+        subject_seen: whether there is enough of it to learn from.
+        shown: what it shows.
     """
 
-    pictures: NDArray[np.uint8]
-    masks: NDArray[np.uint8]
-    cuts: NDArray[np.uint8]
-    subject_seen: NDArray[np.bool_]
-    shown: tuple[Attributes, ...]
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    centre: tuple[float, float]
+    subject_seen: bool
+    shown: Attributes
+
+
+@dataclass(frozen=True, eq=False)
+class ClipLesson:
+    """Successive pictures of one world in grey.
+
+    Attributes:
+        grey: uint8 [T, 64, 112].
+        colour: the last of them, uint8 [64, 112, 3].
+        flow: movement between every second of them, float32 [T / 2 - 1, 2, 4, 7], see `flow.flow_of`.
+        events: (kind, picture) of what is seen and heard.
+        shown: what they show.
+    """
+
+    grey: NDArray[np.uint8]
+    colour: NDArray[np.uint8]
+    flow: NDArray[np.float32]
+    events: tuple[tuple[str, int], ...]
+    shown: Attributes
 
 
 @dataclass(frozen=True, eq=False)
 class SoundLesson:
-    """Sound of one clip.
+    """Sound of one world.
 
     Attributes:
         bands: float32 [F, 40], see `ear.bands_of`.
-        notes: float32 [N, 73], see `mood.notes_of`.
-        impacts_s: when something hits the ground.
-        shown: attributes of each chunk.
+        notes: float32 [N, 73], see `music.notes_of`.
+        events: (kind, time in seconds) of what is seen and heard.
+        shown: what it is the sound of.
     """
 
     bands: NDArray[np.float32]
     notes: NDArray[np.float32]
-    impacts_s: tuple[float, ...]
-    shown: tuple[Attributes, ...]
+    events: tuple[tuple[str, float], ...]
+    shown: Attributes

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from streamgen_export.pocket.judge.drift import Drift
-from streamgen_export.pocket.judge.impacts import Detection, Sync
 from streamgen_export.pocket.judge.joints import Joints
 from streamgen_export.pocket.judge.provenance import Provenance
-from streamgen_export.pocket.judge.recognition import Accuracy, Following
+from streamgen_export.pocket.judge.recognition import Accuracy, Following, Staying
+from streamgen_export.pocket.judge.sync import Detection, Sync
 
-RENDERS = "renders"
-GENERATED = "generated"
+RENDERS: Final = "renders"
+GENERATED: Final = "generated"
+SHUFFLED: Final = "shuffled sound"
 
 
 @dataclass(frozen=True)
@@ -24,10 +26,13 @@ class Report:
         command: makes the report again.
         provenance: where it comes from.
         settings: how much was looked at.
+        form: width, height, pictures and samples per second, length of a chunk in seconds.
         recognition: what was looked at, to attribute, to how often it is right.
         following: the same, to how soon a change of the prompt shows.
-        detectors: picture and sound, to how well impacts are found in renders.
-        sync: what was looked at, to the distance of seen and heard impacts.
+        staying_by_change: the same, to whether the rest stayed when this attribute changed.
+        staying_by_attribute: the same, to whether this attribute stayed when another one changed.
+        detectors: picture and sound, to kind of event, to how well events are found in renders.
+        sync: what was looked at, to kind of event, to the distance of seen and heard events.
         joints: what was looked at, to seams between chunks.
         drift: what was looked at, to its long streams.
         seconds: what each part of the work took.
@@ -36,10 +41,13 @@ class Report:
     command: str
     provenance: Provenance
     settings: dict[str, object]
+    form: dict[str, float]
     recognition: dict[str, dict[str, Accuracy]]
     following: dict[str, dict[str, Following]]
-    detectors: dict[str, Detection]
-    sync: dict[str, Sync]
+    staying_by_change: dict[str, dict[str, Staying]]
+    staying_by_attribute: dict[str, dict[str, Staying]]
+    detectors: dict[str, dict[str, Detection]]
+    sync: dict[str, dict[str, Sync]]
     joints: dict[str, Joints]
     drift: dict[str, list[Drift]]
     seconds: dict[str, float]

@@ -6,40 +6,35 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 from tqdm import tqdm
 
-from streamgen_export.pocket.judge.briefs import Brief, bounce_briefs, change_briefs, long_briefs
-from streamgen_export.pocket.judge.drift import (
-    LOOKS,
-    Drift,
-    departures,
-    drift,
-    measure_look,
-    spread_of,
-    typical_distance,
-)
-from streamgen_export.pocket.judge.eye import Eye, look
-from streamgen_export.pocket.judge.figures import draw_samples, draw_sound
-from streamgen_export.pocket.judge.impacts import Detection, Sync, check_detector, synchrony
-from streamgen_export.pocket.judge.instruments import Instruments, Opinion, Schooling, judge_take
+from streamgen_export.pocket.judge.briefs import Brief, change_briefs, event_briefs, long_briefs
+from streamgen_export.pocket.judge.drift import Drift, Watcher, drift, spread_of, typical_distance
+from streamgen_export.pocket.judge.figures import SHEET_ROWS, draw_drift, draw_samples, draw_sound
+from streamgen_export.pocket.judge.findings import Finding, examine
+from streamgen_export.pocket.judge.instruments import Instruments, Schooling
 from streamgen_export.pocket.judge.joints import joints
+from streamgen_export.pocket.judge.labels import WINDOW
 from streamgen_export.pocket.judge.provenance import Provenance
-from streamgen_export.pocket.judge.recognition import accuracy, follow
-from streamgen_export.pocket.judge.renders import in_parallel, render
-from streamgen_export.pocket.judge.report import GENERATED, RENDERS, Report
-from streamgen_export.pocket.judge.streams import Footage, Stream, shoot, side_by_side, take_of
-from streamgen_export.pocket.judge.takes import CHUNK_S, Take
-from streamgen_export.pocket.scenes.world import PICTURES_PER_CHUNK, SAMPLES_PER_CHUNK
+from streamgen_export.pocket.judge.recognition import SETTLING_CHUNKS, accuracy, follow, stay
+from streamgen_export.pocket.judge.renders import in_parallel, render, render_glance
+from streamgen_export.pocket.judge.report import GENERATED, RENDERS, SHUFFLED, Report
+from streamgen_export.pocket.judge.streams import Stream, shoot, side_by_side, take_of
+from streamgen_export.pocket.judge.sync import Sync, check_detector, synchrony
+from streamgen_export.pocket.judge.takes import Footage, Take
+from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK, Format
 
-SHUFFLED: Final = "shuffled sound"
-_LOOKED_AT_ONCE: Final = 32
-"""Chunks of a long stream that are in memory at a time."""
+LEAST_CHUNKS: Final = SETTLING_CHUNKS + max(WINDOW.values())
+"""For which a prompt must last so that every attribute can be asked for."""
+GLANCES: Final = 60
+"""At the most, times at which the render of a long stream is looked at: all of it would take as long as to make it."""
+_SHOWN_EVENTS: Final = 4
+_TURNS: Final = 6
+"""Of `event_briefs`: so many takes later there is the same kind of event again."""
 
 
 @dataclass(frozen=True)
@@ -48,42 +43,49 @@ class Settings:
 
     Attributes:
         samples: takes with a change of prompt.
-        bounces: takes in which something bounces.
+        events: takes in which something happens again and again.
         streams: long streams.
         drift_minutes: length of each.
         seed: of prompts, noise and schooling.
         before: chunks with the first prompt of a change.
         after: chunks with the second.
-        bounce_chunks: length of a bouncing take.
+        event_chunks: length of an eventful take.
         schooling: how the judge's own networks are trained.
     """
 
-    samples: int = 96
-    bounces: int = 32
+    samples: int = 144
+    events: int = 48
     streams: int = 2
-    drift_minutes: float = 5.0
+    drift_minutes: float = 10.0
     seed: int = 0
-    before: int = 10
-    after: int = 10
-    bounce_chunks: int = 20
+    before: int = 15
+    after: int = 15
+    event_chunks: int = 20
     schooling: Schooling = field(default_factory=Schooling)
 
-    @property
-    def long_chunks(self) -> int:
-        """Length of a long stream."""
-        return max(1, round(60 * self.drift_minutes / CHUNK_S))
+    def __post_init__(self) -> None:
+        if min(self.before, self.after, self.event_chunks) < LEAST_CHUNKS:
+            raise ValueError(f"a prompt must last {LEAST_CHUNKS} chunks to be judged")
 
 
 QUICK: Final = Settings(
-    samples=4,
-    bounces=2,
+    samples=6,
+    events=2,
     streams=1,
     drift_minutes=0.05,
-    before=8,
-    after=8,
-    bounce_chunks=8,
+    before=14,
+    after=14,
+    event_chunks=14,
     schooling=Schooling(
-        picture_clips=6, sound_clips=6, eye_steps=3, glimpse_steps=3, gait_steps=3, ear_steps=3, mood_steps=3
+        pictures=8,
+        clips=8,
+        sounds=8,
+        eye_steps=2,
+        glimpse_steps=2,
+        gait_steps=2,
+        spotter_steps=2,
+        ear_steps=2,
+        music_steps=2,
     ),
 )
 """Sizes with which everything runs within seconds and nothing means anything: for tests and for a first try."""
@@ -97,6 +99,7 @@ class Session:
         command: makes the report again.
         provenance: where it comes from.
         streams: one per thread, all of the same bundle.
+        window: chunks that the model sees of its past.
         tools: trained instruments.
         processes: that render side by side.
         seconds: what was spent before, by part; `judge` adds to it.
@@ -105,53 +108,62 @@ class Session:
     command: str
     provenance: Provenance
     streams: Sequence[Stream]
+    window: int
     tools: Instruments
     processes: int
     seconds: dict[str, float] = field(default_factory=dict)
 
+    @property
+    def form(self) -> Format:
+        """Sizes and rates of what is judged."""
+        return self.streams[0].form
+
 
 def judge(session: Session, settings: Settings, pictures: Path) -> Report:
-    """Generates, renders, measures; draws `samples.png` and `sound.png` into the folder `pictures`."""
+    """Generates, renders, measures; draws `samples.png`, `sound.png` and `drift.png` into the folder `pictures`."""
+    form = session.form
     changes = change_briefs(settings.seed, settings.samples, settings.before, settings.after)
-    bounces = bounce_briefs(settings.seed, settings.bounces, settings.bounce_chunks)
-    long = long_briefs(settings.seed, settings.streams, settings.long_chunks)
-    both, count = [*changes, *bounces], len(changes)
+    eventful = event_briefs(settings.seed, settings.events, settings.event_chunks)
+    both, count = [*changes, *eventful], len(changes)
     with timed(session.seconds, "generating"):
-        made = list(_bar(side_by_side(session.streams, both, take_of), len(both), "generating"))
+        made = _examined(session.tools, side_by_side(session.streams, both, take_of), count, "generating", len(both))
     with timed(session.seconds, "rendering"):
-        true = list(in_parallel(render, both, session.processes, "judge: rendering the same"))
-    with timed(session.seconds, "looking and listening"):
-        seen = [judge_take(session.tools, take) for take in _bar(made, len(made), "looking at generated")]
-        truly = [judge_take(session.tools, take) for take in _bar(true, len(true), "looking at renders")]
+        jobs = [(brief, form) for brief in both]
+        takes = in_parallel(render, jobs, session.processes, "judge: rendering the same")
+        true = _examined(session.tools, takes, count, "", len(both))
     with timed(session.seconds, "long streams"):
-        drifts = _drifts(session, long, true[:count], truly[:count])
-    draw_samples(made[:count], pictures / "samples.png")
-    shown = {f"{RENDERS[:-1]}": (true[count], truly[count].seen_s), GENERATED: (made[count], seen[count].seen_s)}
-    draw_sound(shown, pictures / "sound.png")
+        chunks = max(1, round(60 * settings.drift_minutes / form.chunk_s))
+        drifts = _drifts(session, long_briefs(settings.seed, settings.streams, chunks), true[:count])
+    _draw(made, true, count, pictures)
+    draw_drift(drifts, pictures / "drift.png")
+    sources = {GENERATED: made, RENDERS: true}
+    stays = {source: stay(*_answers(found[:count])) for source, found in sources.items()}
     return Report(
         command=session.command,
         provenance=session.provenance,
         settings=asdict(settings),
-        recognition={
-            GENERATED: accuracy(made, [opinion.classes for opinion in seen]),
-            RENDERS: accuracy(true, [opinion.classes for opinion in truly]),
+        form={
+            "width": form.width,
+            "height": form.height,
+            "pictures_per_s": float(form.picture_rate),
+            "samples_per_s": form.sample_rate,
+            "chunk_s": form.chunk_s,
         },
-        following={
-            GENERATED: follow(made[:count], [opinion.classes for opinion in seen[:count]]),
-            RENDERS: follow(true[:count], [opinion.classes for opinion in truly[:count]]),
-        },
+        recognition={source: accuracy(*_answers(found)) for source, found in sources.items()},
+        following={source: follow(*_answers(found[:count]), form.chunk_s) for source, found in sources.items()},
+        staying_by_change={source: by_change for source, (by_change, _) in stays.items()},
+        staying_by_attribute={source: by_attribute for source, (_, by_attribute) in stays.items()},
         detectors={
-            # Orbiting and floating subjects have lowest points too, so the picture is checked where something bounces.
-            "picture, where something bounces": _detector(true[count:], [o.seen_s for o in truly[count:]]),
-            "sound, everywhere": _detector(true, [o.heard_s for o in truly]),
+            "picture": check_detector([f.truth for f in true], [f.opinion.seen_s for f in true]),
+            "sound": check_detector([f.truth for f in true], [f.opinion.heard_s for f in true]),
         },
         sync={
-            GENERATED: _sync(made[count:], seen[count:], 0),
-            f"{GENERATED}, {SHUFFLED}": _sync(made[count:], seen[count:], 1),
-            RENDERS: _sync(true[count:], truly[count:], 0),
-            f"{RENDERS}, {SHUFFLED}": _sync(true[count:], truly[count:], 1),
+            GENERATED: _sync(made[count:], 0),
+            f"{GENERATED}, {SHUFFLED}": _sync(made[count:], _TURNS),
+            RENDERS: _sync(true[count:], 0),
+            f"{RENDERS}, {SHUFFLED}": _sync(true[count:], _TURNS),
         },
-        joints={GENERATED: joints(made), RENDERS: joints(true)},
+        joints={source: joints([found.seams for found in all_found]) for source, all_found in sources.items()},
         drift=drifts,
         seconds=session.seconds,
     )
@@ -166,52 +178,74 @@ def timed(seconds: dict[str, float], part: str) -> Iterator[None]:
 
 
 def _bar(items: Iterable[Any], total: int, what: str) -> Iterable[Any]:
-    return tqdm(items, total=total, desc=f"judge: {what}", unit="take")
+    return tqdm(items, total=total, desc=f"judge: {what}", unit="take") if what else items
 
 
-def _detector(takes: Sequence[Take], found: Sequence[Sequence[float]]) -> Detection:
-    return check_detector([take.impacts_s for take in takes], found)
+def _examined(tools: Instruments, takes: Iterator[Take], changes: int, what: str, total: int) -> list[Finding]:
+    """Looks at takes as they come; keeps those that are drawn."""
+    return [
+        examine(tools, take, keep=number < SHEET_ROWS or changes <= number < changes + _SHOWN_EVENTS)
+        for number, take in enumerate(_bar(takes, total, what))
+    ]
 
 
-def _sync(takes: Sequence[Take], opinions: Sequence[Opinion], shift: int) -> Sync:
-    """Pictures against their own sound (shift 0) or that of a neighbour."""
-    heard = [opinions[(index + shift) % len(opinions)].heard_s for index in range(len(opinions))]
-    return synchrony([opinion.seen_s for opinion in opinions], heard, sum(take.duration_s for take in takes))
+def _answers(found: Sequence[Finding]) -> tuple[list[Brief], list[Any]]:
+    return [finding.brief for finding in found], [finding.opinion.classes for finding in found]
 
 
-def _drifts(
-    session: Session, briefs: Sequence[Brief], renders: Sequence[Take], opinions: Sequence[Opinion]
-) -> dict[str, list[Drift]]:
-    unit = typical_distance([opinion.features for opinion in opinions])
-    spread = spread_of([measure_look(take.video, take.audio) for take in renders])
+def _sync(found: Sequence[Finding], shift: int) -> dict[str, Sync]:
+    """Pictures against their own sound (shift 0) or that of a later take."""
+    if len(found) <= shift:
+        shift = 1
+    heard = [found[(index + shift) % len(found)].opinion.heard_s for index in range(len(found))]
+    return synchrony([f.opinion.seen_s for f in found], heard, sum(f.duration_s for f in found))
+
+
+def _draw(made: Sequence[Finding], true: Sequence[Finding], count: int, pictures: Path) -> None:
+    draw_samples([found.take for found in made[:count] if found.take is not None], pictures / "samples.png")
+    rows = [
+        (name, found.take, found.opinion.seen_s)
+        for pair in zip(true[count:], made[count:], strict=True)
+        for name, found in zip(("render", GENERATED), pair, strict=True)
+        if found.take is not None
+    ]
+    draw_sound(rows, pictures / "sound.png")
+
+
+def _drifts(session: Session, briefs: Sequence[Brief], renders: Sequence[Finding]) -> dict[str, list[Drift]]:
+    unit = typical_distance([found.opinion.features for found in renders])
+    spread = spread_of([found.look for found in renders])
+    chunk_s = session.form.chunk_s
 
     def generated(stream: Stream, brief: Brief) -> Drift:
-        return _drift(brief, shoot(stream, brief), session.tools.eye, unit, spread)
+        watcher = Watcher(session.tools.eye, session.window)
+        for chunk, footage in enumerate(tqdm(shoot(stream, brief), total=brief.chunks, desc="judge: a long stream")):
+            watcher.measure(footage, (chunk + 0.5) * chunk_s)
+        return drift(brief.prompts[0], brief.chunks * chunk_s, watcher, unit, spread)
 
-    made = list(_bar(side_by_side(session.streams, briefs, generated), len(briefs), "long streams"))
-    true = [
-        _drift(brief, _chunks(take), session.tools.eye, unit, spread)
-        for brief, take in zip(
-            briefs, in_parallel(render, briefs, session.processes, "judge: long renders"), strict=True
-        )
-    ]
-    return {GENERATED: made, RENDERS: true}
+    made = list(side_by_side(session.streams, briefs, generated))
+    return {GENERATED: made, RENDERS: [_drift_of_render(session, brief, unit, spread) for brief in briefs]}
 
 
-def _drift(brief: Brief, footage: Iterator[Footage], eye: Eye, unit: float, spread: dict[str, float]) -> Drift:
-    """Measures a long stream chunk by chunk; never holds more than a few seconds of it."""
-    looks: list[dict[str, float]] = []
-    features: list[NDArray[np.float32]] = []
-    for first in footage:
-        part = [first, *islice(footage, _LOOKED_AT_ONCE - 1)]
-        looks.extend(measure_look(video, audio) for video, audio in part)
-        features.append(look(eye, np.concatenate([video for video, _ in part])).features)
-    curves = {name: np.array([measured[name] for measured in looks]) for name in LOOKS}
-    away = departures(np.concatenate(features), unit)
-    return drift(brief.prompts[0], curves | {"departure": away}, spread)
+def _drift_of_render(session: Session, brief: Brief, unit: float, spread: dict[str, float]) -> Drift:
+    """The same long stream as the world shows it, looked at now and then."""
+    form, length = session.form, session.window + 1
+    last = max(0, brief.chunks - length)
+    firsts = sorted({round(first) for first in np.linspace(0, last, GLANCES)})
+    watcher = Watcher(session.tools.eye, session.window)
+    jobs = [(brief, form, first, min(length, brief.chunks - first)) for first in firsts]
+    for (_, _, first, chunks), footage in zip(
+        jobs, in_parallel(render_glance, jobs, session.processes, "judge: a long render"), strict=True
+    ):
+        parts = list(_chunks(form, footage))
+        for part in parts[:-1]:
+            watcher.pass_by(part)
+        watcher.measure(parts[-1], (first + chunks - 0.5) * form.chunk_s)
+    return drift(brief.prompts[0], brief.chunks * form.chunk_s, watcher, unit, spread)
 
 
-def _chunks(take: Take) -> Iterator[Footage]:
-    for chunk in range(take.chunks):
-        video = take.video[chunk * PICTURES_PER_CHUNK : (chunk + 1) * PICTURES_PER_CHUNK]
-        yield video, take.audio[:, chunk * SAMPLES_PER_CHUNK : (chunk + 1) * SAMPLES_PER_CHUNK]
+def _chunks(form: Format, footage: Footage) -> Iterator[Footage]:
+    video, audio = footage
+    for chunk in range(len(video) // PICTURES_PER_CHUNK):
+        pictures = video[chunk * PICTURES_PER_CHUNK : (chunk + 1) * PICTURES_PER_CHUNK]
+        yield pictures, audio[:, chunk * form.samples_per_chunk : (chunk + 1) * form.samples_per_chunk]

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
 from queue import SimpleQueue
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Protocol, TypeVar
 
-import numpy as np
-from numpy.typing import NDArray
-
+from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, Model
+from streamgen_engines.manifest import Manifest
 from streamgen_export.pocket.judge.briefs import Brief
-from streamgen_export.pocket.judge.takes import Take
-
-Footage: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
-"""Pictures uint8 [T, H, W, 3] and sound float32 [channels, S] of the same stretch."""
+from streamgen_export.pocket.judge.takes import Footage, Take, taken
+from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK, POCKET, Format
 
 Result = TypeVar("Result")
 
 
 class Stream(Protocol):
-    """An endless programme. Belongs to one thread at a time."""
+    """An endless programme. Belongs to one thread at a time.
+
+    Attributes:
+        form: sizes and rates of what it makes.
+    """
+
+    form: Format
 
     def start(self, seed: int) -> None:
         """Begins anew: no context, zero states, noise from `seed`."""
@@ -30,10 +34,38 @@ class Stream(Protocol):
         """The next chunk."""
 
 
+def form_of(manifest: Manifest) -> Format:
+    """Sizes and rates of what a bundle makes.
+
+    Raises:
+        EngineError: the training world does not come in them.
+    """
+    video, audio = manifest.video, manifest.audio
+    got = f"{video.frames_per_chunk} pictures a chunk at {video.fps[0]}/{video.fps[1]} Hz with {audio.sample_rate} Hz"
+    try:
+        form = Format(video.width, video.height, Fraction(*video.fps), audio.sample_rate)
+    except ValueError as error:
+        raise EngineError(
+            f"bundle {manifest.name} makes {got}: {error}; judge it with the code that trained it"
+        ) from error
+    known = (PICTURES_PER_CHUNK, POCKET.sample_rate, form.samples_per_chunk)
+    if (video.frames_per_chunk, audio.sample_rate, audio.samples_per_chunk) != known:
+        raise EngineError(
+            f"the judge knows {known[0]} pictures a chunk and sound of {known[1]} Hz, but bundle {manifest.name} makes "
+            f"{got}; judge it with the code that trained it"
+        )
+    return form
+
+
 class ModelStream:
-    """A loaded model as a stream."""
+    """A loaded model as a stream.
+
+    Attributes:
+        form: sizes and rates of what it makes.
+    """
 
     def __init__(self, model: Model) -> None:
+        self.form = form_of(model.bundle.manifest)
         self._model = model
 
     def start(self, seed: int) -> None:
@@ -56,8 +88,7 @@ def shoot(stream: Stream, brief: Brief) -> Iterator[Footage]:
 
 def take_of(stream: Stream, brief: Brief) -> Take:
     """Generates a whole take."""
-    video, audio = zip(*shoot(stream, brief), strict=True)
-    return Take(np.concatenate(video), np.concatenate(audio, axis=1), brief.wanted, brief.prompts)
+    return taken(stream.form, brief, shoot(stream, brief))
 
 
 def side_by_side(

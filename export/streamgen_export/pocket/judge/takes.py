@@ -1,22 +1,42 @@
-"""What the judge looks at: a stretch of picture and sound with what was asked for, rendered or generated."""
+"""What the judge looks at: a stretch of picture and sound with what was asked for, rendered or generated.
+
+Pictures are brought to fixed sizes as they come, so that a take is small whatever the bundle's size, and so that the
+same instruments can look at all of them.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.attributes import NONE, VOCABULARY, Attributes
-from streamgen_export.pocket.scenes.world import PICTURE_RATE_HZ, PICTURES_PER_CHUNK, SAMPLES_PER_CHUNK
+from streamgen_export.pocket.judge.briefs import Brief
+from streamgen_export.pocket.judge.looks import measure_look, picture_changes
+from streamgen_export.pocket.world.formats import PICTURES_PER_CHUNK, POCKET, Format
 
-CHUNK_S: Final = PICTURES_PER_CHUNK / PICTURE_RATE_HZ
+SMALL: Final = (112, 64)
+"""Width and height of every picture for the eyes that see motion."""
+NEAR: Final = (224, 128)
+"""Width and height of the last picture of each chunk for the eye that sees what is there."""
+LESSON_FORM: Final = Format(*NEAR, POCKET.picture_rate, POCKET.sample_rate)
+"""What the instruments learn from is rendered to this."""
 
-PICTURED: Final = ("scene", "light", "subject", "colour")
-"""Attributes that the pictures of one chunk show, and that prompts are changed in."""
-JUDGED: Final = (*PICTURED, "motion", "mood")
-"""All attributes that are recognised; the motion from several chunks of picture, the mood from several of sound."""
+Footage: TypeAlias = tuple[NDArray[np.uint8], NDArray[np.float32]]
+"""Pictures uint8 [T, H, W, 3] and sound float32 [channels, S] of the same stretch."""
+
+
+def resized(pictures: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """Pictures of any size to (width, height): uint8 [T, H, W, ...] -> uint8 [T, height, width, ...]."""
+    width, height = size
+    if pictures.shape[1:3] == (height, width):
+        return pictures
+    smaller = pictures.shape[1] >= height and pictures.shape[2] >= width
+    how = cv2.INTER_AREA if smaller else cv2.INTER_LINEAR
+    return np.stack([cv2.resize(picture, size, interpolation=how) for picture in pictures]).astype(np.uint8, copy=False)
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,51 +44,60 @@ class Take:
     """A whole number of chunks.
 
     Attributes:
-        video: uint8 [T, H, W, 3], RGB.
+        form: sizes and rates of the original.
+        brief: what was asked for.
+        small: every picture, uint8 [T, 64, 112, 3].
+        near: the last picture of each chunk, uint8 [chunks, 128, 224, 3].
         audio: float32 [channels, S] in [-1, 1].
-        wanted: what each chunk was asked to show.
-        prompts: the prompt of each chunk.
-        impacts_s: when something hits the ground, for a render; empty for what was generated.
+        changes: mean absolute difference of each picture to the next at full size, float64 [T - 1], 0 to 255.
+        look: what its last chunk looks like at full size, see `looks.measure_look`.
+        events: (kind, time in seconds) of what is seen and heard, for a render; empty for what was generated.
     """
 
-    video: NDArray[np.uint8]
+    form: Format
+    brief: Brief
+    small: NDArray[np.uint8]
+    near: NDArray[np.uint8]
     audio: NDArray[np.float32]
-    wanted: tuple[Attributes, ...]
-    prompts: tuple[str, ...]
-    impacts_s: tuple[float, ...] = ()
+    changes: NDArray[np.float64]
+    look: dict[str, float]
+    events: tuple[tuple[str, float], ...] = ()
 
     def __post_init__(self) -> None:
-        chunks = len(self.wanted)
-        if self.video.shape[0] != chunks * PICTURES_PER_CHUNK:
-            raise ValueError(f"{self.video.shape[0]} pictures do not make {chunks} chunks")
-        if self.audio.shape[1] != chunks * SAMPLES_PER_CHUNK:
+        chunks = self.brief.chunks
+        if len(self.small) != chunks * PICTURES_PER_CHUNK or len(self.near) != chunks:
+            raise ValueError(f"{len(self.small)} pictures do not make {chunks} chunks")
+        if self.audio.shape[1] != chunks * self.form.samples_per_chunk:
             raise ValueError(f"{self.audio.shape[1]} samples do not make {chunks} chunks")
-        if len(self.prompts) != chunks:
-            raise ValueError(f"{len(self.prompts)} prompts for {chunks} chunks")
-
-    @property
-    def chunks(self) -> int:
-        """Length in chunks."""
-        return len(self.wanted)
+        if len(self.brief.prompts) != chunks:
+            raise ValueError(f"{len(self.brief.prompts)} prompts for {chunks} chunks")
 
     @property
     def duration_s(self) -> float:
         """Length in seconds of media time."""
-        return self.chunks * CHUNK_S
-
-    @property
-    def ages(self) -> tuple[int, ...]:
-        """How many chunks ago what each chunk shows was asked for: 0 at the start and where something changes."""
-        found: list[int] = []
-        for chunk, wanted in enumerate(self.wanted):
-            steady = chunk > 0 and wanted == self.wanted[chunk - 1]
-            found.append(found[-1] + 1 if steady else 0)
-        return tuple(found)
+        return self.brief.chunks * self.form.chunk_s
 
 
-def label(attributes: Attributes) -> list[int]:
-    """Class numbers of the judged attributes; -1 for subject and colour where two subjects make them ambiguous."""
-    classes = [VOCABULARY[name].index(getattr(attributes, name)) for name in JUDGED]
-    if attributes.second != NONE:
-        classes[JUDGED.index("subject")] = classes[JUDGED.index("colour")] = -1
-    return classes
+def taken(form: Format, brief: Brief, footage: Iterable[Footage], events: tuple[tuple[str, float], ...] = ()) -> Take:
+    """Gathers a take from its parts in order, each a whole number of chunks; keeps none at full size."""
+    small, near, audio, changes = [], [], [], []
+    look: dict[str, float] = {}
+    last: NDArray[np.uint8] | None = None
+    for video, sound in footage:
+        small.append(resized(video, SMALL))
+        near.append(resized(video[PICTURES_PER_CHUNK - 1 :: PICTURES_PER_CHUNK], NEAR))
+        audio.append(sound)
+        row = video if last is None else np.concatenate([last, video])
+        changes.append(picture_changes(row))
+        last = video[-1:]
+        look = measure_look(video[-PICTURES_PER_CHUNK:], sound[:, -form.samples_per_chunk :])
+    return Take(
+        form,
+        brief,
+        np.concatenate(small),
+        np.concatenate(near),
+        np.concatenate(audio, axis=1),
+        np.concatenate(changes),
+        look,
+        events,
+    )

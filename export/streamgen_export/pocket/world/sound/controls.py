@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.synth import BANDS, FIRST_NOTE, NOTES
+from streamgen_export.pocket.world.sound.synth import BANDS, FIRST_NOTE, NOTES
 
 if TYPE_CHECKING:
     from streamgen_export.pocket.world.sound.loops import Loop

@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.synth import BANDS, FIRST_NOTE, NOTES
 from streamgen_export.pocket.world.formats import CONTROL_RATE_HZ
 from streamgen_export.pocket.world.sound.controls import NOISE, TONES, Curve
+from streamgen_export.pocket.world.sound.synth import BANDS, FIRST_NOTE, NOTES
 from streamgen_export.pocket.world.timeline import BEATS_PER_BAR
 
 LOOP_BEATS: Final = 2 * BEATS_PER_BAR

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from streamgen_export.pocket.scenes.synth import CHANNELS, HOP, Synth
 from streamgen_export.pocket.world.sound.controls import NOISE, TONES, Controls
+from streamgen_export.pocket.world.sound.synth import CHANNELS, HOP, Synth
 
 
 def side_gains(balance: NDArray[np.float32]) -> NDArray[np.float32]:
