@@ -11,6 +11,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, Queue
 from typing import Any, Final
@@ -22,7 +23,7 @@ from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, E
 from streamgen.generation.prompts import Taken
 from streamgen.generation.schedule import passes
 from streamgen.media.audio_encoder import AudioEncoder
-from streamgen.media.video_encoder import DEFAULT_SCALE, VideoEncoder
+from streamgen.media.video_encoder import DEFAULT_SCALE, VideoEncoder, usual_scale
 from streamgen.packets import SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
@@ -126,6 +127,19 @@ def load(bundle: Bundle, stopwatch: Stopwatch, threads: int = 1) -> Model:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How fast chunks were made.
+
+    Attributes:
+        realtime_ratio: media time per time passed.
+        processor_s_per_media_minute: time of all cores together for a minute of media, which energy follows.
+    """
+
+    realtime_ratio: float
+    processor_s_per_media_minute: float
+
+
 class Line:
     """The stages of one programme; `run` makes chunks as fast as it can."""
 
@@ -140,8 +154,8 @@ class Line:
         self._prompts = [model.text.encode(text) for text in PROMPTS]
         self._made = 0
 
-    def run(self, chunks: int, *, steps: int | None, guidance: float | None) -> float:
-        """Make chunks and return the media time made per time passed."""
+    def run(self, chunks: int, *, steps: int | None, guidance: float | None) -> Pace:
+        """Make chunks and tell how fast that went."""
         between: Queue[Denoised] = Queue(1)
         failures: list[BaseException] = []
 
@@ -155,13 +169,14 @@ class Line:
                 failures.append(error)
 
         thread = threading.Thread(target=denoise, name="denoise", daemon=True)
-        started = time.perf_counter()
+        started, worked = time.perf_counter(), time.process_time()
         thread.start()
         for _ in range(chunks):
             self._finish(_take(between, thread, failures))
-        elapsed_s = time.perf_counter() - started
+        elapsed_s, processor_s = time.perf_counter() - started, time.process_time() - worked
         thread.join()
-        return chunks * self._chunk_s / elapsed_s
+        media_s = chunks * self._chunk_s
+        return Pace(media_s / elapsed_s, 60 * processor_s / media_s)
 
     def _next_prompt(self) -> Taken[Prompt] | None:
         turn, rest = divmod(self._made, PROMPT_EVERY_CHUNKS)
@@ -208,27 +223,29 @@ def measure(
         for steps, guidance in variants:
             line.run(WARM_UP_CHUNKS, steps=steps, guidance=guidance)
             stopwatch.clear()
-            ratio = line.run(chunks, steps=steps, guidance=guidance)
+            pace = line.run(chunks, steps=steps, guidance=guidance)
             found.append(
                 {
                     "steps": steps,
                     "guidance": guidance,
                     "passes": passes(steps, guidance != 1),
-                    "realtime_ratio": ratio,
+                    "realtime_ratio": pace.realtime_ratio,
+                    "processor_s_per_media_minute": pace.processor_s_per_media_minute,
                     "ms": stopwatch.summaries(),
                 }
             )
-            progress(f"{steps} steps, guidance {guidance:g}: {ratio:.2f} times real time")
+            progress(f"{steps} steps, guidance {guidance:g}: {pace.realtime_ratio:.2f} times real time")
     return {"chunk_ms": _MS_PER_S * float(bundle.manifest.chunk_duration), "variants": found}
 
 
 def table(figures: dict[str, Any]) -> list[str]:
     """What a run found, for people."""
-    lines = ["", "steps  guidance  passes  x real time  denoise p50 / p95 ms  decode+encode p50 / p95 ms"]
+    lines = ["", "steps  guidance  passes  x real time  cpu s/min  denoise p50 / p95 ms  decode+encode p50 / p95 ms"]
     for each in figures["variants"]:
         denoise, rest = each["ms"]["chunk: denoise"], each["ms"]["chunk: decode and encode"]
         lines.append(
             f"{each['steps']:5}  {each['guidance']:8g}  {each['passes']:6}  {each['realtime_ratio']:11.2f}"
+            f"  {each['processor_s_per_media_minute']:9.1f}"
             f"  {denoise['p50']:9.1f} / {denoise['p95']:6.1f}    {rest['p50']:12.1f} / {rest['p95']:6.1f}"
         )
     lines += ["", f"{'each call, own settings':36}  {'p50 ms':>8}  {'p95 ms':>8}"]
@@ -243,7 +260,7 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, help="folder of the model; without it the bundled one")
     parser.add_argument("--chunks", type=int, default=CHUNKS, help=f"measured per setting [{CHUNKS}]")
     parser.add_argument("--threads", type=int, default=1, help="of denoising, and as many of decoding [1]")
-    parser.add_argument("--scale", type=int, default=DEFAULT_SCALE, help=f"enlarging [{DEFAULT_SCALE}]")
+    parser.add_argument("--scale", type=int, help="enlarging [what the server takes for the model]")
     parser.add_argument("--results", type=Path, default=record.RESULTS, help="where the record goes")
     parser.add_argument("--no-record", action="store_true", help="only print")
     given = parser.parse_args()
@@ -252,7 +269,8 @@ def main() -> int:
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
-    settings = {"chunks": given.chunks, "threads": given.threads, "scale": given.scale}
+    scale = usual_scale(bundle.manifest.video.height) if given.scale is None else given.scale
+    settings = {"chunks": given.chunks, "threads": given.threads, "scale": scale}
     run = record.begin("generate", bundle, settings)
     figures = measure(bundle, **settings, progress=lambda line: print(line, file=sys.stderr, flush=True))
     run = record.finish(run, figures, [])

@@ -44,6 +44,7 @@ def test_every_call_of_every_stage_is_counted(tmp_path: Path) -> None:
             "decode_audio": CHUNKS,
         }
         assert variant["realtime_ratio"] > 0
+        assert variant["processor_s_per_media_minute"] > 0
     assert any(f"{own:5}" in line for line in generate.table(figures))
 
 
