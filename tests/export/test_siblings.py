@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -87,7 +88,7 @@ def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path
     encoders.measure(full[:1])
     checkpoint.save(tmp_path / "pocket" / "encoders.pt", encoders.state_dict())
     checkpoint.save(tmp_path / "pocket" / "transformer.pt", {"step": 0})
-    few = {"autoencoder_clips": 4, "video_steps": 2, "autoencoder_chunks": 3, "video_batch": 1}
+    few: dict[str, Any] = {"autoencoder_clips": 4, "video_steps": 2, "autoencoder_chunks": 3, "video_batch": 1}
     truth = shrunk(pictures_to_float(torch.from_numpy(full[0].rgb[:4])), 2)[0]
     plain = float((truth - truth.mean()).abs().mean())
     for size in ("pocket-small", "pocket"):

@@ -243,7 +243,11 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
-    parser.add_argument("--compile", action="store_true", help="compile the transformer (pays on a GPU)")
+    parser.add_argument(
+        "--compile",
+        action="store_true",
+        help="compile the transformer (a CPU needs a C++ compiler)",
+    )
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--minutes", type=float, help="time to spend, instead of the plan's numbers of steps")
     parser.add_argument("--weights", type=Path, help="of an earlier training (export/weights), to go on from")

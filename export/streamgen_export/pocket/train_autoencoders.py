@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,8 @@ from streamgen_export.pocket.video_autoencoder import (
 SUBJECT_WEIGHT = 4.0
 FORGIVEN = 0.1
 """Highest noise in latents of unit variance with which the decoder trains."""
+LINEAR_CLIPS = 384
+"""From which the linear reconstruction is taken."""
 LINEAR_SHARE = 0.1
 """Of the rate, for the decoder's linear branch."""
 IMPACT_WEIGHT = 3.0
@@ -75,16 +78,20 @@ class VideoTraining:
 
     def _begin(self, full: list[ClipArrays]) -> None:
         """The linear code, in closed form."""
-        picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 1024, 1)
-        pictures = picked[:, 0]
         if self.known is None:
-            principal_components(self.encoder, shrunk(pictures, self.config.upscale))
+            picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 1024, 1)
+            principal_components(self.encoder, shrunk(picked[:, 0], self.config.upscale))
         else:
             self.encoder.load_state_dict(self.known.video.state_dict())
             if self.known.config == self.config:
                 self.decoder.load_state_dict(self.known.video_decoder.state_dict())
                 return
-        least_squares(self.encoder, self.decoder, pictures[:256], self.config.upscale)
+        least_squares(self.encoder, self.decoder, self._whole(full[:LINEAR_CLIPS]), self.config.upscale)
+
+    def _whole(self, clips: list[ClipArrays]) -> Iterator[Tensor]:
+        """Whole pictures, one clip after another: [T, 12, H, W]."""
+        for clip in clips:
+            yield pictures_to_float(torch.from_numpy(clip.rgb).to(self.device))
 
     def run(
         self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 6e-4

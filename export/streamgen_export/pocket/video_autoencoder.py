@@ -15,6 +15,8 @@ latents float32 [B, Z, H / 16, W / 16] of the pictures that the encoder sees, Z 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -22,6 +24,8 @@ from torch.nn import functional as F
 from streamgen_export.pocket.config import PocketConfig
 
 CHANNELS = 12  # four pictures of three colours
+INEXACT = 0.01
+"""Variance of the error that the linear reconstruction expects in latents of unit variance."""
 
 
 class Residual(nn.Module):
@@ -60,8 +64,8 @@ def levelled(x: Tensor) -> Tensor:
 def in_float32(module: nn.Module, x: Tensor) -> Tensor:
     """A patch-wise linear map, never in bfloat16.
 
-    On CPUs with AMX, torch 2.13 computes nonsense for convolutions with wide strides over few channels in that type:
-    here going forward, and for the transposed one going backward.
+    On CPUs with AMX, torch 2.13 computes nonsense for convolutions with wide strides over few channels in that type,
+    and so for what flows back through transposed ones.
     """
     with torch.autocast(x.device.type, enabled=False):
         out: Tensor = module(x.float())
@@ -74,7 +78,7 @@ def even(module: nn.Module) -> None:
     By default each would shrink it to a third, and without normalisation nothing would bring it back.
     """
     for name, part in module.named_modules():
-        if isinstance(part, nn.Conv2d):
+        if isinstance(part, nn.Conv2d) and name != "linear":
             if not name.endswith(("second", "out")):
                 nn.init.kaiming_normal_(part.weight, nonlinearity="relu" if name.endswith("first") else "linear")
             if part.bias is not None:
@@ -102,7 +106,8 @@ class VideoDecoder(nn.Module):
         z = config.video_channels
         coarse, middle, fine, *finer = config.decoder_widths
         depths = config.decoder_depths
-        self.linear = nn.ConvTranspose2d(z, CHANNELS, config.patch, stride=config.patch)
+        self.linear = nn.Conv2d(z, CHANNELS * config.patch**2, 3, padding=1)
+        self.patch = config.patch
         self.stem = nn.Conv2d(2 * z, coarse, 3, padding=1)
         self.coarse = residuals(coarse, depths[0])
         self.up = nn.Conv2d(coarse, middle * 4, 1)
@@ -145,7 +150,12 @@ class VideoDecoder(nn.Module):
         for up, blocks in zip(self.ups, self.finer, strict=True):
             x = blocks(F.pixel_shuffle(up(x), 2))
         learnt = F.pixel_shuffle(self.out(F.leaky_relu(levelled(x), 0.2)), 2)
-        return in_float32(self.linear, latents) + learnt
+        return self.reconstructed(latents) + learnt
+
+    def reconstructed(self, latents: Tensor) -> Tensor:
+        """The linear code alone: each patch from its cell and the eight around it, so that patches meet."""
+        pictures: Tensor = F.pixel_shuffle(self.linear(latents), self.patch)
+        return pictures
 
     def clips(self, latents: Tensor) -> Tensor:
         """Whole clips [B, T, Z, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
@@ -174,26 +184,32 @@ def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
     encoder.linear.load_state_dict({"weight": basis, "bias": bias})
 
 
-def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Tensor, upscale: int) -> None:
-    """Set the decoder's linear branch to the best linear reconstruction of full pictures from their latents.
+def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Iterable[Tensor], upscale: int) -> None:
+    """Set the decoder's linear branch to the best linear reconstruction of whole pictures from their latents.
 
     Args:
         encoder: makes the latents.
         decoder: its `linear` is set.
-        pictures: [B, 12, H, W] at full size, a sample of the data.
+        pictures: some of [B, 12, H, W] at full size, together a sample of the data.
         upscale: how many times larger than what the encoder sees.
     """
-    size = decoder.linear.kernel_size[0]
+    size, reach = decoder.patch, decoder.linear.kernel_size[0]
+    moments: Tensor | float = 0.0
+    products: Tensor | float = 0.0
+    cells = 0
     with torch.no_grad():
-        patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
-        latents = encoder(shrunk(pictures, upscale)).flatten(2).transpose(1, 2).flatten(0, 1)
-        # A transposed convolution's bias is one number per channel, not one per pixel of the patch.
-        bias = patches.unflatten(1, (-1, size * size)).mean((0, 2))
-        wanted = patches - bias.repeat_interleave(size * size)
-        # Latents have unit variance: a little of it on the diagonal keeps rare ones from weighing much.
-        moments = latents.T @ latents + 1e-3 * len(latents) * torch.eye(latents.shape[1], device=latents.device)
-        solution = torch.linalg.solve(moments, latents.T @ wanted)
-    decoder.linear.load_state_dict({"weight": solution.unflatten(1, (-1, size, size)), "bias": bias})
+        for some in pictures:
+            patches = F.unfold(some, size, stride=size).transpose(1, 2).flatten(0, 1)
+            around = F.unfold(encoder(shrunk(some, upscale)), reach, padding=reach // 2).transpose(1, 2).flatten(0, 1)
+            around = F.pad(around, (0, 1), value=1.0)
+            moments, products, cells = moments + around.T @ around, products + around.T @ patches, cells + len(patches)
+        assert isinstance(moments, Tensor)
+        # As if the latents were that inexact: those of the transformer are.
+        loading = torch.full_like(moments[0], INEXACT * cells)
+        loading[-1] = 0.0
+        solution = torch.linalg.solve(moments + torch.diag(loading), products)
+    weight, bias = solution[:-1].T, solution[-1]
+    decoder.linear.load_state_dict({"weight": weight.unflatten(1, (-1, reach, reach)), "bias": bias})
 
 
 def shrunk(pictures: Tensor, factor: int) -> Tensor:
