@@ -16,7 +16,7 @@ from typing import Any, Final
 
 import psutil
 
-from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.manifest import MANIFEST_FILE
 
 ROOT: Final = Path(__file__).parent.parent
@@ -29,8 +29,8 @@ Record = dict[str, Any]
 
 
 def open_bundle(folder: Path | None) -> Bundle:
-    """The bundle in a folder, or the bundled one. Raises `BundleError`."""
-    return bundled() if folder is None else Bundle.open(folder)
+    """The bundle in a folder, a bundled one by its name, or the usual one. Raises `BundleError`."""
+    return bundle_at(folder)
 
 
 def begin(what: str, bundle: Bundle, settings: dict[str, Any]) -> Record:

@@ -28,7 +28,8 @@ EXIT_ERROR: Final = 1
 _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 
 BundleOption = Annotated[
-    Path | None, typer.Option("--bundle", help="Folder of the model; without it the bundled one.", metavar="FOLDER")
+    Path | None,
+    typer.Option("--bundle", help="Folder of the model or name of a bundled one.", metavar="MODEL"),
 ]
 
 PictureOption = Annotated[
@@ -198,9 +199,9 @@ def _bundle(path: Path | None, scale: int | None, picture: Path | None = None) -
     from streamgen.generation.pipeline import start_picture
     from streamgen.media.video_encoder import encoded_size, usual_scale
     from streamgen.settings import SettingsError
-    from streamgen_engines.bundle import Bundle, bundled
+    from streamgen_engines.bundle import bundle_at
 
-    found = bundled() if path is None else Bundle.open(path)
+    found = bundle_at(path)
     width, height = found.manifest.video.width, found.manifest.video.height
     fitting = usual_scale(height) if scale is None else scale
     try:

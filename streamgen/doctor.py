@@ -21,7 +21,7 @@ from streamgen.http.page import web_folder
 from streamgen.media.video_encoder import usual_scale
 from streamgen.speed import Speed, measure
 from streamgen.version import __version__
-from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.errors import EngineError
 from streamgen_engines.runtimes import RuntimeReport, available
 
@@ -87,7 +87,7 @@ def as_json(checks: Iterable[Check]) -> dict[str, Any]:
 def check_bundle(path: Path | None) -> Check:
     """Whether the model is complete and undamaged."""
     try:
-        found = bundled() if path is None else Bundle.open(path)
+        found = bundle_at(path)
     except EngineError as error:
         return Check("model", "bundle", "missing", str(error), "streamgen serve --bundle FOLDER")
     graphs = ", ".join(f"{name} {graph.precision}" for name, graph in sorted(found.manifest.graphs.items()))
@@ -151,7 +151,7 @@ def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Che
     """
     found, fallen_back = "", False
     try:
-        bundle: Bundle | None = bundled() if path is None else Bundle.open(path)
+        bundle: Bundle | None = bundle_at(path)
         while bundle is not None:
             video, own = bundle.manifest.video, bundle.manifest.sampler.steps
             size = f"{bundle.manifest.name}, {video.width}x{video.height}"

@@ -52,7 +52,7 @@ class Settings(BaseSettings):
 
     host: str = Field(default="127.0.0.1", min_length=1, description="Address to listen on; 0.0.0.0 is every one.")
     port: int = Field(default=8000, ge=0, le=65535, description="TCP port of HTTP and WebSocket; 0 picks a free one.")
-    bundle: Path | None = Field(default=None, description="Folder of the model; without it the bundled one.")
+    bundle: Path | None = Field(default=None, description="Folder of the model or name of a bundled one.")
     prompt: PromptText = Field(default=DEFAULT_PROMPT, description="What plays until somebody steers.")
     seed: int = Field(default=0, ge=0, le=MAX_SEED, description="Seed of the noise that everything is made from.")
     picture: Path | None = Field(default=None, description="File of a picture that the stream starts from.")

@@ -88,6 +88,21 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Bundle:
     return Bundle.open(root / name)
 
 
+def bundle_at(place: Path | None) -> Bundle:
+    """The bundle in a folder, or the bundled one of that name, or without either the usual one.
+
+    A single word is a name unless there is such a folder.
+
+    Raises:
+        BundleError: there is none, or it is damaged.
+    """
+    if place is None:
+        return bundled()
+    if len(place.parts) == 1 and not place.is_absolute() and not place.exists():
+        return bundled(str(place))
+    return Bundle.open(place)
+
+
 def _check_file(root: Path, file: str, sha256: str, field: str) -> None:
     try:
         with (root / file).open("rb") as stream:

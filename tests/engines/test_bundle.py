@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgen_engines.bundle import MAX_MANIFEST_BYTES, Bundle, bundled
+from streamgen_engines.bundle import MAX_MANIFEST_BYTES, Bundle, bundle_at, bundled
 from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
 
 
@@ -81,3 +81,17 @@ def test_asking_for_a_graph_that_it_has_not_lists_those_that_it_has(tiny: Bundle
 def test_only_bundles_that_ship_are_bundled(name: str) -> None:
     with pytest.raises(BundleError, match="no bundle named"):
         bundled(name)
+
+
+def test_a_model_is_named_or_lies_in_a_folder(tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = bundled()
+    assert bundle_at(None) == bundle_at(Path(usual.manifest.name)) == usual
+    assert bundle_at(tiny.root) == tiny
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(BundleError, match="no bundle named"):
+        bundle_at(Path("nowhere"))
+    with pytest.raises(BundleError, match="is not a bundle"):
+        bundle_at(Path("no/where"))
+    # A folder comes before a name.
+    Path(usual.manifest.name).symlink_to(tiny.root)
+    assert bundle_at(Path(usual.manifest.name)).manifest == tiny.manifest

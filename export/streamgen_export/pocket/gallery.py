@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.bundle import bundle_at
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import load
 from streamgen_export.pocket.judge.figures import draw_spectrogram, save
@@ -144,7 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("error: give at least 1 picture and more than 0 seconds", file=sys.stderr)
         return 2
     try:
-        bundle = Bundle.open(options.bundle) if options.bundle else bundled()
+        bundle = bundle_at(options.bundle)
         stream = ModelStream(load(bundle, options.threads))
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)

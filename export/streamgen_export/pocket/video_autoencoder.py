@@ -24,7 +24,7 @@ from torch.nn import functional as F
 from streamgen_export.pocket.config import PocketConfig
 
 CHANNELS = 12  # four pictures of three colours
-INEXACT = 0.01
+INEXACT = 0.05
 """Variance of the error that the linear reconstruction expects in latents of unit variance."""
 
 

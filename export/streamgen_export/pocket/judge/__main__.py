@@ -12,7 +12,7 @@ from pathlib import Path
 
 import torch
 
-from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.bundle import bundle_at
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import load
 from streamgen_export.pocket.judge.instruments import default_cache, instruments
@@ -77,7 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     out = options.out or Path("out/judge" if options.quick else "bench/judge")
     page = options.report or (out / "judge.md" if options.quick else Path("docs/judge.md"))
     try:
-        bundle = Bundle.open(options.bundle) if options.bundle else bundled()
+        bundle = bundle_at(options.bundle)
         streams = [ModelStream(load(bundle)) for _ in range(options.threads)]
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
