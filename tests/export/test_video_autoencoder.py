@@ -5,6 +5,7 @@ import torch
 
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.video_autoencoder import (
+    INEXACT,
     VideoDecoder,
     VideoEncoder,
     float_to_pictures,
@@ -82,7 +83,8 @@ def test_the_linear_start_rebuilds_what_has_few_components() -> None:
     active = latents.std((0, 2, 3))[:20]
     torch.testing.assert_close(active, torch.ones(20), atol=0.02, rtol=0)
     rebuilt = decoder.reconstructed(latents)
-    assert (rebuilt - pictures).abs().mean() < 0.05 * pictures.abs().mean()
+    # Inexact latents are trusted a little less than fully.
+    assert (rebuilt - pictures).abs().mean() < (INEXACT + 0.02) * pictures.abs().mean()
 
 
 def test_pictures_come_back_from_floats() -> None:
