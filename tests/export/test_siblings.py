@@ -1,5 +1,6 @@
 """The small sibling shares latents and transformer with the large one; its decoder is its own."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays, orders_of, render
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
+from streamgen_export.pocket.export import GUARD_FILE, guard_for
 from streamgen_export.pocket.flow import STILL_SHARE, _some_start_from_a_picture
 from streamgen_export.pocket.latents import Batch
 from streamgen_export.pocket.streaming import EncodePicture
@@ -88,6 +90,7 @@ def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path
     encoders.measure(full[:1])
     checkpoint.save(tmp_path / "pocket" / "encoders.pt", encoders.state_dict())
     checkpoint.save(tmp_path / "pocket" / "transformer.pt", {"step": 0})
+    (tmp_path / "pocket" / GUARD_FILE).write_text(json.dumps({"limit": 4.5}))
     few: dict[str, Any] = {"autoencoder_clips": 4, "video_steps": 2, "autoencoder_chunks": 3, "video_batch": 1}
     truth = shrunk(pictures_to_float(torch.from_numpy(full[0].rgb[:4])), 2)[0]
     plain = float((truth - truth.mean()).abs().mean())
@@ -99,6 +102,7 @@ def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path
             if not name.startswith("video_decoder."):
                 torch.testing.assert_close(own.state_dict()[name], value)
         assert (run / "transformer.pt").is_file()
+        assert guard_for(run) == {"limit": 4.5}
         assert not list((run / "decoder").glob("*.pt")), "the next training of the decoder begins a schedule of its own"
         with torch.no_grad():
             z = own.encode_video(torch.from_numpy(full[0].rgb[:4]))

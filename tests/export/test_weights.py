@@ -1,5 +1,6 @@
 """Weights as a small file: they come back nearly as they were, and a training goes on from them."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import POCKET, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
+from streamgen_export.pocket.export import GUARD_FILE, guard_for
 from streamgen_export.pocket.train_transformer import TransformerTraining
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.pocket.weights import WeightsError, packed, read_weights, take_over, unpacked, write_weights
@@ -21,6 +23,7 @@ def a_run(folder: Path, config: PocketConfig) -> tuple[Encoders, JointTransforme
     encoders, model = Encoders(config), JointTransformer(config)
     checkpoint.save(folder / "encoders.pt", encoders.state_dict())
     checkpoint.save(folder / "transformer.pt", {"ema": model.state_dict()})
+    (folder / GUARD_FILE).write_text(json.dumps({"limit": 4.5}))
     return encoders, model
 
 
@@ -49,6 +52,7 @@ def test_a_run_comes_back_from_its_weights(tmp_path: Path) -> None:
                 now.state_dict()[name], value, rtol=0, atol=float(value.abs().max()) / 200 + 1e-7
             )
     take_over(file, THIN, tmp_path / "next")
+    assert guard_for(tmp_path / "next") == {"limit": 4.5}
     training = TransformerTraining(THIN, tmp_path / "next", 1)
     assert training.restore() == 0
     assert training.step == 0

@@ -36,6 +36,8 @@ CHANGE = {"keep": 0, "guidance": 2.5, "chunks": 2}
 """A model of this size trusts its past more than a new text: without this, a change took over a dozen chunks."""
 CONTEXT_NOISE = 0.05
 CHECKED_CHUNKS = 20
+GUARD_FILE = "guard.json"
+"""Ranges that a run without latents of its own took over."""
 GUARD_SHARDS = 40
 GUARD_PULL = 0.25
 """Share of the way back into its range that a straying channel is moved in one chunk."""
@@ -73,6 +75,18 @@ def guard_of(latents: Path) -> dict[str, Any]:
             for kind, values in (("mean", rows.mean(2)), ("deviation", rows.std(2)))
         }
     return {"limit": round(highest, 2), **guard}
+
+
+def guard_for(run: Path) -> dict[str, Any]:
+    """The ranges of `guard_of` for a run: from its latents, or as it took them over.
+
+    Raises:
+        FileNotFoundError: it has neither.
+    """
+    if any((run / "latents").glob("[0-9]*")):
+        return guard_of(run / "latents")
+    kept: dict[str, Any] = json.loads((run / GUARD_FILE).read_text())
+    return kept
 
 
 def load_transformer(config: PocketConfig, run: Path) -> JointTransformer:
@@ -132,7 +146,7 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
             (bundle / f"{name}.onnx").write_bytes((small / f"{name}.onnx").read_bytes())
     training = {"parity": parity, **(notes or {})}
     states_of = {name: states for name, (_, _, states) in calls.items()}
-    write_manifest(config, bundle, states_of, guard_of(run / "latents"), training)
+    write_manifest(config, bundle, states_of, guard_for(run), training)
     return parity
 
 

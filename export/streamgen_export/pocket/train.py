@@ -8,6 +8,7 @@ Everything is seeded and resumable: run the same command again after a stop. Cli
 from __future__ import annotations
 
 import argparse
+import json
 import multiprocessing
 import os
 import shutil
@@ -23,7 +24,7 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import Order, collect, orders_of
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
-from streamgen_export.pocket.export import export
+from streamgen_export.pocket.export import GUARD_FILE, export, guard_for
 from streamgen_export.pocket.latents import Stock, make_shards
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
@@ -221,8 +222,7 @@ def train_decoder(plan: Plan, run: Path, seed: int, machine: Machine, seconds: f
     video.path.unlink()  # the next training goes on from what was saved, with a schedule of its own
     if plan.larger:
         shutil.copy2(source / "transformer.pt", run / "transformer.pt")
-        if not (run / "latents").exists():
-            (run / "latents").symlink_to((source / "latents").resolve())
+        (run / GUARD_FILE).write_text(json.dumps(guard_for(source)))
 
 
 def clip_orders(plan: Plan, seeds: range) -> list[Order]:

@@ -31,8 +31,8 @@ INEXACT = 0.05
 class Residual(nn.Module):
     """Two 3x3 convolutions beside the identity; the second starts at zero.
 
-    Nothing is normalised, so a square of a picture becomes what it is in the whole picture. Convolution and ReLU
-    are one operation in ONNX Runtime.
+    Nothing is normalised over the picture, so a square of it becomes what it is in the whole. Convolution and ReLU are
+    one operation in ONNX Runtime.
     """
 
     def __init__(self, width: int) -> None:
@@ -106,7 +106,8 @@ class VideoDecoder(nn.Module):
         z = config.video_channels
         coarse, middle, fine, *finer = config.decoder_widths
         depths = config.decoder_depths
-        self.linear = nn.Conv2d(z, CHANNELS * config.patch**2, 3, padding=1)
+        # Beyond the edge it goes on as at the edge: with zeros, every picture would get the border that some have.
+        self.linear = nn.Conv2d(z, CHANNELS * config.patch**2, 3, padding=1, padding_mode="replicate")
         self.patch = config.patch
         self.stem = nn.Conv2d(2 * z, coarse, 3, padding=1)
         self.coarse = residuals(coarse, depths[0])
@@ -200,8 +201,8 @@ def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Iterab
     with torch.no_grad():
         for some in pictures:
             patches = F.unfold(some, size, stride=size).transpose(1, 2).flatten(0, 1)
-            around = F.unfold(encoder(shrunk(some, upscale)), reach, padding=reach // 2).transpose(1, 2).flatten(0, 1)
-            around = F.pad(around, (0, 1), value=1.0)
+            latents = F.pad(encoder(shrunk(some, upscale)), [reach // 2] * 4, mode="replicate")
+            around = F.pad(F.unfold(latents, reach).transpose(1, 2).flatten(0, 1), (0, 1), value=1.0)
             moments, products, cells = moments + around.T @ around, products + around.T @ patches, cells + len(patches)
         assert isinstance(moments, Tensor)
         # As if the latents were that inexact: those of the transformer are.

@@ -1,4 +1,4 @@
-"""Trained weights as one file of a fifth of a checkpoint's size, from which training goes on.
+"""Trained weights as one file, far smaller than a checkpoint, from which training goes on.
 
 Large tensors are int8 with one scale for each slice of their first axis, as in the bundle's graphs; the others stay
 float32. The file is safetensors, so it holds numbers and nothing that is run when it is read.
@@ -9,6 +9,7 @@ float32. The file is safetensors, so it holds numbers and nothing that is run wh
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -21,10 +22,12 @@ from streamgen_export.compact import LARGEST_CODE, SMALLEST
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
-from streamgen_export.pocket.export import load_transformer
+from streamgen_export.pocket.export import GUARD_FILE, guard_for, load_transformer
 from streamgen_export.pocket.transformer import JointTransformer
 
 CODE, SCALE = ".code", ".scale"
+GUARD = "guard"
+"""Name in the file's metadata: the ranges in which latents live."""
 
 
 class WeightsError(ValueError):
@@ -65,7 +68,8 @@ def write_weights(path: Path, config: PocketConfig, run: Path) -> None:
     }
     tensors = {f"{part}.{name}": tensor for part, state in parts.items() for name, tensor in state.items()}
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(packed(tensors), path, {"name": config.name, "licence": "Apache-2.0"})
+    about = {"name": config.name, "licence": "Apache-2.0", GUARD: json.dumps(guard_for(run))}
+    save_file(packed(tensors), path, about)
 
 
 def read_weights(path: Path, config: PocketConfig) -> tuple[Encoders, JointTransformer]:
@@ -95,6 +99,9 @@ def take_over(path: Path, config: PocketConfig, run: Path) -> None:
     if (run / "encoders.pt").is_file():
         return
     encoders, transformer = read_weights(path, config)
+    run.mkdir(parents=True, exist_ok=True)
+    with safe_open(path, "pt") as file:
+        (run / GUARD_FILE).write_text(file.metadata()[GUARD])
     checkpoint.save(run / "transformer.pt", {"ema": transformer.state_dict()})
     checkpoint.save(run / "encoders.pt", encoders.state_dict())
 
