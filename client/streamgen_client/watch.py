@@ -28,7 +28,7 @@ from streamgen_client.refusal import refused
 from streamgen_client.rtp import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, RtpTimeline
 
 CONNECT_TIMEOUT_S: Final = 20.0
-PICTURE_BACKLOG: Final = 64  # 5 s at 12.5 pictures/s
+PICTURE_BACKLOG: Final = 84  # 5 s at 50/3 pictures/s
 SOUND_BACKLOG: Final = 256  # 5 s of 20 ms
 
 Item = TypeVar("Item")

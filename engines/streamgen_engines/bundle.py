@@ -10,7 +10,7 @@ from typing import Final, Self
 from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
 from streamgen_engines.manifest import MANIFEST_FILE, Manifest, parse_manifest
 
-DEFAULT_BUNDLE: Final = "pocket-nano"
+DEFAULT_BUNDLE: Final = "pocket"
 MAX_MANIFEST_BYTES: Final = 4 * 2**20  # a file larger than this is not a manifest
 
 

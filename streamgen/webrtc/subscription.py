@@ -15,7 +15,7 @@ from typing import Final, Generic, TypeVar
 
 from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket, VideoCodec, VideoPacket
 
-VIDEO_BACKLOG_PACKETS: Final = 32  # 2.6 s at 12.5 pictures/s
+VIDEO_BACKLOG_PACKETS: Final = 44  # 2.6 s at 50/3 pictures/s
 AUDIO_BACKLOG_PACKETS: Final = 128  # 2.6 s of 20 ms packets
 # Sound of the very instant of the first keyframe may be released just before it.
 HELD_AUDIO_PACKETS: Final = 5

@@ -11,7 +11,7 @@ def run(bench: str, figures: dict[str, Any], **fields: Any) -> dict[str, Any]:
         "dirty": False,
         "hardware": {"cpu": "Test CPU", "cores": 2, "memory_mib": 8192},
         "software": {"python": "3.11.7", "onnxruntime": "1.32.0"},
-        "bundle": {"name": "pocket-nano", "manifest_sha256": "fedcba9876543210" * 4},
+        "bundle": {"name": "pocket", "manifest_sha256": "fedcba9876543210" * 4},
         "load_average_1m": 0.1,
         "load_average_1m_after": 1.5,
         "settings": {"minutes": 10.0, "prompts": 50, "joins": 10, "steps": 4, "guidance": 1.5},

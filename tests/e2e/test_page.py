@@ -75,9 +75,9 @@ async def test_a_prompt_is_applied_and_changes_the_picture(open_page: OpenPage) 
 async def test_a_suggestion_is_one_press_away(open_page: OpenPage) -> None:
     viewing = await open_page()
     await viewing.play()
-    suggestion = viewing.page.get_by_role("button", name="northern lights", exact=True)
+    suggestion = viewing.page.get_by_role("button", name="northern lights over the mountains", exact=True)
     await suggestion.click()
-    await expect(viewing.page.locator("#now")).to_have_text("northern lights")
+    await expect(viewing.page.locator("#now")).to_have_text("northern lights over the mountains")
 
 
 async def test_a_bad_prompt_is_told_in_words_and_the_stream_goes_on(open_page: OpenPage) -> None:

@@ -315,7 +315,7 @@ PUBLISHED_COSINES = [
 
 @pytest.fixture(scope="module")
 def shipped() -> CaptionEncoder:
-    with_bundle = files("streamgen_engines").joinpath("bundles", "pocket-nano")
+    with_bundle = files("streamgen_engines").joinpath("bundles", "pocket")
     return CaptionEncoder(Path(str(with_bundle)))
 
 

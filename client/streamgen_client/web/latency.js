@@ -56,7 +56,7 @@ export class MediaClock {
 }
 
 const PROMPTS_KEPT = 64; // the oldest is dropped
-const PICTURES_KEPT = 256; // 20 s at 12.5 pictures/s: far longer than `applied` can be late
+const PICTURES_KEPT = 256; // 15 s at 50/3 pictures/s: far longer than `applied` can be late
 
 /**
  * Prompt-to-photon: from pressing Enter to the presentation of the first picture that was made with the prompt.

@@ -1,22 +1,22 @@
 /** Prompts to begin with: things that the bundled model has been trained on, in words that it knows. */
 
 export const SUGGESTIONS = [
-  "a stormy sea",
-  "northern lights",
-  "a red ball bouncing on green hills, joyful music",
-  "city skyline in fog",
-  "golden sand dunes, dreamy music",
-  "a white sailboat bobbing on a calm sea",
-  "glowing embers, slow sad minor chords",
-  "a ringed planet among stars",
-  "snowfall on a winter night, gentle chords",
-  "pulsing rings of light, joyful lively music",
-  "a yellow balloon floating over a golden meadow",
-  "a purple nebula in space, dreamy floating chords",
-  "heavy rain over dark hills, tense music",
-  "a white bird flying over a sea at sunset",
-  "a blazing fire, dark driving music",
-  "a pink heart pulsing under northern lights",
+  "northern lights over the mountains",
+  "a red balloon over the sea at sunset",
+  "rain on a city at night",
+  "a forest waking at dawn, calm music",
+  "fireworks over the village",
+  "a ringed planet in space, dreamy music",
+  "glowing rings of light with a fast beat",
+  "a storm at the coast, tense music",
+  "snow falling on a quiet village at night",
+  "a neon tunnel, joyful music with a fast beat",
+  "a blazing fire in the dark",
+  "fish under the ice",
+  "a river at sunset, in watercolour",
+  "a purple jellyfish deep under water, dreamy music",
+  "a white boat on a calm sea at dawn",
+  "a train in the snow, pixel art",
 ];
 
 /**

@@ -17,7 +17,7 @@ from streamgen_export.pocket.world.captions.pieces import MAX_PIECES, pieces
 from streamgen_export.pocket.world.formats import POCKET
 from streamgen_export.pocket.world.world import World, change, sample_attributes, sample_world
 
-TOKENIZER = Path(__file__).parents[3] / "engines/streamgen_engines/bundles/pocket-nano/tokenizer.json"
+TOKENIZER = Path(__file__).parents[3] / "engines/streamgen_engines/bundles/pocket/tokenizer.json"
 
 COLLOCATIONS = (
     r"(clear )?blue sky|starry galaxy|abstract waves|pattern of waves"
