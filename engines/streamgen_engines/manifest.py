@@ -123,6 +123,8 @@ class Sampler(_Part):
     sigmas: Annotated[tuple[float, ...], Field(min_length=2)]
     guidance: Annotated[float, Field(ge=0)]
     context_noise: Annotated[float, Field(ge=0, lt=1)]
+    least_steps: Positive = 1
+    """Steps under which the model makes noise: a machine that is too slow for them is too slow for the model."""
     guard: Guard | None = None
     change: Change | None = None
 
@@ -130,6 +132,12 @@ class Sampler(_Part):
     def steps(self) -> int:
         """Denoising steps per chunk at full quality."""
         return len(self.sigmas) - 1
+
+    @model_validator(mode="after")
+    def _least_steps_are_there(self) -> Self:
+        if self.least_steps > self.steps:
+            raise ValueError(f"least_steps is {self.least_steps}, but the sigmas make {self.steps} steps")
+        return self
 
     @model_validator(mode="after")
     def _sigmas_descend(self) -> Self:

@@ -57,6 +57,8 @@ def test_the_document_of_the_architecture_page_is_valid(raw: dict[str, Any]) -> 
         (("sampler", "guidance"), -1, "sampler.guidance"),
         (("sampler", "sigmas"), [1.0, 0.5, 0.5, 0.0], "sampler"),
         (("sampler", "sigmas"), [0.9, 0.5, 0.0], "sampler"),
+        (("sampler", "least_steps"), 5, "sampler"),
+        (("sampler", "least_steps"), 0, "sampler.least_steps"),
         (("sampler", "context_noise"), 1.0, "sampler.context_noise"),
         (("text", "tokenizer", "sha256"), "ABC", "text.tokenizer.sha256"),
         (("graphs", "text", "file"), "../text.onnx", "graphs.text.file"),

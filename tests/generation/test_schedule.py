@@ -19,8 +19,8 @@ EPOCH = 10_000 * MS
 SOUND = 7_500_000
 
 
-def make(*, max_steps: int = 4, epoch: int | None = EPOCH) -> Schedule:
-    schedule = Schedule(chunk_ns=CHUNK, max_steps=max_steps, sound_ahead_ns=SOUND)
+def make(*, max_steps: int = 4, min_steps: int = 1, epoch: int | None = EPOCH) -> Schedule:
+    schedule = Schedule(chunk_ns=CHUNK, max_steps=max_steps, min_steps=min_steps, sound_ahead_ns=SOUND)
     schedule.epoch_ns = epoch
     return schedule
 
@@ -127,6 +127,16 @@ def test_behind_only_when_the_fewest_steps_do_not_keep_up() -> None:
     settle(schedule, pass_ms=170, after_ms=50)
     assert schedule.behind(guided=False)
     assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 340)
+
+
+def test_no_chunk_is_made_with_fewer_steps_than_the_model_needs() -> None:
+    schedule = make(min_steps=2)
+    settle(schedule, pass_ms=500, after_ms=50)
+    assert schedule.steps == 2
+    assert schedule.behind(guided=False)
+    plan = schedule.plan(20, EPOCH + 40 * CHUNK, guided=False)
+    assert plan is not None
+    assert plan.steps == 2
 
 
 def test_slow_decoding_takes_steps_away_too_and_is_behind_at_last() -> None:

@@ -31,6 +31,8 @@ from streamgen_export.quantise import quantise_linears, relative_errors, rollout
 BUNDLES = Path("engines/streamgen_engines/bundles")
 SIGMAS = (1.0, 0.9, 0.75, 0.5, 0.0)
 """Four even steps, shifted by 3 towards noise (Esser et al. 2024, section 5.3.2): there a picture is decided."""
+LEAST_STEPS = 2
+"""One step makes noise, and what follows continues it."""
 GUIDANCE = 2.5
 CHANGE = {"keep": 0, "guidance": 3.0, "chunks": 2}
 """A model of this size trusts its past more than a new text: without this, a change took over a dozen chunks."""
@@ -190,6 +192,7 @@ def write_manifest(
         "sampler": {
             "sigmas": list(SIGMAS),
             "guidance": GUIDANCE,
+            "least_steps": LEAST_STEPS,
             "context_noise": CONTEXT_NOISE,
             "guard": guard,
             "change": CHANGE,
