@@ -23,8 +23,9 @@ from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, E
 from streamgen.generation.prompts import Taken
 from streamgen.generation.schedule import passes
 from streamgen.media.audio_encoder import AudioEncoder
+from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_SCALE, VideoEncoder, usual_scale
-from streamgen.packets import SetPrompt
+from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Model, PocketDecoder, PocketGenerator
@@ -37,6 +38,7 @@ CHUNKS: Final = 120
 WARM_UP_CHUNKS: Final = 8  # fills the window, so that every measured pass attends to all of it
 PROMPT_EVERY_CHUNKS: Final = 12
 _MS_PER_S: Final = 1000
+_WATCHED: Final = frozenset({Layer("vp8", 0)})
 _LOOK_S: Final = 0.5  # how often a waiting stage looks whether the other one still lives
 
 
@@ -178,6 +180,10 @@ class Line:
         media_s = chunks * self._chunk_s
         return Pace(media_s / elapsed_s, 60 * processor_s / media_s)
 
+    def close(self) -> None:
+        """End the threads of the encoders. Idempotent."""
+        self._encode.close()
+
     def _next_prompt(self) -> Taken[Prompt] | None:
         turn, rest = divmod(self._made, PROMPT_EVERY_CHUNKS)
         self._made += 1
@@ -189,7 +195,7 @@ class Line:
     def _finish(self, denoised: Denoised) -> None:
         with self._stopwatch.time("chunk: decode and encode"):
             decoded = self._decode.decode(denoised)
-            self._encode.encode(decoded, frozenset({"vp8"}))
+            self._encode.encode(decoded, _WATCHED)
 
 
 def _take(between: "Queue[Denoised]", thread: threading.Thread, failures: list[BaseException]) -> Denoised:
@@ -216,10 +222,12 @@ def measure(
         variants += [(steps, 1.0) for steps in range(sampler.steps, 0, -1)]
     found = []
     with ExitStack() as watched:
-        watched.enter_context(stopwatch.watching(VideoEncoder, "encode", "picture: VP8, enlarging included"))
+        watched.enter_context(stopwatch.watching(Scaler, "planes", "picture: enlarging, RGB to YUV"))
+        watched.enter_context(stopwatch.watching(VideoEncoder, "encode", "picture: VP8"))
         watched.enter_context(stopwatch.watching(AudioEncoder, "encode", "chunk: Opus, resampling included"))
         watched.enter_context(stopwatch.watching(AudioEncoder, "fade", "chunk: fade in reserve"))
         line = Line(model, stopwatch, scale=scale)
+        watched.callback(line.close)
         for steps, guidance in variants:
             line.run(WARM_UP_CHUNKS, steps=steps, guidance=guidance)
             stopwatch.clear()

@@ -41,7 +41,8 @@ LEAD: Final = "streamgen_lead_seconds"
 UNDERRUNS: Final = "streamgen_underruns_total"
 RESTARTS: Final = "streamgen_generator_restarts_total"
 VIEWERS: Final = "streamgen_viewers"
-DROPPED: Final = ('streamgen_packets_dropped_total{kind="video"}', 'streamgen_packets_dropped_total{kind="audio"}')
+RESENT: Final = "streamgen_viewer_packets_resent"
+REFUSED: Final = "streamgen_viewer_packets_refused"
 
 
 @dataclass
@@ -205,9 +206,8 @@ def watched(samples: Samples, seconds: float) -> dict[str, Any]:
         "lead_ms": Summary.of(1000 * lead for lead in samples.of(LEAD)),
         "underruns": _growth(samples.of(UNDERRUNS)),
         "generator_restarts": _growth(samples.of(RESTARTS)),
-        "packets_dropped": {
-            name: _growth(samples.of(metric)) for name, metric in zip(("video", "audio"), DROPPED, strict=True)
-        },
+        "packets_resent": _growth(samples.of(RESENT)),
+        "packets_refused": _growth(samples.of(REFUSED)),
         "memory_mib": {
             "server": trend(times_s, [each.server_bytes / MIB for each in footprints]),
             "generator": trend(times_s, [each.generator_bytes / MIB for each in footprints]),

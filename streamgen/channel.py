@@ -12,15 +12,16 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import Final, NoReturn, Self, TypeAlias
 
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.media.audio_encoder import silence
+from streamgen.media.layers import Rung, ladder
 from streamgen.media.pacer import Pacer, PacerStats
 from streamgen.media.pacing import PlayState
-from streamgen.media.slate import SlateSegment, make_slate
+from streamgen.media.slate import SlateSegment, make_black, make_slate
 from streamgen.media.video_encoder import DEFAULT_BITRATE, encoded_size, usual_scale
 from streamgen.packets import (
     AudioPacket,
@@ -30,14 +31,14 @@ from streamgen.packets import (
     Event,
     GeneratorError,
     GeneratorStats,
+    Layer,
     PromptFailed,
     PromptQueued,
     PromptSuperseded,
     Ready,
     RequestKeyframe,
-    SetCodecs,
     SetEpoch,
-    VideoCodec,
+    SetLayers,
     VideoPacket,
 )
 from streamgen.steering.hub import SteeringHub
@@ -47,6 +48,8 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import Manifest
 
 logger = logging.getLogger(__name__)
+
+Segments: TypeAlias = tuple[SlateSegment, ...]
 
 FIRST_RESTART_S: Final = 0.25
 MAX_RESTART_S: Final = 10.0
@@ -104,7 +107,7 @@ class Channel:
             picture: file of a picture that the programme starts from, and again when a generator is replaced.
             guidance: None = the bundle's own.
             scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
-            bitrate: of the video, bit/s.
+            bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
             silence_timeout_s: how long the generator may say nothing before it is taken for dead.
@@ -120,6 +123,9 @@ class Channel:
             silence_timeout_s=silence_timeout_s,
         )
         self._scale = scale
+        self._rungs: tuple[Rung, ...] = ()  # known once the bundle is open
+        self._slate: Segments = ()
+        self._black: Segments = ()
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
@@ -148,11 +154,14 @@ class Channel:
         self.steering.offer({name: tuple(values) for name, values in bundle.manifest.knobs.items()})
         scale = usual_scale(bundle.manifest.video.height) if self._scale is None else self._scale
         self._generator_settings = replace(self._generator_settings, scale=scale)
+        self._set_rungs(_rungs(bundle.manifest, self._generator_settings))
         self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
         try:
-            slate, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, scale)
-            self._pacer = Pacer(self, slate=slate, silence=quiet, on_state=self._on_state, on_shift=self._on_shift)
+            self._slate, self._black, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, self._rungs)
+            self._pacer = Pacer(
+                self, slate=self._slate, silence=quiet, on_state=self._on_state, on_shift=self._on_shift
+            )
             await self._pacer.__aenter__()
         except BaseException:
             await self.close()
@@ -201,6 +210,30 @@ class Channel:
             media_time_s=self.media_time_s,
         )
 
+    # What covers the programme. It acts within a slot of 20 ms and asks nothing of the generator.
+
+    def hold(self) -> None:
+        """Keep the last picture, in silence, until `resume`."""
+        assert self._pacer is not None, "the channel has not been started"
+        self._pacer.hold()
+
+    def show_black(self) -> None:
+        """Show black, in silence, until `resume`."""
+        assert self._pacer is not None, "the channel has not been started"
+        self._pacer.show_standby(self._black)
+
+    def show_slate(self) -> None:
+        """Show the slate until `resume`."""
+        assert self._pacer is not None, "the channel has not been started"
+        self._pacer.show_standby(self._slate)
+
+    def resume(self) -> None:
+        """Show the programme again, from the next keyframe on, which is asked for here."""
+        assert self._pacer is not None, "the channel has not been started"
+        self._pacer.resume()
+        for layer in self.fanout.watched:
+            self._command(RequestKeyframe(layer))
+
     # The pacer's sink.
 
     def video(self, packet: VideoPacket) -> None:
@@ -217,6 +250,10 @@ class Channel:
         self.steering.set_viewers(self.fanout.stats().subscribers)
         self.steering.chunk_started(record)
 
+    def flush(self) -> None:
+        """Everything that is due now has been handed over."""
+        self.fanout.flush()
+
     # What the parts tell one another.
 
     def _command(self, command: Command) -> None:
@@ -228,11 +265,17 @@ class Channel:
             # Whoever steers or watches cannot help it; a generator that hangs is ended by its own silence limit.
             logger.error("%s", error)
 
-    def _on_watched(self, codec: VideoCodec, watched: bool) -> None:
-        self._command(SetCodecs(self.fanout.watched))
+    def _set_rungs(self, rungs: tuple[Rung, ...]) -> None:
+        # Viewers choose their layers anew for another ladder, not for another process.
+        if rungs != self._rungs:
+            self._rungs = rungs
+            self.fanout.set_rungs(rungs)
 
-    def _on_keyframe_request(self, codec: VideoCodec) -> None:
-        self._command(RequestKeyframe(codec))
+    def _on_watched(self, layer: Layer, watched: bool) -> None:
+        self._command(SetLayers(self.fanout.watched))
+
+    def _on_keyframe_request(self, layer: Layer) -> None:
+        self._command(RequestKeyframe(layer))
 
     def _on_shift(self, programme_epoch_ns: int) -> None:
         self._command(SetEpoch(programme_epoch_ns))
@@ -240,8 +283,9 @@ class Channel:
     def _on_state(self, state: PlayState) -> None:
         if state == "buffering":
             self._report_underrun()
-        # `live` is announced with the chunk that starts it, so that both say the same media time.
-        if state != "live":
+        # `live` is announced with the chunk that starts it, so that both say the same media time. What covers the
+        # programme is announced by whoever covers it.
+        if state in ("buffering", "slate"):
             self.steering.set_status(state)
 
     def _report_underrun(self) -> None:
@@ -279,11 +323,12 @@ class Channel:
         """One life of a generator process; always ends by raising."""
         async with GeneratorProcess(self._generator_settings) as generator:
             logger.info("generator %s is ready: %s", generator.pid, generator.ready)
+            self._set_rungs(generator.ready.rungs)
             await self._pacer_runs.wait()
             assert self._pacer is not None
             self._generator = generator
             try:
-                generator.send(SetCodecs(self.fanout.watched))
+                generator.send(SetLayers(self.fanout.watched))
                 self.steering.generator_ready()
                 # The programme begins with what was sent until here.
                 generator.send(SetEpoch(time.monotonic_ns()))
@@ -326,8 +371,16 @@ class Channel:
         raise GeneratorTooSlowError(f"this machine is too slow for the model; {bundle.name} takes over")
 
 
-def _make_standby(manifest: Manifest, scale: int) -> tuple[tuple[SlateSegment, ...], bytes]:
-    """Slate and silence of a channel; computes for about a second."""
-    video = manifest.video
-    width, height = encoded_size(video.width, video.height, scale)
-    return make_slate(width=width, height=height, fps=video.fps, sample_rate=manifest.audio.sample_rate), silence()
+def _rungs(manifest: Manifest, settings: GeneratorSettings) -> tuple[Rung, ...]:
+    """The ladder of sizes that a generator with these settings makes."""
+    return ladder(*encoded_size(manifest.video.width, manifest.video.height, settings.scale), settings.bitrate)
+
+
+def _make_standby(manifest: Manifest, rungs: tuple[Rung, ...]) -> tuple[Segments, Segments, bytes]:
+    """Slate, black and silence of a channel; computes for about a second."""
+    fps, sample_rate = manifest.video.fps, manifest.audio.sample_rate
+    return (
+        make_slate(rungs, fps=fps, sample_rate=sample_rate),
+        make_black(rungs, fps=fps, sample_rate=sample_rate),
+        silence(),
+    )

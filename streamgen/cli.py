@@ -75,6 +75,21 @@ def serve(
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
+    joins_per_s: Annotated[float | None, typer.Option(help="Viewers that may join per second. [20]")] = None,
+    udp_ports: Annotated[
+        str | None, typer.Option(help="UDP ports of the media, such as 40000-40100. [any free one]")
+    ] = None,
+    public_address: Annotated[
+        str | None, typer.Option(help="Address that a 1:1 NAT has for this machine; IPv4, IPv6 or both with a comma.")
+    ] = None,
+    ipv6: Annotated[bool | None, typer.Option(help="Offer media on IPv6 addresses as well. [yes]")] = None,
+    stun_urls: Annotated[str | None, typer.Option(help="STUN servers that viewers are told, with commas.")] = None,
+    turn_urls: Annotated[
+        str | None, typer.Option(help="TURN servers that viewers are told, with commas; see also turn_secret.")
+    ] = None,
+    trusted_proxies: Annotated[
+        str | None, typer.Option(help="Reverse proxies whose X-Forwarded-For is believed, with commas.")
+    ] = None,
     allowed_hosts: Annotated[
         str | None, typer.Option(help="Names under which a reverse proxy reaches this server, with commas.")
     ] = None,
@@ -95,6 +110,13 @@ def serve(
         "video_bitrate": video_bitrate,
         "threads": threads,
         "max_viewers": max_viewers,
+        "joins_per_s": joins_per_s,
+        "udp_ports": udp_ports,
+        "public_address": public_address,
+        "ipv6": ipv6,
+        "stun_urls": stun_urls,
+        "turn_urls": turn_urls,
+        "trusted_proxies": trusted_proxies,
         "allowed_hosts": allowed_hosts,
         "log_level": log_level,
     }

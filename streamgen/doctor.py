@@ -3,24 +3,28 @@
 Each check looks, changes nothing and never raises: what goes wrong is its result.
 """
 
+import ipaddress
 import os
 import platform
 import socket
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
 import av.codec
 import psutil
+from aioice.ice import get_host_addresses
 
 from streamgen.errors import StreamgenError
 from streamgen.generation.ladder import smaller_sibling
 from streamgen.http.listener import network_addresses
 from streamgen.http.page import web_folder
 from streamgen.media.video_encoder import usual_scale
+from streamgen.settings import Settings, SettingsError, load
 from streamgen.speed import Speed, measure
 from streamgen.version import __version__
+from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.errors import EngineError
 from streamgen_engines.runtimes import RuntimeReport, available
@@ -56,8 +60,13 @@ class Check:
     fix: str = ""
 
 
-def examine(bundle: Path | None = None) -> list[Check]:
-    """Every check; `bundle` is the model to look at, without it the bundled one."""
+def examine(bundle: Path | None = None, settings: Settings | None = None) -> list[Check]:
+    """Every check.
+
+    Args:
+        bundle: the model to look at; without it the bundled one.
+        settings: with which the server would run; without them those of the environment and of `streamgen.toml`.
+    """
     return [
         Check("system", "streamgen", "ok", f"{__version__}, Python {platform.python_version()}"),
         check_bundle(bundle),
@@ -69,6 +78,7 @@ def examine(bundle: Path | None = None) -> list[Check]:
         check_speed(bundle),
         check_udp(),
         check_addresses(network_addresses()),
+        *check_reachability(settings),
         check_page(web_folder()),
     ]
 
@@ -154,8 +164,9 @@ def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Che
         bundle: Bundle | None = bundle_at(path)
         while bundle is not None:
             video, own = bundle.manifest.video, bundle.manifest.sampler.steps
+            least = bundle.manifest.sampler.least_steps
             size = f"{bundle.manifest.name}, {video.width}x{video.height}"
-            for steps in dict.fromkeys((own, max(1, own // 2), 1)):
+            for steps in dict.fromkeys((own, max(least, own // 2), least)):
                 ratio = speed(bundle, steps=steps).realtime_ratio
                 found = f"{size}: {ratio:.2f} times real time with {steps} of {own} steps"
                 if ratio >= ENOUGH:
@@ -192,6 +203,97 @@ def check_addresses(addresses: Iterable[str]) -> Check:
     return Check("network", "addresses", "warning", "no network: only browsers on this machine can watch")
 
 
+def check_reachability(settings: Settings | None) -> Iterator[Check]:
+    """Whether the settings let media reach viewers: ports, public address, IPv6 and TURN."""
+    try:
+        found = load() if settings is None else settings
+    except SettingsError as error:
+        yield Check("network", "settings", "missing", str(error).replace("\n", "; "), "correct them and run it again")
+        return
+    own = get_host_addresses(use_ipv4=True, use_ipv6=True)
+    yield check_udp_ports(found.udp_ports, found.max_viewers)
+    yield from check_public_address(found.public_address, own, found.udp_ports)
+    yield check_ipv6(found.ipv6, own)
+    yield check_turn(found.turn_urls)
+
+
+def check_udp_ports(ports: PortRange | None, max_viewers: int) -> Check:
+    """Whether the ports of the media can be bound, and are enough."""
+    if ports is None:
+        return Check(
+            "network", "UDP ports", "optional", "any free port, another for each viewer",
+            'set udp_ports = "40000-40100" and open these ports for UDP in the firewall',
+        )  # fmt: skip
+    bound = sum(_can_bind(port) for port in range(ports.first, ports.last + 1))
+    detail = f"{ports}: {bound} of {len(ports)} can be bound, one for each viewer"
+    if bound == 0:
+        return Check("network", "UDP ports", "missing", detail, "set udp_ports to a range that no program uses")
+    if bound < len(ports):
+        return Check(
+            "network", "UDP ports", "warning", detail,
+            "end the program that has the others (a server that runs has one per viewer), or choose another range",
+        )  # fmt: skip
+    if bound < max_viewers:
+        return Check(
+            "network", "UDP ports", "warning", f"{detail}, and max_viewers is {max_viewers}",
+            f"set udp_ports to {max_viewers} ports, or max_viewers to {bound}",
+        )  # fmt: skip
+    return Check("network", "UDP ports", "ok", detail)
+
+
+def check_public_address(public: Iterable[str], own: Collection[str], ports: PortRange | None) -> Iterator[Check]:
+    """Where viewers on the internet are told to send to. `own` are this machine's addresses."""
+    every = list(public)
+    if not every and not any(ipaddress.ip_address(each).is_global for each in own):
+        yield Check(
+            "network", "public address", "optional", "this machine has private addresses only",
+            "for viewers elsewhere: set public_address to the router's address and forward the UDP ports, or use TURN",
+        )  # fmt: skip
+    elif not every:
+        yield Check("network", "public address", "ok", "one of this machine's own")
+    for address in every:
+        version = ipaddress.ip_address(address).version
+        if address in own:
+            yield Check("network", "public address", "ok", f"{address} is one of this machine's")
+        elif all(ipaddress.ip_address(each).version != version for each in own):
+            yield Check(
+                "network", "public address", "warning", f"{address}: there is no IPv{version} address here behind it",
+                f"leave {address} out of public_address, or give this machine an IPv{version} address",
+            )  # fmt: skip
+        elif ports is None:
+            yield Check(
+                "network", "public address", "warning",
+                f"{address} is not one of this machine's, so a NAT is assumed; media may use any port",
+                "set udp_ports and forward these ports, with the same numbers, to this machine",
+            )  # fmt: skip
+        else:
+            yield Check(
+                "network", "public address", "ok",
+                f"{address} is not one of this machine's: a NAT is assumed that forwards UDP {ports} to it",
+            )  # fmt: skip
+
+
+def check_ipv6(ipv6: bool, own: Iterable[str]) -> Check:
+    """Whether viewers can come over IPv6."""
+    found = ", ".join(sorted(each for each in own if ":" in each))
+    if not found:
+        return Check("network", "IPv6", "ok", "this machine has no IPv6 address; viewers use IPv4")
+    if not ipv6:
+        return Check("network", "IPv6", "optional", f"off, and there is {found}", "set ipv6 = true")
+    return Check("network", "IPv6", "ok", found)
+
+
+def check_turn(urls: Iterable[str]) -> Check:
+    """Whether there is a way for viewers whose network lets no UDP through. (Settings have both URLs and secret.)"""
+    named = ", ".join(urls)
+    if named:
+        return Check("network", "TURN", "ok", f"viewers are told {named}, each with credentials of its own")
+    return Check(
+        "network", "TURN", "optional", "none: viewers must reach this machine's UDP ports themselves",
+        "run coturn and set turn_urls and turn_secret, as docs/operations.md says",
+    )  # fmt: skip
+
+
 def check_page(folder: Path | None) -> Check:
     """Whether the page at / is installed."""
     if folder is not None and (folder / "index.html").is_file():
@@ -204,6 +306,15 @@ def check_page(folder: Path | None) -> Check:
 def usable_cores() -> int:
     """Processor cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _can_bind(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as attempt:
+        try:
+            attempt.bind(("0.0.0.0", port))
+        except OSError:
+            return False
+    return True
 
 
 def _read(file: Path) -> str:

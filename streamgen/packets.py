@@ -1,6 +1,6 @@
 """What crosses the border between the generator process and the server: commands in, events out.
 
-Everything here is a frozen value made of plain Python types, so that it pickles small and imports nothing.
+Everything here is a frozen value made of plain Python types, so that it pickles small and imports nothing large.
 
 Two clocks appear, both counted from the channel's epoch and both integers: video in ticks of 90 kHz, audio in
 samples at 48 kHz. The generator counts *programme time* (chunk 0 starts at 0, no gaps). The pacer adds the gaps
@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
+from streamgen.media.layers import Rung
+
 VideoCodec = Literal["vp8", "h264"]
 
 VIDEO_CODECS: tuple[VideoCodec, ...] = ("vp8", "h264")
@@ -22,18 +24,31 @@ OPUS_FRAME_SAMPLES = 960
 """Samples per channel in one Opus packet: 20 ms at 48 kHz."""
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Layer:
+    """One encoding of the channel: a codec at one rung of the ladder of sizes (0 is the full size)."""
+
+    codec: VideoCodec
+    rung: int
+
+
 @dataclass(frozen=True, slots=True)
 class VideoPacket:
-    """One encoded picture.
+    """One encoded picture of one layer.
 
     `pts` is in ticks of 90 kHz since the channel's epoch. `data` is a whole VP8 frame or an H.264 access unit
     in Annex B form, with SPS and PPS in front of every keyframe.
     """
 
-    codec: VideoCodec
+    layer: Layer
     pts: int
     keyframe: bool
     data: bytes
+
+    @property
+    def codec(self) -> VideoCodec:
+        """How it is encoded."""
+        return self.layer.codec
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +99,7 @@ class ChunkRecord:
 class EncodedChunk:
     """Pictures and sound of one chunk: they are queued, released and given up together.
 
-    `video` holds every picture once per codec that is watched, in the order of `pts`, and is empty while nobody
+    `video` holds every picture once per layer that is watched, in the order of `pts`, and is empty while nobody
     watches. `audio` is always there, so that a first viewer joins a running Opus stream; it covers
     `duration_ticks` (90 kHz), the length of the chunk on the timeline, exactly.
     """
@@ -124,16 +139,16 @@ class SetConfig:
 
 @dataclass(frozen=True, slots=True)
 class RequestKeyframe:
-    """Make the next picture of this codec a keyframe."""
+    """Make the next picture of this layer a keyframe."""
 
-    codec: VideoCodec
+    layer: Layer
 
 
 @dataclass(frozen=True, slots=True)
-class SetCodecs:
-    """Encode for exactly these codecs from the next chunk on; none of them means no encoding at all."""
+class SetLayers:
+    """Encode exactly these layers from the next chunk on; none of them means no encoding at all."""
 
-    codecs: frozenset[VideoCodec]
+    layers: frozenset[Layer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +163,7 @@ class Stop:
     """End the process; what is under way is given up."""
 
 
-Command = SetPrompt | SetConfig | RequestKeyframe | SetCodecs | SetEpoch | Stop
+Command = SetPrompt | SetConfig | RequestKeyframe | SetLayers | SetEpoch | Stop
 
 
 # Events from the generator process.
@@ -156,13 +171,17 @@ Command = SetPrompt | SetConfig | RequestKeyframe | SetCodecs | SetEpoch | Stop
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """The model is loaded. `width` and `height` are those of the encoded picture, `fps` a fraction."""
+    """The model is loaded. `width` and `height` are those of the encoded full size, `fps` is a fraction.
+
+    `rungs` is the ladder of sizes that layers are made of, the full size first.
+    """
 
     width: int
     height: int
     fps: tuple[int, int]
     sample_rate: int
     chunk_duration_ns: int
+    rungs: tuple[Rung, ...]
     model: str = ""
 
 

@@ -128,10 +128,10 @@ def render(
     manifest = model.bundle.manifest
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))
-    pipeline = Pipeline(model, scale=scale, seed=seed, picture=start)
     started_s = time.monotonic()
     records: list[ChunkRecord] = []
     with (
+        Pipeline(model, scale=scale, seed=seed, picture=start) as pipeline,
         FileWriter(
             out,
             width=video.width,

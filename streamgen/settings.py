@@ -5,14 +5,15 @@ the configuration file (`streamgen.toml`), the default below. What is wrong with
 the field and the place where it was found.
 """
 
+import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BeforeValidator, Field, SecretStr, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -23,6 +24,9 @@ from pydantic_settings import (
 
 from streamgen.errors import StreamgenError
 from streamgen.protocol import MAX_SEED, PromptText
+from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
+from streamgen.webrtc.port_range import PortRange
+from streamgen.webrtc.turn import DEFAULT_TTL_S, is_stun_url, is_turn_url
 
 ENV_PREFIX: Final = "STREAMGEN_"
 CONFIG_VARIABLE: Final = "STREAMGEN_CONFIG"
@@ -40,6 +44,55 @@ def _separate(value: object) -> object:
     if isinstance(value, str):
         return tuple(word.strip() for word in value.split(",") if word.strip())
     return tuple(value) if isinstance(value, list) else value
+
+
+def _wrong(message: str) -> PydanticCustomError:
+    return PydanticCustomError("invalid", "{message}", {"message": message})
+
+
+def _networks(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        try:
+            ipaddress.ip_network(value)
+        except ValueError:
+            raise _wrong(f"{value} is no address and no network; write 10.0.0.5 or 10.0.0.0/24") from None
+    return values
+
+
+def _public_addresses(values: tuple[str, ...]) -> tuple[str, ...]:
+    versions = set()
+    for value in values:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            raise _wrong(f"{value} is no IP address; a name cannot be announced") from None
+        if address.is_unspecified or address.is_multicast or address.version in versions:
+            raise _wrong("give one address that viewers can reach, or one of IPv4 and one of IPv6")
+        versions.add(address.version)
+    return values
+
+
+def _stun_urls(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not is_stun_url(value):
+            raise _wrong(f"{value} is no STUN server; write stun:stun.example.net:3478")
+    return values
+
+
+def _turn_urls(values: tuple[str, ...]) -> tuple[str, ...]:
+    for value in values:
+        if not is_turn_url(value):
+            raise _wrong(f"{value} is no TURN server; write turn:turn.example.net:3478?transport=udp")
+    return values
+
+
+def _port_range(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return PortRange.read(value)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
 
 
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separate)]
@@ -71,8 +124,64 @@ class Settings(BaseSettings):
         min_length=MIN_TOKEN_CHARS,
         description="Secret that allows steering; generated where one is needed.",
     )
+    # After operator_token: its validator compares the two.
+    viewer_token: SecretStr | None = Field(
+        default=None,
+        min_length=MIN_TOKEN_CHARS,
+        description="Secret that allows watching; without it watching is open.",
+    )
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
+    trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
+        default=(), description="Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."
+    )
+    joins_per_s: float = Field(
+        default=JOINS_PER_S, ge=0.1, le=1000.0, description="Viewers that may join per second; the rest come later."
+    )
+    address_joins_per_s: float = Field(
+        default=ADDRESS_JOINS_PER_S, ge=0.1, le=1000.0, description="The same for the viewers of one address."
+    )
+    udp_ports: Annotated[PortRange | None, NoDecode, BeforeValidator(_port_range)] = Field(
+        default=None,
+        description="UDP ports of the media, such as 40000-40100, one per viewer; else any free one.",
+    )
+    public_address: Annotated[Names, AfterValidator(_public_addresses)] = Field(
+        default=(), description="Addresses that a 1:1 NAT has for this machine, IPv4 or IPv6 or one of each."
+    )
+    ipv6: bool = Field(default=True, description="Whether media is offered on IPv6 addresses as well.")
+    stun_urls: Annotated[Names, AfterValidator(_stun_urls)] = Field(
+        default=(), description="STUN servers that viewers are told."
+    )
+    turn_urls: Annotated[Names, AfterValidator(_turn_urls)] = Field(
+        default=(), description="TURN servers that viewers are told, each with credentials of its own."
+    )
+    # After turn_urls: its validator needs them. Its default is validated as well.
+    turn_secret: SecretStr | None = Field(
+        default=None,
+        min_length=1,
+        validate_default=True,
+        description="Secret that this server and the TURN servers share.",
+    )
+    turn_ttl_s: int = Field(
+        default=DEFAULT_TTL_S, ge=60, le=7 * 86_400, description="How long a viewer's TURN credentials hold, s."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
+
+    @field_validator("viewer_token", mode="after")
+    @classmethod
+    def _not_the_operators(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and value == info.data.get("operator_token"):
+            raise _wrong("this is the operator's token, so that every viewer could steer; take another one")
+        return value
+
+    @field_validator("turn_secret", mode="after")
+    @classmethod
+    def _both_or_neither(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        urls = info.data.get("turn_urls")
+        if urls and value is None:
+            raise _wrong("turn_urls needs it: give the static-auth-secret of the TURN server, or no turn_urls")
+        if urls == () and value is not None:
+            raise _wrong("it is of no use without turn_urls; name the TURN server there, or leave it out")
+        return value
 
 
 def load(flags: Mapping[str, Any] | None = None, *, config: Path | None = None) -> Settings:
@@ -137,7 +246,9 @@ def _sentence(details: ErrorDetails, given: Mapping[str, Any], from_file: Mappin
         return f"{field}: there is no such setting (in {file}); there are: {known}"
     elif any(name.upper() == variable for name in os.environ):
         source = f"the environment variable {variable}"
-    else:
+    elif field in from_file:
         source = str(file)
+    else:
+        source = "its default"
     message = details["msg"]
     return f"{field}: {message[0].lower()}{message[1:]} (from {source})"

@@ -6,7 +6,7 @@ from typing import Final
 
 from streamgen.generation.pipeline import Pipeline
 from streamgen.media.video_encoder import usual_scale
-from streamgen.packets import SetPrompt
+from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
 
@@ -20,7 +20,7 @@ class Speed:
 
     steps: int
     denoise_ms: float
-    rest_ms: float  # decoding, VP8 and Opus
+    rest_ms: float  # decoding, VP8 in full size and Opus
     chunk_ms: float  # media time
 
     @property
@@ -41,11 +41,11 @@ def measure(bundle: Bundle, *, steps: int | None = None, chunks: int = CHUNKS) -
         EngineError: the bundle cannot be run.
     """
     manifest = bundle.manifest
-    pipeline = Pipeline(load(bundle), scale=usual_scale(manifest.video.height))
-    pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
-    timings = [
-        pipeline.next_encoded(frozenset({"vp8"}), steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)
-    ][_WARM_UP:]
+    layers = frozenset({Layer("vp8", 0)})
+    with Pipeline(load(bundle), scale=usual_scale(manifest.video.height)) as pipeline:
+        pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
+        timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
+    timings = timings[_WARM_UP:]
     return Speed(
         steps=manifest.sampler.steps if steps is None else steps,
         denoise_ms=statistics.median(each["denoise"] for each in timings),

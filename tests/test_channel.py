@@ -11,7 +11,8 @@ import pytest
 
 from streamgen.channel import Channel
 from streamgen.generation.ladder import Patience
-from streamgen.packets import AudioPacket, ChunkRecord, VideoCodec, VideoPacket
+from streamgen.media.layers import ladder
+from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
 from streamgen.protocol import ConfigUpdate, PromptSet, ServerMessage
 from streamgen.steering.hub import Connection
 from streamgen_engines.errors import BundleError, HashMismatchError
@@ -54,8 +55,8 @@ class TapedChannel(Channel):
         """What holds whatever happens to the generator."""
         assert self.audios
         assert {later.pts - packet.pts for packet, later in pairwise(self.audios)} == {960}
-        for codec in ("vp8", "h264"):
-            pts = [packet.pts for packet in self.videos if packet.codec == codec]
+        for layer in {packet.layer for packet in self.videos}:
+            pts = [packet.pts for packet in self.videos if packet.layer == layer]
             assert pts == sorted(set(pts))
 
 
@@ -116,12 +117,23 @@ async def test_without_a_scale_pictures_are_as_large_as_the_model_asks(bundle: P
     async with asyncio.timeout(LIMIT_S), channel:
         viewer = channel.fanout.add("vp8")
         await channel.until(lambda: any(packet.keyframe for packet in channel.videos))
-        (picture,) = decode_video([next(packet for packet in channel.videos if packet.keyframe)])
+        (picture,) = decode_video([next(p for p in channel.videos if p.keyframe and p.layer == Layer("vp8", 0))])
         assert picture.shape[:2] == (384, 640)
         viewer.close()
 
 
-async def test_only_watched_codecs_are_encoded(bundle: Path) -> None:
+async def test_viewers_know_the_ladder_before_they_can_join_and_the_slate_is_in_every_layer(bundle: Path) -> None:
+    channel = TapedChannel(bundle, prompt="a red sun", scale=4, bitrate=900_000)
+    channel.videos, channel.audios, channel.records = [], [], []
+    async with asyncio.timeout(LIMIT_S), channel:
+        assert channel.fanout.rungs == ladder(640, 384, 900_000)
+        await channel.until(lambda: bool(channel.videos))
+        assert {packet.layer for packet in channel.videos if packet.keyframe} >= {
+            Layer(codec, rung) for codec in VIDEO_CODECS for rung in range(3)
+        }
+
+
+async def test_only_watched_layers_are_encoded(bundle: Path) -> None:
     async with running(bundle) as channel:
         await channel.until_live()
         slate = len(channel.videos)
@@ -131,7 +143,7 @@ async def test_only_watched_codecs_are_encoded(bundle: Path) -> None:
         viewer = channel.fanout.add("h264")
         await channel.until(lambda: len(channel.videos) >= slate + 6)
         live = channel.videos[slate:]
-        assert {packet.codec for packet in live} == {"h264"}
+        assert {packet.layer for packet in live} == {Layer("h264", 0)}
         assert live[0].keyframe
 
         viewer.close()
@@ -151,9 +163,8 @@ async def test_what_is_released_can_be_decoded_across_the_slate(bundle: Path) ->
         await channel.until_live(3)
         for viewer in viewers:
             viewer.close()
-    codecs: tuple[VideoCodec, ...] = ("vp8", "h264")
-    for codec in codecs:
-        packets = [packet for packet in channel.videos if packet.codec == codec]
+    for layer in (Layer("vp8", 0), Layer("h264", 0)):
+        packets = [packet for packet in channel.videos if packet.layer == layer]
         assert len(decode_video(packets)) == len(packets)
     assert decode_opus(packet.data for packet in channel.audios).shape == (2, 960 * len(channel.audios))
 

@@ -1,5 +1,6 @@
 import json
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -7,11 +8,14 @@ import pytest
 from streamgen import doctor
 from streamgen.doctor import Check
 from streamgen.errors import EncoderUnavailableError
+from streamgen.settings import Settings
 from streamgen.speed import Speed, measure
+from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.runtimes import RuntimeReport
 from tests.tiny_bundle import write_tiny_bundle
 
+RANGE = PortRange(40_000, 40_100)
 CPUINFO = "processor\t: 0\nmodel name\t: A fine processor\nflags\t\t: fpu sse2 avx2 {}\n"
 
 
@@ -20,6 +24,7 @@ def test_everything_is_looked_at(tmp_path: Path) -> None:
     names = [check.name for check in checks]
     for name in (
         "streamgen", "bundle", "onnxruntime-cpu", "VP8", "H.264", "Opus", "CPU", "cores", "memory", "UDP", "page",
+        "UDP ports", "public address", "IPv6", "TURN",
     ):  # fmt: skip
         assert name in names
     by_name = {check.name: check for check in checks}
@@ -92,6 +97,83 @@ def test_udp_that_is_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "sendto", lambda *_: 0)
     monkeypatch.setattr(doctor, "UDP_TIMEOUT_S", 0.01)
     assert doctor.check_udp().verdict == "missing"
+
+
+@pytest.fixture
+def busy() -> Iterator[int]:
+    """A UDP port that another program has, with free ones around it."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as holder:
+        holder.bind(("127.0.0.1", 0))
+        port: int = holder.getsockname()[1]
+        yield port
+
+
+def test_ports_that_can_be_bound_and_are_enough() -> None:
+    free = next(port for port in range(42_000, 60_000) if doctor._can_bind(port))
+    check = doctor.check_udp_ports(PortRange(free, free), 1)
+    assert (check.verdict, check.detail) == ("ok", f"{free}-{free}: 1 of 1 can be bound, one for each viewer")
+    few = doctor.check_udp_ports(PortRange(free, free), 2)
+    assert (few.verdict, few.fix) == ("warning", "set udp_ports to 2 ports, or max_viewers to 1")
+
+
+def test_ports_that_others_have(busy: int) -> None:
+    assert doctor.check_udp_ports(PortRange(busy, busy), 1).verdict == "missing"
+    first, last = max(1024, busy - 20), min(65_535, busy + 20)
+    partly = doctor.check_udp_ports(PortRange(first, last), 1)
+    assert partly.verdict == "warning"
+    assert "has the others" in partly.fix
+
+
+def test_no_fixed_ports_is_an_option() -> None:
+    check = doctor.check_udp_ports(None, 64)
+    assert check.verdict == "optional"
+    assert "udp_ports" in check.fix
+
+
+@pytest.mark.parametrize(
+    ("public", "own", "ports", "verdicts", "says"),
+    [
+        ((), ("10.0.0.5",), None, ["optional"], "private addresses only"),
+        ((), ("10.0.0.5", "2a00:1450::5"), None, ["ok"], "own"),
+        ((), ("8.8.4.4",), None, ["ok"], "own"),
+        (("203.0.113.9",), ("203.0.113.9",), None, ["ok"], "203.0.113.9 is one of this machine's"),
+        (("203.0.113.9",), ("10.0.0.5",), RANGE, ["ok"], "NAT is assumed that forwards UDP 40000-40100"),
+        (("203.0.113.9",), ("10.0.0.5",), None, ["warning"], "any port"),
+        (("2001:db8::9",), ("10.0.0.5",), RANGE, ["warning"], "no IPv6 address here behind it"),
+        (("203.0.113.9", "2001:db8::9"), ("10.0.0.5", "fd00::5"), RANGE, ["ok", "ok"], "NAT is assumed"),
+    ],
+)
+def test_public_addresses(
+    public: tuple[str, ...], own: tuple[str, ...], ports: PortRange | None, verdicts: list[str], says: str
+) -> None:
+    checks = list(doctor.check_public_address(public, own, ports))
+    assert [check.verdict for check in checks] == verdicts
+    for check in checks:
+        assert says in check.detail
+        assert bool(check.fix) == (check.verdict != "ok")
+
+
+def test_ipv6_is_seen() -> None:
+    assert doctor.check_ipv6(True, ("10.0.0.5", "2001:db8::5")) == Check("network", "IPv6", "ok", "2001:db8::5")
+    assert doctor.check_ipv6(True, ("10.0.0.5",)).verdict == "ok"
+    off = doctor.check_ipv6(False, ("2001:db8::5",))
+    assert (off.verdict, off.fix) == ("optional", "set ipv6 = true")
+
+
+def test_turn_is_an_option() -> None:
+    assert doctor.check_turn(()).verdict == "optional"
+    assert doctor.check_turn(("turn:turn.example.net",)).verdict == "ok"
+
+
+def test_the_settings_of_the_server_are_looked_at(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    given = Settings(turn_urls="turn:turn.example.net", turn_secret="north")  # type: ignore[arg-type]
+    assert {check.name: check for check in doctor.check_reachability(given)}["TURN"].verdict == "ok"
+    # Half of a TURN server: what is missing is said with the settings, and nothing is guessed.
+    monkeypatch.setenv("STREAMGEN_TURN_URLS", "turn:turn.example.net")
+    (check,) = doctor.check_reachability(None)
+    assert (check.name, check.verdict) == ("settings", "missing")
+    assert "turn_secret: turn_urls needs it" in check.detail
 
 
 def test_a_page_that_is_not_installed(tmp_path: Path) -> None:

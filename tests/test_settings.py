@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
+from streamgen.webrtc.port_range import PortRange
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,7 @@ def test_lists_are_words_with_commas_or_lists(elsewhere: Path, monkeypatch: pyte
 def test_a_token_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMGEN_OPERATOR_TOKEN", "a very secret token")
     settings = load()
-    assert "secret" not in repr(settings)
+    assert "very" not in repr(settings)
     assert settings.operator_token is not None
     assert settings.operator_token.get_secret_value() == "a very secret token"
 
@@ -88,6 +89,18 @@ def test_the_prompt_is_brought_into_its_one_form() -> None:
         ({"guidance": float("nan")}, "guidance: "),
         ({"host": ""}, "host: "),
         ({"scale": 0}, "scale: "),
+        ({"udp_ports": "40000"}, 'udp_ports: write the range as two port numbers, such as "40000-40100"'),
+        ({"udp_ports": "80-90"}, "udp_ports: use ports from 1024 to 65535"),
+        ({"public_address": "stage.example"}, "public_address: stage.example is no IP address"),
+        ({"public_address": "203.0.113.9, 203.0.113.10"}, "public_address: give one address"),
+        ({"public_address": "0.0.0.0"}, "public_address: give one address"),
+        ({"trusted_proxies": "nginx"}, "trusted_proxies: nginx is no address and no network"),
+        ({"trusted_proxies": "10.0.0.5/8"}, "trusted_proxies: 10.0.0.5/8 is no address and no network"),
+        ({"stun_urls": "turn:a"}, "stun_urls: turn:a is no STUN server"),
+        ({"turn_urls": "turn://a"}, "turn_urls: turn://a is no TURN server"),
+        ({"turn_secret": "north"}, "turn_secret: it is of no use without turn_urls"),
+        ({"turn_ttl_s": 5}, "turn_ttl_s: "),
+        ({"joins_per_s": 0}, "joins_per_s: "),
     ],
 )
 def test_a_wrong_flag_is_named(flags: dict[str, object], start: str) -> None:
@@ -111,6 +124,52 @@ def test_a_wrong_value_in_the_file_is_named_with_the_file(elsewhere: Path) -> No
     write(elsewhere, 'port = "eighty"\n')
     assert error().startswith("port: ")
     assert error().endswith("(from streamgen.toml)")
+
+
+def test_what_viewers_need_of_the_network_is_read_from_a_file(elsewhere: Path) -> None:
+    write(
+        elsewhere,
+        """
+        udp_ports = "40000-40100"
+        public_address = ["203.0.113.9", "2001:db8::9"]
+        trusted_proxies = ["10.0.0.0/8", "::1"]
+        ipv6 = false
+        stun_urls = ["stun:stun.example.net:3478"]
+        turn_urls = ["turn:turn.example.net:3478?transport=udp", "turns:turn.example.net:5349?transport=tcp"]
+        turn_secret = "north"
+        """,
+    )
+    settings = load()
+    assert settings.udp_ports == PortRange(40_000, 40_100)
+    assert settings.public_address == ("203.0.113.9", "2001:db8::9")
+    assert settings.trusted_proxies == ("10.0.0.0/8", "::1")
+    assert not settings.ipv6
+    assert len(settings.turn_urls) == 2
+    assert "north" not in repr(settings)
+
+
+def test_a_range_of_ports_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_UDP_PORTS", "40000-40100")
+    assert load().udp_ports == PortRange(40_000, 40_100)
+    monkeypatch.setenv("STREAMGEN_UDP_PORTS", "many")
+    assert error().endswith("(from the environment variable STREAMGEN_UDP_PORTS)")
+
+
+def test_a_turn_server_needs_its_secret(elsewhere: Path) -> None:
+    write(elsewhere, 'turn_urls = ["turn:turn.example.net"]')
+    assert error().startswith("turn_secret: turn_urls needs it")
+    assert error().endswith("(from its default)")
+
+
+def test_viewers_do_not_get_the_operators_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_OPERATOR_TOKEN", "a very secret token")
+    monkeypatch.setenv("STREAMGEN_VIEWER_TOKEN", "a very secret token")
+    assert error().startswith("viewer_token: this is the operator's token")
+    monkeypatch.setenv("STREAMGEN_VIEWER_TOKEN", "for those who watch")
+    settings = load()
+    assert settings.viewer_token is not None
+    assert settings.viewer_token.get_secret_value() == "for those who watch"
+    assert "those" not in repr(settings)
 
 
 def test_an_unknown_name_in_the_file_is_an_error_that_lists_the_known_ones(elsewhere: Path) -> None:

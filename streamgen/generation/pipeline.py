@@ -1,20 +1,28 @@
 """The stages of generation: denoise, decode, encode. The worker gives each a thread; `Pipeline` runs them in turn.
 
-A stage belongs to one thread at a time. All of them compute: never call one on the event loop.
+A stage belongs to one thread at a time. All of them compute: never call one on the event loop. The encode stage owns a
+few threads more, in which its encoders run side by side; libav gives up the interpreter's lock while it encodes.
 """
 
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, TypeVar
+from types import TracebackType
+from typing import Final, Protocol, Self, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
 
 from streamgen.generation.prompts import Taken
 from streamgen.media.audio_encoder import AudioEncoder
+from streamgen.media.layers import ladder
 from streamgen.media.reference import read_picture
+from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, SetPrompt, VideoCodec, VideoPacket
+from streamgen.packets import ChunkRecord, EncodedChunk, Layer, SetPrompt, VideoPacket
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk
 from streamgen_engines.errors import GraphRunError, NonFiniteError
@@ -24,6 +32,8 @@ from streamgen_engines.text import Prompt
 
 logger = logging.getLogger(__name__)
 
+ENCODER_THREADS: Final = 2
+"""Encoders that run at the same time; more would only take the cores from denoising."""
 _NS_PER_MS: Final = 1_000_000
 _Result = TypeVar("_Result")
 
@@ -175,14 +185,23 @@ class DecodeStage:
 
 
 class EncodeStage:
-    """Pictures and sound to packets, for the codecs that are watched.
+    """Pictures and sound to packets, in the layers that are watched.
+
+    Pictures are brought to each watched size once, in the thread that calls; meanwhile the encoders of the sizes that
+    are ready run in the stage's own threads. Each encoder gets its pictures in order, in one thread at a time.
 
     Attributes:
+        rungs: the ladder of sizes, the full size first.
         sound_delay: samples at 48 kHz by which sound is stamped before the picture it belongs to.
     """
 
     def __init__(self, manifest: Manifest, *, scale: int = DEFAULT_SCALE, bitrate: int = DEFAULT_BITRATE) -> None:
-        """Open the sound encoder; a video encoder is opened when its codec is first watched.
+        """Open the sound encoder; a video encoder is opened when its layer is first watched.
+
+        Args:
+            manifest: of the bundle.
+            scale: whole factor by which pictures are enlarged to the full size.
+            bitrate: ceiling of the full size, bit/s.
 
         Raises:
             UnsupportedRateError: a rate of the bundle cannot be carried exactly.
@@ -190,61 +209,83 @@ class EncodeStage:
             ValueError: the enlarged picture cannot be encoded.
         """
         self._timeline = Timeline.of(manifest)
-        self._size = (manifest.video.width, manifest.video.height)
-        self.encoded_size = encoded_size(*self._size, scale)
-        self._scale = scale
-        self._bitrate = bitrate
+        size = (manifest.video.width, manifest.video.height)
+        self.rungs = ladder(*encoded_size(*size, scale), bitrate)
+        self._scalers = tuple(Scaler(size, (rung.width, rung.height)) for rung in self.rungs)
         self._audio = AudioEncoder(manifest.audio.sample_rate, manifest.audio.channels)
         self.sound_delay = self._audio.delay
-        self._encoders: dict[VideoCodec, VideoEncoder] = {}
+        self._encoders: dict[Layer, VideoEncoder] = {}
+        self._threads = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
 
     def encode(
-        self, decoded: Decoded, codecs: frozenset[VideoCodec], keyframes: frozenset[VideoCodec] = frozenset()
+        self, decoded: Decoded, layers: frozenset[Layer], keyframes: frozenset[Layer] = frozenset()
     ) -> EncodedChunk:
         """Encode the next chunk.
 
         Args:
             decoded: pictures and sound.
-            codecs: what to encode for. An encoder that starts begins with a keyframe; one that is not watched ends.
-            keyframes: codecs whose first picture shall be a keyframe.
+            layers: what to encode. An encoder that starts begins with a keyframe; one that is not watched ends.
+            keyframes: layers whose first picture shall be a keyframe.
+
+        Raises:
+            ValueError: the ladder has no such rung, or the pictures have another size than the bundle's.
+            EncoderUnavailableError: this build of PyAV lacks an encoder.
         """
         started = time.perf_counter_ns()
-        self._follow(codecs)
+        self._follow(layers)
         record, timeline = decoded.record, self._timeline
-        video: list[VideoPacket] = []
-        for index, picture in enumerate(decoded.chunk.video):
-            pts = record.pts + index * timeline.picture_ticks
-            for codec, encoder in self._encoders.items():
-                video.append(encoder.encode(picture, pts, keyframe=index == 0 and codec in keyframes))
-        audio = self._audio.encode(decoded.chunk.audio)
-        fade = self._audio.fade()
+        pts = [record.pts + index * timeline.picture_ticks for index in range(len(decoded.chunk.video))]
+        running: dict[Layer, Future[list[VideoPacket]]] = {}
+        try:
+            for rung in sorted({layer.rung for layer in self._encoders}):
+                pictures = [self._scalers[rung].planes(picture) for picture in decoded.chunk.video]
+                for layer, encoder in self._encoders.items():
+                    if layer.rung == rung:
+                        keyframe = layer in keyframes
+                        running[layer] = self._threads.submit(_encode_all, encoder, pictures, pts, keyframe=keyframe)
+            audio = self._audio.encode(decoded.chunk.audio)
+            fade = self._audio.fade()
+        finally:
+            wait(running.values())  # whatever failed, no encoder may still run when the caller goes on
+        encoded = [running[layer].result() for layer in sorted(running)]
         return EncodedChunk(
             index=record.chunk,
-            video=tuple(video),
+            video=tuple(packet for instant in zip(*encoded, strict=True) for packet in instant),
             audio=audio,
             record=with_timings(record, {"encode": _ms_since(started)}),
             duration_ticks=timeline.chunk_ticks,
             fade=fade,
         )
 
-    def _follow(self, codecs: frozenset[VideoCodec]) -> None:
-        for codec in VIDEO_CODECS:
-            if codec not in codecs:
-                self._encoders.pop(codec, None)
-            elif codec not in self._encoders:
-                width, height = self._size
-                self._encoders[codec] = VideoEncoder(
-                    codec,
-                    width=width,
-                    height=height,
-                    fps=self._timeline.fps,
-                    scale=self._scale,
-                    bitrate=self._bitrate,
-                )
+    def close(self) -> None:
+        """End the stage's threads, once they have done what is under way. Idempotent; nothing is encoded after it."""
+        self._threads.shutdown()
+        self._encoders.clear()
+
+    def _follow(self, layers: frozenset[Layer]) -> None:
+        for layer in self._encoders.keys() - layers:
+            del self._encoders[layer]
+        for layer in sorted(layers - self._encoders.keys()):
+            if not 0 <= layer.rung < len(self.rungs):
+                raise ValueError(f"there is no {layer}: the ladder has {len(self.rungs)} rungs")
+            self._encoders[layer] = VideoEncoder(layer, self.rungs[layer.rung], fps=self._timeline.fps)
+
+
+def _encode_all(
+    encoder: VideoEncoder, pictures: Sequence[NDArray[np.uint8]], pts: Sequence[int], *, keyframe: bool
+) -> list[VideoPacket]:
+    """The pictures of a chunk in one layer. Runs in a thread of the encode stage."""
+    return [
+        encoder.encode(picture, at, keyframe=keyframe and index == 0)
+        for index, (picture, at) in enumerate(zip(pictures, pts, strict=True))
+    ]
 
 
 class Pipeline:
-    """All stages in this thread, one chunk after the other: for rendering to files and for tests."""
+    """All stages in this thread, one chunk after the other: for rendering to files and for tests.
+
+    `with` ends the threads of its encoders.
+    """
 
     def __init__(
         self, model: Model, *, scale: int = DEFAULT_SCALE, seed: int = 0, picture: Float32Array | None = None
@@ -258,6 +299,18 @@ class Pipeline:
         self._seed: int | None = seed
         self._taken: Taken[Prompt] | None = None
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads of the encoders. Idempotent."""
+        self._encode.close()
+
     def set_prompt(self, request: SetPrompt) -> None:
         """Show this prompt from the next chunk on."""
         self._taken = Taken(request, self._text.encode(self._manifest.told(request.text, request.knobs)))
@@ -270,13 +323,13 @@ class Pipeline:
 
     def next_encoded(
         self,
-        codecs: frozenset[VideoCodec],
-        keyframes: frozenset[VideoCodec] = frozenset(),
+        layers: frozenset[Layer],
+        keyframes: frozenset[Layer] = frozenset(),
         *,
         steps: int | None = None,
     ) -> EncodedChunk:
         """The next chunk as packets."""
-        return self._encode.encode(self.next_decoded(steps=steps), codecs, keyframes)
+        return self._encode.encode(self.next_decoded(steps=steps), layers, keyframes)
 
 
 def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:

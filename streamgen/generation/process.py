@@ -35,7 +35,7 @@ class GeneratorSettings:
     Attributes:
         bundle: folder of the model.
         scale: whole factor by which pictures are enlarged before they are encoded.
-        bitrate: of the video, bit/s.
+        bitrate: ceiling of the full-size video, bit/s; smaller layers have less (see `media.layers`).
         seed: of everything that is random.
         picture: file of a picture that the stream starts from.
         guidance: None = the bundle's own.

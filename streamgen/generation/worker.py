@@ -5,7 +5,7 @@ Threads, each the only one to call what it owns:
 - main: reads commands from the connection;
 - text: encodes prompts;
 - denoise: the sampler and the ring;
-- media: decoders, encoders, and handing chunks over.
+- media: decoders, encoders, and handing chunks over; the encode stage adds threads of its own, which only it uses.
 
 They share one condition variable and, under it, the prompt slot, the schedule and the settings. One place for a
 denoised chunk lies between denoise and media (policy: block). Events are written by whoever has one, under a lock;
@@ -45,16 +45,16 @@ from streamgen.packets import (
     Event,
     GeneratorError,
     GeneratorStats,
+    Layer,
     PromptFailed,
     PromptQueued,
     Ready,
     RequestKeyframe,
-    SetCodecs,
     SetConfig,
     SetEpoch,
+    SetLayers,
     SetPrompt,
     Stop,
-    VideoCodec,
 )
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
@@ -123,13 +123,14 @@ class Worker:
         self._schedule = Schedule(
             chunk_ns=self._chunk_ns,
             max_steps=manifest.sampler.steps,
+            min_steps=manifest.sampler.least_steps,
             sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
         )
         self._guidance: float | None = settings.guidance
         self._seed: int | None = None
         self._guided = self._is_guided(settings.guidance)
-        self._codecs: frozenset[VideoCodec] = frozenset()
-        self._keyframes: set[VideoCodec] = set()
+        self._layers: frozenset[Layer] = frozenset()
+        self._keyframes: set[Layer] = set()
         self._next_chunk = 0
         self._denoised: Denoised | None = None
         self._denoised_ns = 0  # when `_denoised` was put there
@@ -145,9 +146,17 @@ class Worker:
         threads = [
             threading.Thread(target=self._edge, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
         ]
-        width, height = self._encode.encoded_size
+        rungs = self._encode.rungs
         self._outbox.send(
-            Ready(width, height, self._video.fps, self._audio.sample_rate, self._chunk_ns, model=self._name)
+            Ready(
+                width=rungs[0].width,
+                height=rungs[0].height,
+                fps=self._video.fps,
+                sample_rate=self._audio.sample_rate,
+                chunk_duration_ns=self._chunk_ns,
+                rungs=rungs,
+                model=self._name,
+            )
         )
         for thread in threads:
             thread.start()
@@ -161,6 +170,7 @@ class Worker:
             thread.join(max(0.0, deadline - time.monotonic()))
         if any(thread.is_alive() for thread in threads):
             os._exit(0)  # a graph that still runs must not hold up the end
+        self._encode.close()
 
     def _obey(self, command: Command) -> None:
         events: list[Event] = []
@@ -174,9 +184,9 @@ class Worker:
                         self._guided = self._is_guided(command.guidance)
                     self._seed = self._seed if command.seed is None else command.seed
                 case RequestKeyframe():
-                    self._keyframes.add(command.codec)
-                case SetCodecs():
-                    self._codecs = command.codecs
+                    self._keyframes.add(command.layer)
+                case SetLayers():
+                    self._layers = command.layers
                 case SetEpoch():
                     self._schedule.epoch_ns = command.epoch_ns
                 case Stop():
@@ -252,9 +262,9 @@ class Worker:
             denoised, denoised_ns = handed
             decoded = self._decode.decode(denoised)
             with self._changed:
-                codecs, keyframes = self._codecs, frozenset(self._keyframes)
+                layers, keyframes = self._layers, frozenset(self._keyframes)
                 self._keyframes.clear()
-            encoded = self._encode.encode(decoded, codecs, keyframes)
+            encoded = self._encode.encode(decoded, layers, keyframes)
             now_ns = time.monotonic_ns()
             with self._changed:
                 lead_ns = self._schedule.delivered(encoded.index, now_ns - denoised_ns, now_ns)

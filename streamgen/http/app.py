@@ -7,7 +7,7 @@ from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from streamgen.http.auth import OperatorAccess, WrongTokenError, is_loopback
+from streamgen.http.auth import OperatorAccess, ViewerAccess, WrongTokenError, is_loopback
 from streamgen.http.hosts import HostGuard, origin_allowed
 from streamgen.http.metrics import METRICS_TYPE, ChannelStats, metrics_text
 from streamgen.http.page import PageFiles, web_folder
@@ -18,6 +18,7 @@ from streamgen.settings import Settings
 from streamgen.steering import websocket as steering
 from streamgen.steering.hub import SteeringHub
 from streamgen.version import __version__
+from streamgen.webrtc.turn import IceServers
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def create_app(
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
-    `access` says who may steer; without it that follows from the settings.
+    `access` says who may steer; without it that follows from the settings. Who may watch always does.
     """
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
@@ -51,7 +52,8 @@ def create_app(
     if is_loopback(settings.host) or settings.allowed_hosts:
         app.add_middleware(HostGuard, extra=settings.allowed_hosts)
 
-    app.include_router(whep_routes(whep, CHANNEL))
+    viewers = ViewerAccess.for_settings(settings, operator)
+    app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings)))
 
     @app.websocket(f"/steer/{CHANNEL}")
     async def steer(websocket: WebSocket, token: str | None = None, client: str | None = None) -> None:
@@ -115,6 +117,16 @@ def create_app(
     else:
         app.mount("/", PageFiles(folder), name="page")
     return app
+
+
+def ice_servers(settings: Settings) -> IceServers:
+    """The STUN and TURN servers that viewers are told."""
+    return IceServers(
+        stun_urls=settings.stun_urls,
+        turn_urls=settings.turn_urls,
+        turn_secret=settings.turn_secret.get_secret_value() if settings.turn_secret is not None else "",
+        turn_ttl_s=settings.turn_ttl_s,
+    )
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -3,6 +3,7 @@
 The numbers are read when they are asked for; nothing is counted here, and nothing global is registered.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Final, Protocol
 
@@ -101,16 +102,30 @@ class _Snapshot(Collector):
             "kind",
             {"video": fanout.video_packets, "audio": fanout.audio_packets},
         )
-        yield _labelled_counter(
-            "streamgen_packets_dropped",
-            "Packets that viewers did not get because they were too slow.",
-            "kind",
-            {"video": fanout.video_dropped, "audio": fanout.audio_dropped},
-        )
         yield _counter("streamgen_keyframe_requests", "Keyframes that viewers asked for.", fanout.keyframe_requests)
-        if self._viewer_stats:
-            loss = max(max(each.video.loss, each.audio.loss) for each in self._viewer_stats)
-            yield _gauge("streamgen_viewer_loss_max", "Highest share of lost packets of any viewer.", loss)
+        yield _counter(
+            "streamgen_keyframe_requests_forwarded",
+            "Requests for keyframes that reached the encoders.",
+            fanout.keyframe_requests_forwarded,
+        )
+        yield _gauge("streamgen_layers_watched", "Layers that somebody watches.", fanout.layers)
+        # Of those who are there now, so the numbers fall when somebody leaves.
+        every = self._viewer_stats
+        layers = Counter(each.layer for each in every)
+        watching = GaugeMetricFamily(
+            "streamgen_layer_viewers", "Viewers by the layer that they get.", labels=("codec", "rung")
+        )
+        for layer, count in sorted(layers.items()):
+            watching.add_metric((layer.codec, str(layer.rung)), count)
+        yield watching
+        yield _gauge("streamgen_viewer_packets_resent", "Packets sent again.", sum(each.resent for each in every))
+        yield _gauge(
+            "streamgen_viewer_packets_refused",
+            "Packets that this machine's network did not take.",
+            sum(each.refused for each in every),
+        )
+        loss = max((max(each.video.loss, each.audio.loss) for each in every), default=0.0)
+        yield _gauge("streamgen_viewer_loss_max", "Highest share of lost packets of any viewer.", loss)
 
     def _steered(self) -> Iterator[Metric]:
         session = self._steering.session

@@ -6,6 +6,7 @@ Start: listener, channel (with its generator process), viewers, HTTP. End, in re
 
 import asyncio
 import contextlib
+import ipaddress
 import logging
 import signal
 import socket
@@ -22,6 +23,7 @@ from streamgen.http.auth import OperatorAccess, is_loopback
 from streamgen.http.listener import page_url
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
+from streamgen.webrtc.ports import MediaNetwork, PortPool
 from streamgen.webrtc.whep import WhepLimits, WhepServer
 
 logger = logging.getLogger(__name__)
@@ -47,8 +49,9 @@ async def run(
         async with _channel(settings, bundle) as channel:
             whep = WhepServer(
                 channel.fanout,
-                WhepLimits(max_viewers=settings.max_viewers, include_loopback=is_loopback(settings.host)),
+                _limits(settings),
                 media_time_s=lambda: channel.media_time_s,
+                network=_network(settings),
             )
             async with whep:
                 app = create_app(channel, settings, whep=whep, access=access)
@@ -71,6 +74,23 @@ def _channel(settings: Settings, bundle: Path) -> Channel:
     )
 
 
+def _limits(settings: Settings) -> WhepLimits:
+    return WhepLimits(
+        max_viewers=settings.max_viewers,
+        joins_per_s=settings.joins_per_s,
+        address_joins_per_s=settings.address_joins_per_s,
+        include_loopback=is_loopback(settings.host),
+    )
+
+
+def _network(settings: Settings) -> MediaNetwork:
+    return MediaNetwork(
+        ports=PortPool(settings.udp_ports) if settings.udp_ports is not None else None,
+        public_addresses=tuple(ipaddress.ip_address(each) for each in settings.public_address),
+        ipv6=settings.ipv6,
+    )
+
+
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     # At "info" uvicorn logs the address of each WebSocket, and with it the operator's token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
@@ -85,6 +105,10 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         access_log=False,
         server_header=False,
         timeout_graceful_shutdown=SHUTDOWN_S,
+        # Who sends X-Forwarded-For decides under which address it counts, so only named proxies may. (uvicorn's own
+        # default believes everybody on this machine.)
+        proxy_headers=bool(settings.trusted_proxies),
+        forwarded_allow_ips=list(settings.trusted_proxies),
     )
 
 

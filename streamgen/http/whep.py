@@ -1,26 +1,43 @@
-"""WHEP over HTTP (draft-ietf-wish-whep, RFC 9725): the routes around the sessions of `streamgen.webrtc.whep`.
+"""WHEP over HTTP (draft-ietf-wish-whep-04, RFC 9725): the routes around the sessions of `streamgen.webrtc.whep`.
 
-    POST    /whep/main        application/sdp offer -> 201, answer, Location of the session
+    POST    /whep/main        application/sdp offer -> 201, answer, Location of the session, Link of ICE servers
     PATCH   /whep/main/{id}   application/trickle-ice-sdpfrag -> 204; an ICE restart -> 422
     DELETE  /whep/main/{id}   ends the session
-    OPTIONS both              what is accepted, and CORS
+    GET     both              204: there is something here, and it has no representation
+    OPTIONS both              what is accepted, and CORS; at the first also Link of ICE servers
 
 No ETag is sent and no If-Match is asked for: sessions never restart ICE, and clients exist that lose it.
+
+With a token for viewers every request but OPTIONS needs `Authorization: Bearer` (draft, section "Bearer token
+authentication"). OPTIONS is open because a browser's preflight carries no credentials; the ICE servers, whose
+credentials are worth something, are told only to those who may watch.
 """
 
 import asyncio
+import secrets
+import time
 from collections.abc import Mapping
 from typing import Final, Protocol
 
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from streamgen.http.auth import ViewerAccess, bearer
 from streamgen.http.problem import problem
-from streamgen.webrtc.errors import MalformedOfferError, OfferTooLargeError, WhepError
+from streamgen.webrtc.errors import MalformedOfferError, NoSuchSessionError, OfferTooLargeError, WhepError
+from streamgen.webrtc.turn import IceServers
 from streamgen.webrtc.viewer import ViewerStats
-from streamgen.webrtc.whep import EXPOSED_HEADERS, FRAGMENT_TYPE, SDP_TYPE, WhepAnswer, require_content_type
+from streamgen.webrtc.whep import (
+    EXPOSED_HEADERS,
+    FRAGMENT_TYPE,
+    SDP_TYPE,
+    WhepAnswer,
+    require_accept,
+    require_content_type,
+)
 
 MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 10.0
@@ -34,6 +51,13 @@ _PREFLIGHT_HEADERS: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
 }
+_ENDPOINT_METHODS: Final = "GET, HEAD, POST, OPTIONS"
+_SESSION_METHODS: Final = "GET, HEAD, PATCH, DELETE, OPTIONS"
+# Answered here, because the router would name the methods of one route only (RFC 9110, section 15.5.6).
+_ENDPOINT_OTHERS: Final = ("PUT", "PATCH", "DELETE")
+_SESSION_OTHERS: Final = ("PUT", "POST")
+
+_TURN_NAME_BYTES: Final = 9
 
 
 class WhepSessions(Protocol):
@@ -43,8 +67,11 @@ class WhepSessions(Protocol):
     def viewers(self) -> int:
         """How many receive media now."""
 
-    async def offer(self, sdp: str) -> WhepAnswer:
-        """Answer an offer."""
+    async def offer(self, sdp: str, address: str | None) -> WhepAnswer:
+        """Answer an offer from the client at this address."""
+
+    def has(self, session_id: str) -> bool:
+        """Whether this session is there."""
 
     async def trickle(self, session_id: str, fragment: str) -> None:
         """Take candidates."""
@@ -61,6 +88,17 @@ class SlowBodyError(WhepError):
 
     status = 408
     title = "The body came too slowly"
+
+
+class NotAllowedError(WhepError):
+    """The request carries no token that allows watching."""
+
+    status = 401
+    title = "A token is needed to watch"
+
+    def __init__(self, detail: str, challenge: str) -> None:
+        super().__init__(detail)
+        self.challenge = challenge  # value of WWW-Authenticate
 
 
 class WhepCors:
@@ -83,24 +121,31 @@ class WhepCors:
         await self._app(scope, receive, send_with_cors if wanted else send)
 
 
-def whep_routes(sessions: WhepSessions, channel: str) -> APIRouter:
-    """The routes of one channel."""
+def whep_routes(
+    sessions: WhepSessions, channel: str, *, access: ViewerAccess | None = None, ice: IceServers | None = None
+) -> APIRouter:
+    """The routes of one channel. `access` says who may watch, without it everybody; `ice` what viewers are told."""
     router = APIRouter(prefix=f"{PREFIX}{channel}")
+    viewers = access if access is not None else ViewerAccess()
+    servers = ice if ice is not None else IceServers()
 
     @router.post("", status_code=201, response_class=Response)
     async def create(request: Request) -> Response:
         try:
+            _require_token(viewers, request)
             require_content_type(request.headers.get("content-type"), SDP_TYPE)
-            answer = await sessions.offer(await _body(request))
+            require_accept(request.headers.get("accept"), SDP_TYPE)
+            answer = await sessions.offer(await _body(request), request.client.host if request.client else None)
         except WhepError as error:
             return whep_problem(error)
         location = f"{request.scope.get('root_path', '')}{PREFIX}{channel}/{answer.session_id}"
-        headers = {**answer.headers, "Location": location, "Cache-Control": "no-store"}
-        return Response(answer.sdp, 201, headers, media_type=SDP_TYPE)
+        headers = {**answer.headers, "Location": location}
+        return _with_ice_servers(Response(answer.sdp, 201, headers, media_type=SDP_TYPE), servers)
 
     @router.patch("/{session_id}", status_code=204, response_class=Response)
     async def trickle(session_id: str, request: Request) -> Response:
         try:
+            _require_token(viewers, request)
             require_content_type(request.headers.get("content-type"), FRAGMENT_TYPE)
             await sessions.trickle(session_id, await _body(request))
         except WhepError as error:
@@ -108,20 +153,53 @@ def whep_routes(sessions: WhepSessions, channel: str) -> APIRouter:
         return Response(status_code=204)
 
     @router.delete("/{session_id}", response_class=Response)
-    async def delete(session_id: str) -> Response:
+    async def delete(session_id: str, request: Request) -> Response:
         try:
+            _require_token(viewers, request)
             await sessions.delete(session_id)
         except WhepError as error:
             return whep_problem(error)
         return Response(status_code=200)
 
-    @router.options("", status_code=204, response_class=Response)
-    async def options() -> Response:
-        return _preflight("POST, OPTIONS", {"Accept-Post": SDP_TYPE})
+    @router.api_route("", methods=["GET", "HEAD"], status_code=204, response_class=Response, include_in_schema=False)
+    async def look(request: Request) -> Response:
+        try:
+            _require_token(viewers, request)
+        except WhepError as error:
+            return whep_problem(error)
+        return Response(status_code=204)
 
-    @router.options("/{session_id}", status_code=204, response_class=Response)
+    @router.api_route(
+        "/{session_id}", methods=["GET", "HEAD"], status_code=204, response_class=Response, include_in_schema=False
+    )
+    async def look_at_session(session_id: str, request: Request) -> Response:
+        try:
+            _require_token(viewers, request)
+            if not sessions.has(session_id):
+                raise NoSuchSessionError("the session is unknown or over; POST a new offer")
+        except WhepError as error:
+            return whep_problem(error)
+        return Response(status_code=204)
+
+    @router.options("", response_class=Response)
+    async def options(request: Request) -> Response:
+        response = _preflight(_ENDPOINT_METHODS, {"Accept-Post": SDP_TYPE})
+        # A preflight is the browser's own and is kept for a day; no page ever reads it.
+        if "access-control-request-method" not in request.headers and viewers.allows(_authorization(request)):
+            return _with_ice_servers(response, servers)
+        return response
+
+    @router.options("/{session_id}", response_class=Response)
     async def session_options(session_id: str) -> Response:
-        return _preflight("PATCH, DELETE, OPTIONS", {"Accept-Patch": FRAGMENT_TYPE})
+        return _preflight(_SESSION_METHODS, {"Accept-Patch": FRAGMENT_TYPE})
+
+    @router.api_route("", methods=list(_ENDPOINT_OTHERS), include_in_schema=False)
+    async def not_here() -> Response:
+        raise HTTPException(405, headers={"Allow": _ENDPOINT_METHODS})
+
+    @router.api_route("/{session_id}", methods=list(_SESSION_OTHERS), include_in_schema=False)
+    async def not_at_a_session(session_id: str) -> Response:
+        raise HTTPException(405, headers={"Allow": _SESSION_METHODS})
 
     return router
 
@@ -129,12 +207,40 @@ def whep_routes(sessions: WhepSessions, channel: str) -> APIRouter:
 def whep_problem(error: WhepError) -> Response:
     """A refused WHEP request as a problem document."""
     headers = {} if error.retry_after_s is None else {"Retry-After": str(error.retry_after_s)}
+    if isinstance(error, NotAllowedError):
+        headers["WWW-Authenticate"] = error.challenge
     return problem(error.status, error.detail, title=error.title, headers=headers)
 
 
+def _authorization(request: Request) -> str | None:
+    return request.headers.get("authorization")
+
+
+def _require_token(access: ViewerAccess, request: Request) -> None:
+    """Raises `NotAllowedError` with the challenge of RFC 6750, section 3: it names an error only if a token came."""
+    given = _authorization(request)
+    if access.allows(given):
+        return
+    if bearer(given) is None:
+        raise NotAllowedError("watching needs a token; send it as Authorization: Bearer", "Bearer")
+    raise NotAllowedError(
+        "the token is wrong; ask whoever runs this server for the link", 'Bearer error="invalid_token"'
+    )
+
+
+def _with_ice_servers(response: Response, servers: IceServers) -> Response:
+    """Tell this viewer the STUN and TURN servers (RFC 9725, section 4.6), with credentials of its own."""
+    # Wall time on purpose: the TURN server compares with its own.
+    for link in servers.links(name=secrets.token_urlsafe(_TURN_NAME_BYTES), now_s=int(time.time())):
+        response.headers.append("Link", link)
+    response.headers["Cache-Control"] = "no-store"
+    return response
+
+
 def _preflight(methods: str, accepts: Mapping[str, str]) -> Response:
+    # 200, as the draft has it for every OPTIONS request.
     return Response(
-        status_code=204,
+        status_code=200,
         headers={"Allow": methods, "Access-Control-Allow-Methods": methods, **_PREFLIGHT_HEADERS, **accepts},
     )
 

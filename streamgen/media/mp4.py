@@ -18,13 +18,14 @@ import av
 import numpy as np
 from av.audio.stream import AudioStream
 from av.container import OutputContainer
-from av.video.reformatter import ColorRange, VideoReformatter
+from av.video.reformatter import ColorRange
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from streamgen.errors import OutputPathError
 from streamgen.media.resampler import Upsampler
-from streamgen.media.video_encoder import DEFAULT_SCALE, SMPTE_170M, encoded_size, to_yuv420
+from streamgen.media.scaler import Scaler
+from streamgen.media.video_encoder import DEFAULT_SCALE, SMPTE_170M, encoded_size
 from streamgen.packets import AUDIO_CLOCK_HZ
 
 _AUDIO_BITRATE: Final = 192_000
@@ -113,7 +114,7 @@ class FileWriter:
         self._size = encoded_size(width, height, scale)
         self._channels = channels
         self._fps = Fraction(*fps)
-        self._reformatter = VideoReformatter()
+        self._scaler = Scaler((width, height), self._size)
         self._upsampler = Upsampler(sample_rate, channels)
         self._late = self._upsampler.delay  # samples at 48 kHz that the resampler still has to give up
         self._sound = np.zeros((2, 0), np.float32)  # less than one frame of the encoder
@@ -153,7 +154,7 @@ class FileWriter:
         """
         with self._writing():
             for picture in pictures:
-                frame = to_yuv420(self._reformatter, picture, *self._size)
+                frame = self._scaler.frame(picture)
                 frame.pts = self._pictures
                 frame.time_base = 1 / self._fps
                 self._pictures += 1

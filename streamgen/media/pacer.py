@@ -30,13 +30,16 @@ class PacketSink(Protocol):
     """
 
     def video(self, packet: VideoPacket) -> None:
-        """Take one encoded picture. `packet.pts` rises per codec and never repeats."""
+        """Take one encoded picture. `packet.pts` rises per layer and never repeats."""
 
     def audio(self, packet: AudioPacket) -> None:
         """Take one Opus packet; `packet.pts` is 960 after the last one, without holes, whatever happens."""
 
     def chunk_started(self, record: ChunkRecord) -> None:
-        """The first picture of this chunk is being released now, at `record.pts`."""
+        """The first picture of this chunk is due now, at `record.pts`, whether it is shown or covered."""
+
+    def flush(self) -> None:
+        """Everything that is due now has been handed over."""
 
 
 class Timer(Protocol):
@@ -86,7 +89,7 @@ def _ignore_shift(programme_epoch_ns: int) -> None:
 class Pacer:
     """Releases chunks, fades, silence and the slate into a sink; `async with` starts and stops it.
 
-    `on_state` is called when it begins to play chunks (`live`), to hold the picture (`buffering`) or to show the slate;
+    `on_state` is called when viewers begin to get something else (see `StateChanged`);
     `on_shift` with the monotonic time of the generator's programme time 0 whenever that moves.
     """
 
@@ -159,6 +162,25 @@ class Pacer:
         self._room.set()
         self._wake.set()
 
+    def hold(self) -> None:
+        """Keep the last picture, in silence, while the programme plays on unseen; acts within a slot of 20 ms."""
+        self._pacing.hold()
+        self._wake.set()
+
+    def show_standby(self, segments: Sequence[SlateSegment]) -> None:
+        """Show these segments in a loop, from the next slot on, while the programme plays on unseen.
+
+        Raises:
+            ValueError: there is no segment, or they were made for another channel.
+        """
+        self._pacing.show_standby(segments)
+        self._wake.set()
+
+    def resume(self) -> None:
+        """Show the programme again; each layer waits for a keyframe, which the caller may ask for."""
+        self._pacing.resume()
+        self._wake.set()
+
     def stats(self) -> PacerStats:
         """How pacing goes. Resets `max_late_ns`."""
         late, self._max_late_ns = self._max_late_ns, 0
@@ -180,6 +202,7 @@ class Pacer:
                 self._max_late_ns = max(self._max_late_ns, now_ns - due_ns)
                 for item in self._pacing.release(now_ns):
                     self._dispatch(item)
+                self._sink.flush()
                 if not self._pacing.full:
                     self._room.set()
                 # A clock that ran far ahead (a suspended process) must not keep others from the loop.

@@ -1,12 +1,13 @@
-"""The slate: what plays while there is no generator. A dark room with slow soft light, and a quiet swell of sound.
+"""What plays in place of chunks, prepared: the slate, a dark room with slow soft light and a quiet swell, and black.
 
-It is drawn and encoded once, before it is needed, into segments that start with a keyframe each; playing it costs
-nothing, and a viewer who joins meanwhile waits for the next segment only. The loop closes without a seam: light moves
-on closed paths and the sound is silent at both ends.
+Both are drawn and encoded once, before they are needed, in every layer, into segments that start with a keyframe of
+each; playing them costs nothing, and a viewer who joins meanwhile waits for the next segment only. The slate closes
+without a seam: light moves on closed paths and the sound is silent at both ends.
 
-`make_slate` computes for about a second: never call it on the event loop.
+`make_slate` and `make_black` compute, the slate for about a second: never call them on the event loop.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,12 +16,15 @@ from numpy.typing import NDArray
 
 from streamgen.media.audio_encoder import AudioEncoder
 from streamgen.media.clock import SLOT_TICKS
+from streamgen.media.layers import Rung
+from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import VideoEncoder, ticks_per_picture
-from streamgen.packets import VIDEO_CLOCK_HZ, VIDEO_CODECS, AudioPacket, VideoPacket
+from streamgen.packets import VIDEO_CLOCK_HZ, VIDEO_CODECS, AudioPacket, Layer, VideoPacket
 
 LOOP_S: Final = 7.68  # about one breath in and out
 SEGMENT_S: Final = 0.96
-_BITRATE: Final = 1_200_000
+PICTURES_PER_S: Final = 8  # about: enough for light this slow, and a third of the work of a channel's own rate
+_BITRATE: Final = 1_200_000  # at most
 
 _TOP: Final = (9, 11, 24)
 _BOTTOM: Final = (28, 18, 42)
@@ -35,44 +39,104 @@ _LOUDNESS: Final = 0.035
 
 @dataclass(frozen=True, slots=True)
 class SlateSegment:
-    """A stretch of the slate. `video` holds every codec and starts with a keyframe of each; pts start at the loop."""
+    """A stretch of the slate. `video` holds every layer and starts with a keyframe of each; pts start at the loop."""
 
     video: tuple[VideoPacket, ...]
     audio: tuple[AudioPacket, ...]
 
 
-def make_slate(*, width: int, height: int, fps: tuple[int, int], sample_rate: int) -> tuple[SlateSegment, ...]:
-    """Draw and encode the loop.
+def make_slate(rungs: Sequence[Rung], *, fps: tuple[int, int], sample_rate: int) -> tuple[SlateSegment, ...]:
+    """Draw and encode the slate, for every codec at every rung.
 
     Args:
-        width, height: of the encoded picture (the channel's size after scaling), so that viewers see no change of size.
-        fps: pictures per second, as a fraction.
+        rungs: the channel's ladder, so that viewers see no change of size; the full size is drawn, the others shrunk.
+        fps: pictures per second of the channel, as a fraction; the slate shows one of every few.
         sample_rate: the bundle's, in Hz: the sound then has the same delay as the generator's.
     """
-    ticks = ticks_per_picture(fps)
-    # A segment must be a whole number of pictures and of 20 ms slots.
-    pictures = max(1, round(SEGMENT_S * VIDEO_CLOCK_HZ / ticks))
-    while pictures * ticks % SLOT_TICKS:
-        pictures += 1
-    segments = max(1, round(LOOP_S * VIDEO_CLOCK_HZ / (pictures * ticks)))
-    loop_s = segments * pictures * ticks / VIDEO_CLOCK_HZ
-    samples = round(pictures * ticks * sample_rate / VIDEO_CLOCK_HZ)
+    stretch = _Stretch.of(fps)
+    segments = max(1, round(LOOP_S * VIDEO_CLOCK_HZ / stretch.length_ticks))
+    loop_s = segments * stretch.length_ticks / VIDEO_CLOCK_HZ
+    room = _Room(rungs[0].width, rungs[0].height)
+    return _encode(
+        rungs,
+        stretch,
+        segments,
+        sample_rate,
+        draw=lambda index: room.draw(index / (segments * stretch.pictures)),
+        sound=lambda time_s: _swell(time_s, loop_s),
+    )
 
+
+def make_black(rungs: Sequence[Rung], *, fps: tuple[int, int], sample_rate: int) -> tuple[SlateSegment, ...]:
+    """Encode one segment of black and silence; arguments as for `make_slate`."""
+    black = np.zeros((rungs[0].height, rungs[0].width, 3), np.uint8)
+    return _encode(
+        rungs,
+        _Stretch.of(fps),
+        1,
+        sample_rate,
+        draw=lambda index: black,
+        sound=lambda time_s: np.zeros((2, len(time_s)), np.float32),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Stretch:
+    """How long a segment is: a whole number of pictures and of 20 ms slots."""
+
+    fps: tuple[int, int]  # of the slate
+    pictures: int
+    picture_ticks: int  # 90 kHz
+
+    @classmethod
+    def of(cls, fps: tuple[int, int]) -> "_Stretch":
+        every = max(1, round(fps[0] / fps[1] / PICTURES_PER_S))
+        ticks = every * ticks_per_picture(fps)
+        pictures = max(1, round(SEGMENT_S * VIDEO_CLOCK_HZ / ticks))
+        while pictures * ticks % SLOT_TICKS:
+            pictures += 1
+        return cls((fps[0], fps[1] * every), pictures, ticks)
+
+    @property
+    def length_ticks(self) -> int:
+        return self.pictures * self.picture_ticks
+
+
+def _encode(
+    rungs: Sequence[Rung],
+    stretch: _Stretch,
+    segments: int,
+    sample_rate: int,
+    *,
+    draw: Callable[[int], NDArray[np.uint8]],
+    sound: Callable[[NDArray[np.float64]], NDArray[np.float32]],
+) -> tuple[SlateSegment, ...]:
+    """Segments of what `draw` (number of the picture -> RGB of the full size) and `sound` (times in s) give."""
+    full = (rungs[0].width, rungs[0].height)
+    scalers = [Scaler(full, (rung.width, rung.height)) for rung in rungs]
     encoders = [
-        VideoEncoder(codec, width=width, height=height, fps=fps, scale=1, bitrate=_BITRATE) for codec in VIDEO_CODECS
+        [VideoEncoder(Layer(codec, number), _modest(rung), fps=stretch.fps) for codec in VIDEO_CODECS]
+        for number, rung in enumerate(rungs)
     ]
-    sound = AudioEncoder(sample_rate, 2)
-    room = _Room(width, height)
+    audio = AudioEncoder(sample_rate, 2)
+    samples = round(stretch.length_ticks * sample_rate / VIDEO_CLOCK_HZ)
     made = []
     for segment in range(segments):
         video = []
-        for index in range(segment * pictures, (segment + 1) * pictures):
-            picture = room.draw(index / (segments * pictures))
-            keyframe = index == segment * pictures
-            video += [encoder.encode(picture, index * ticks, keyframe=keyframe) for encoder in encoders]
+        for index in range(segment * stretch.pictures, (segment + 1) * stretch.pictures):
+            picture = draw(index)
+            keyframe = index == segment * stretch.pictures
+            for scaler, of_rung in zip(scalers, encoders, strict=True):
+                planes = scaler.planes(picture)
+                video += [each.encode(planes, index * stretch.picture_ticks, keyframe=keyframe) for each in of_rung]
         time_s = (segment * samples + np.arange(samples)) / sample_rate
-        made.append(SlateSegment(tuple(video), sound.encode(_swell(time_s, loop_s))))
+        made.append(SlateSegment(tuple(video), audio.encode(sound(time_s))))
     return tuple(made)
+
+
+def _modest(rung: Rung) -> Rung:
+    """The rung with no more bitrate than the slate needs."""
+    return Rung(rung.width, rung.height, min(rung.bitrate, _BITRATE))
 
 
 class _Room:

@@ -1,7 +1,4 @@
-"""Real-time video encoders: one object encodes one codec, one packet per picture, without any delay.
-
-Generated pictures are small. Browsers enlarge them with a plain filter and block edges of the codec grow with them,
-so pictures are enlarged here, by a whole factor with Lanczos, before they are encoded.
+"""Real-time video encoders: one object encodes one layer, one packet per picture, without any delay.
 
 An encoder belongs to one thread at a time. It computes: never call it on the event loop.
 """
@@ -13,16 +10,23 @@ import av
 import numpy as np
 from av.codec.codec import UnknownCodecError
 from av.video.frame import PictureType
-from av.video.reformatter import ColorRange, Colorspace, Interpolation, VideoReformatter
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from streamgen.errors import EncoderUnavailableError, UnsupportedRateError
-from streamgen.packets import VIDEO_CLOCK_HZ, VideoCodec, VideoPacket
+from streamgen.media.ceiling import BURST_S, Ceiling
+from streamgen.media.layers import Rung
+from streamgen.packets import VIDEO_CLOCK_HZ, Layer, VideoCodec, VideoPacket
 
 DEFAULT_SCALE: Final = 4  # 160x96 becomes 640x384
 WATCHED_HEIGHT: Final = 360
 DEFAULT_BITRATE: Final = 2_500_000  # bit/s; a ceiling that calm scenes stay far below
 KEYFRAME_INTERVAL_S: Final = 4  # a viewer whose request was lost recovers within this time
+MAX_ATTEMPTS: Final = 4
+"""How often one picture is encoded at most; the last attempt leaves, whatever its size."""
+_TARGET: Final = 0.9  # of the ceiling: what rate control aims at, so that a burst is paid back
+_KEYFRAME_S: Final = 0.15  # of the bitrate: what libvpx may spend on a keyframe
+_IN_VAIN: Final = 0.9  # a further attempt that saves less than a tenth shows that the coarsest quality is reached
 _MAX_EDGE: Final = 4096
 _ENCODERS: Final[dict[VideoCodec, str]] = {"vp8": "libvpx", "h264": "libx264"}
 SMPTE_170M: Final = 6  # H.273 code for primaries, transfer and matrix: what browsers assume for untagged video
@@ -45,40 +49,32 @@ def ticks_per_picture(fps: tuple[int, int]) -> int:
 
 
 class VideoEncoder:
-    """Encodes RGB pictures to VP8 or H.264 (constrained baseline).
+    """Encodes pictures to VP8 or H.264 (constrained baseline), under a true ceiling.
+
+    Rate control alone overshoots several times over when a calm picture becomes a wild one, or when keyframes are asked
+    for in a row. A picture that does not fit under the ceiling is therefore encoded again, as a keyframe because
+    nothing may refer to what was thrown away; rate control has then seen how much it takes, and is coarser. Any second
+    carries at most `ceiling.TOLERANCE` times the rung's bitrate, unless the codec's coarsest quality is above that.
 
     Attributes:
-        codec: what comes out.
-        width, height: size of the encoded picture, the source's times `scale`.
+        layer: what comes out.
+        width, height: size of the picture, in pixels.
     """
 
-    def __init__(
-        self,
-        codec: VideoCodec,
-        *,
-        width: int,
-        height: int,
-        fps: tuple[int, int],
-        scale: int = DEFAULT_SCALE,
-        bitrate: int = DEFAULT_BITRATE,
-    ) -> None:
+    def __init__(self, layer: Layer, rung: Rung, *, fps: tuple[int, int]) -> None:
         """Open the encoder.
 
         Args:
-            codec: `vp8` or `h264`.
-            width, height: of the pictures that come in, in pixels.
+            layer: names the codec, and is written on every packet.
+            rung: size (even edges) and ceiling.
             fps: pictures per second as a fraction; drives rate control only, time stamps come with the pictures.
-            scale: whole factor by which pictures are enlarged.
-            bitrate: bit/s.
 
         Raises:
             EncoderUnavailableError: this build of PyAV lacks the encoder.
-            ValueError: the enlarged picture has an odd or a too large edge.
         """
-        self.codec: VideoCodec = codec
-        self.width, self.height = encoded_size(width, height, scale)
-        self._source_shape = (height, width, 3)
-        self._reformatter = VideoReformatter()
+        self.layer = layer
+        self.width, self.height = rung.width, rung.height
+        codec = layer.codec
         try:
             context = av.CodecContext.create(_ENCODERS[codec], "w")
         except UnknownCodecError as error:
@@ -89,35 +85,56 @@ class VideoEncoder:
         assert isinstance(context, av.VideoCodecContext)
         context.width, context.height = self.width, self.height
         context.pix_fmt = "yuv420p"
-        context.time_base = Fraction(1, VIDEO_CLOCK_HZ)
+        # Pictures are counted, not timed: an attempt that is thrown away takes a place of its own.
+        context.time_base = 1 / Fraction(*fps)
         context.framerate = Fraction(*fps)
-        context.bit_rate = bitrate
+        target = max(1, round(_TARGET * rung.bitrate))
+        context.bit_rate = target
         context.gop_size = max(1, round(KEYFRAME_INTERVAL_S * Fraction(*fps)))
-        context.thread_count = 1  # a second thread would take the other core from the generator
+        context.thread_count = 1  # the layers are what runs side by side
         context.color_range = ColorRange.MPEG
         context.colorspace = context.color_primaries = context.color_trc = SMPTE_170M
-        context.options = _vp8_options(bitrate) if codec == "vp8" else _h264_options(bitrate, context.gop_size)
+        buffer = max(1, round(BURST_S * target))
+        context.options = (
+            _vp8_options(target, buffer, fps) if codec == "vp8" else _h264_options(target, buffer, context.gop_size)
+        )
         context.open()
         self._context = context
+        self._ceiling = Ceiling(rung.bitrate)
+        self._attempts = 0  # all of them: the encoder's own time
 
-    def encode(self, picture: NDArray[np.uint8], pts: int, *, keyframe: bool = False) -> VideoPacket:
+    def encode(self, planes: NDArray[np.uint8], pts: int, *, keyframe: bool = False) -> VideoPacket:
         """Encode one picture.
 
         Args:
-            picture: uint8 `[height, width, 3]`, RGB, of the source size.
+            planes: uint8 `[3/2 height, width]`, YUV 4:2:0, of the rung's size (see `Scaler`); only read.
             pts: ticks of 90 kHz; must rise from call to call.
             keyframe: make it decodable on its own.
         """
-        if picture.shape != self._source_shape or picture.dtype != np.uint8:
-            raise ValueError(f"expected uint8 {self._source_shape}, got {picture.dtype} {picture.shape}")
-        frame = to_yuv420(self._reformatter, picture, self.width, self.height)
-        frame.pts = pts
-        frame.time_base = Fraction(1, VIDEO_CLOCK_HZ)
+        expected = (self.height * 3 // 2, self.width)
+        if planes.shape != expected or planes.dtype != np.uint8:
+            raise ValueError(f"expected uint8 {expected}, got {planes.dtype} {planes.shape}")
+        frame = av.VideoFrame.from_ndarray(planes, format="yuv420p")
+        packet = self._attempt(frame, keyframe=keyframe)
+        for _ in range(MAX_ATTEMPTS - 1):
+            if self._ceiling.fits(packet.size, pts):
+                break
+            before = packet.size
+            packet = self._attempt(frame, keyframe=True)
+            if packet.size > _IN_VAIN * before:
+                break
+        self._ceiling.take(packet.size, pts)
+        return VideoPacket(layer=self.layer, pts=pts, keyframe=packet.is_keyframe, data=bytes(packet))
+
+    def _attempt(self, frame: av.VideoFrame, *, keyframe: bool) -> "av.Packet[av.VideoStream]":
+        frame.pts = self._attempts
+        frame.time_base = self._context.time_base
         frame.pict_type = PictureType.I if keyframe else PictureType.NONE
+        self._attempts += 1
         packets = self._context.encode(frame)
         # No look-ahead, no reordering, no dropping: anything but one packet would break the pacing.
-        assert len(packets) == 1, f"{self.codec} gave {len(packets)} packets for one picture"
-        return VideoPacket(codec=self.codec, pts=pts, keyframe=packets[0].is_keyframe, data=bytes(packets[0]))
+        assert len(packets) == 1, f"{self.layer} gave {len(packets)} packets for one picture"
+        return packets[0]
 
 
 def usual_scale(height: int) -> int:
@@ -142,22 +159,9 @@ def encoded_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return size
 
 
-def to_yuv420(reformatter: VideoReformatter, picture: NDArray[np.uint8], width: int, height: int) -> av.VideoFrame:
-    """Enlarge an RGB picture (uint8 `[H, W, 3]`) and convert it to YUV 4:2:0, BT.601, limited range."""
-    source = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
-    return reformatter.reformat(
-        source,
-        width=width,
-        height=height,
-        format="yuv420p",
-        dst_colorspace=Colorspace.ITU601,
-        dst_color_range=ColorRange.MPEG,
-        interpolation=Interpolation.LANCZOS,
-        threads=1,
-    )
-
-
-def _vp8_options(bitrate: int) -> dict[str, str]:
+def _vp8_options(bitrate: int, buffer: int, fps: tuple[int, int]) -> dict[str, str]:
+    """Constant bitrate: other modes overshoot more. Calm pictures stay far below it, because quality ends at qmin."""
+    keyframe_percent = round(100 * _KEYFRAME_S * Fraction(*fps))
     return {
         "deadline": "realtime",
         "cpu-used": "-8",  # negative is fixed effort; positive adapts and burns whatever time there is
@@ -165,17 +169,17 @@ def _vp8_options(bitrate: int) -> dict[str, str]:
         "auto-alt-ref": "0",
         "error-resilient": "0",
         "drop-threshold": "0",
-        "minrate": "0",
+        "minrate": str(bitrate),
         "maxrate": str(bitrate),
-        "bufsize": str(bitrate),
-        "max-intra-rate": "400",  # percent of a mean picture: keeps a keyframe from delaying what follows
+        "bufsize": str(buffer),
+        "max-intra-rate": str(max(150, keyframe_percent)),  # percent of a mean picture
         "undershoot-pct": "95",
         "qmin": "4",
         "qmax": "63",
     }
 
 
-def _h264_options(bitrate: int, gop: int) -> dict[str, str]:
+def _h264_options(bitrate: int, buffer: int, gop: int) -> dict[str, str]:
     return {
         "preset": "ultrafast",
         "tune": "zerolatency",
@@ -184,6 +188,6 @@ def _h264_options(bitrate: int, gop: int) -> dict[str, str]:
         "forced-idr": "1",
         "x264-params": (
             f"keyint={gop}:min-keyint=1:scenecut=0:repeat-headers=1:annexb=1:sliced-threads=0:"
-            f"vbv-maxrate={bitrate // 1000}:vbv-bufsize={bitrate // 1000}"
+            f"vbv-maxrate={max(1, bitrate // 1000)}:vbv-bufsize={max(1, buffer // 1000)}"
         ),
     }

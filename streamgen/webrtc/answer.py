@@ -8,12 +8,19 @@ _OPUS = re.compile(r"^a=rtpmap:(\d+) opus/48000/2$", re.IGNORECASE)
 def complete_answer(sdp: str) -> str:
     """Add the lines that aiortc does not write; everything else stays as it is.
 
+    - `a=ice-options:trickle` (RFC 8840, section 4.1.3): the viewer may send candidates after its offer, and some send
+      none to a server that does not say so. All of this server's own are in the answer (`a=end-of-candidates`);
     - `a=rtcp-mux-only` (RFC 8858), which RFC 9725 asks for;
     - `stereo=1;sprop-stereo=1` for Opus (RFC 7587, section 6.1): the sound is stereo. aiortc answers without any
       fmtp, which means mono. (Chromium decodes in stereo when its own offer says `stereo=1`, too.)
     """
     lines: list[str] = []
+    told = False
     for line in sdp.splitlines():
+        told = told or line.startswith("a=ice-options:")
+        if line.startswith("m=") and not told:
+            lines.append("a=ice-options:trickle")
+            told = True
         lines.append(line)
         if line == "a=rtcp-mux":
             lines.append("a=rtcp-mux-only")

@@ -1,8 +1,13 @@
 """Why a WHEP request was refused, with what an HTTP route needs to say so (RFC 9457 problem details).
 
-Status codes follow RFC 9725 (WHIP) and the WHEP draft: 400 for what is not an SDP at all, 422 for an SDP that is
-well formed but cannot be answered. 406 is not used: in WHEP it announces a counter-offer, which this server
-does not make.
+Status codes follow RFC 9725 (WHIP) and draft-ietf-wish-whep-04: 400 for what is not an SDP at all, 422 for an SDP
+that is well formed but cannot be answered.
+
+406 has two meanings in WHEP. With `Content-Type: application/sdp` and a `Location` it is a counter-offer (draft,
+section "Server Sends Counter-offer"), which this server never makes: an offer that it cannot answer gets 422. Here
+406 has its meaning of RFC 9110, section 15.5.7: the request's `Accept` excludes `application/sdp`, the only type of an
+answer. The two cannot be mistaken for each other: ours is a problem document without a `Location`, and goes only to
+those who said that they would not take a counter-offer either.
 """
 
 from typing import ClassVar
@@ -35,6 +40,13 @@ class NoSuchSessionError(WhepError):
 
     status = 404
     title = "No such WHEP session"
+
+
+class NotAcceptableError(WhepError):
+    """The request's Accept excludes the type of every answer; no counter-offer follows (see the module)."""
+
+    status = 406
+    title = "The answer would not be accepted"
 
 
 class NotLiveError(WhepError):
@@ -70,6 +82,13 @@ class TooManyViewersError(WhepError):
 
     status = 503
     title = "Too many viewers"
+
+
+class NoFreePortError(WhepError):
+    """Every UDP port of the configured range carries a viewer, or belongs to another program."""
+
+    status = 503
+    title = "No free media port"
 
 
 class SessionEndedError(WhepError):

@@ -1,19 +1,35 @@
-"""Encode once, fan out packets: every released packet goes to the bounded queues of all viewers.
+"""Encode once, fan out packets: every released picture is packetised once per layer and sent to all of its viewers.
 
-All methods belong to the event loop's thread. Nothing here waits: a viewer that falls behind loses packets
-(see `subscription`), everybody else notices nothing.
+All methods belong to the event loop's thread. Nothing here waits and nothing is queued, so no viewer can hold up the
+channel or another viewer: what a network does not take is lost to that viewer alone, who asks for it again.
+
+Order: `video` collects the layers of one picture, `flush` sends it. The sound of every 20 ms is also the clock by which
+viewers are looked after (reports, layers, probing), a few of them at a time.
 """
 
-import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
-from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket, ChunkRecord, VideoCodec, VideoPacket
+from streamgen.media.layers import Rung
+from streamgen.packets import (
+    AUDIO_CLOCK_HZ,
+    VIDEO_CLOCK_HZ,
+    AudioPacket,
+    ChunkRecord,
+    Layer,
+    VideoCodec,
+    VideoPacket,
+)
+from streamgen.rtp.outgoing import Picture
 from streamgen.webrtc.keyframes import KeyframeCoalescer
-from streamgen.webrtc.subscription import AUDIO_BACKLOG_PACKETS, VIDEO_BACKLOG_PACKETS, Subscription
+from streamgen.webrtc.subscription import Subscription
 
-logger = logging.getLogger(__name__)
+TURNS: Final = 5
+"""Each viewer is looked after in one of so many slots of 20 ms: ten times a second."""
+DEFAULT_RUNGS: Final = (Rung(width=640, height=360, bitrate=2_500_000),)
+_NS_PER_S: Final = 1_000_000_000
 
 
 @dataclass(frozen=True)
@@ -21,59 +37,75 @@ class FanoutStats:
     """Counts since the start; viewers that have left are included."""
 
     subscribers: int  # now
-    video_packets: int  # released by the channel, all codecs
+    video_packets: int  # pictures released by the channel, all layers
     audio_packets: int
-    video_dropped: int  # not delivered to a viewer whose queue was full, summed over viewers
-    audio_dropped: int
+    layers: int  # watched now
+    switches: int  # of layers, by viewers that are still there
     keyframe_requests: int  # made by viewers
     keyframe_requests_forwarded: int  # that reached the encoders
 
 
-def _ignore_watched(codec: VideoCodec, watched: bool) -> None:
-    """Nobody wants to know which codecs are watched."""
+def _ignore_watched(layer: Layer, watched: bool) -> None:
+    """Nobody wants to know which layers are watched."""
 
 
-def _ignore_request(codec: VideoCodec) -> None:
+def _ignore_request(layer: Layer) -> None:
     """Nobody can make a keyframe."""
 
 
 class Fanout:
     """The channel's packets on one side, its viewers' subscriptions on the other. A `PacketSink` of the pacer.
 
-    `on_watched(codec, watched)` is called when a codec gains its first or loses its last viewer;
-    `on_keyframe_request(codec)` when the encoder should make a keyframe soon. Both are called on the event
-    loop and must return at once. `now_ns` is a monotonic clock in ns.
+    `on_watched(layer, watched)` is called when a layer gains its first or loses its last viewer;
+    `on_keyframe_request(layer)` when the encoder should make a keyframe soon. Both are called on the event loop and
+    must return at once. `now_ns` is a monotonic clock in ns.
     """
 
     def __init__(
         self,
         *,
-        on_watched: Callable[[VideoCodec, bool], None] = _ignore_watched,
-        on_keyframe_request: Callable[[VideoCodec], None] = _ignore_request,
+        on_watched: Callable[[Layer, bool], None] = _ignore_watched,
+        on_keyframe_request: Callable[[Layer], None] = _ignore_request,
         now_ns: Callable[[], int] = time.monotonic_ns,
-        video_backlog: int = VIDEO_BACKLOG_PACKETS,
-        audio_backlog: int = AUDIO_BACKLOG_PACKETS,
+        rungs: Sequence[Rung] = DEFAULT_RUNGS,
     ) -> None:
         self._on_watched = on_watched
         self._on_keyframe_request = on_keyframe_request
         self._now_ns = now_ns
-        self._video_backlog = video_backlog
-        self._audio_backlog = audio_backlog
-        self._subscriptions: dict[VideoCodec, list[Subscription]] = {"vp8": [], "h264": []}
-        self._keyframes: dict[VideoCodec, KeyframeCoalescer] = {
-            "vp8": KeyframeCoalescer(),
-            "h264": KeyframeCoalescer(),
-        }
+        self._rungs = tuple(rungs)
+        self._subscriptions: list[Subscription] = []
+        self._watchers: dict[Layer, int] = {}
+        self._keyframes: dict[Layer, KeyframeCoalescer] = {}
+        self._instant: dict[Layer, Picture] = {}
         self._media_time_s: float | None = None
+        self._turn = 0
         self._video_packets = 0
         self._audio_packets = 0
-        self._video_dropped = 0
-        self._audio_dropped = 0
+        self._requests = 0
+        self._forwarded = 0
 
     @property
-    def watched(self) -> frozenset[VideoCodec]:
-        """The codecs that somebody watches."""
-        return frozenset(codec for codec, viewers in self._subscriptions.items() if viewers)
+    def rungs(self) -> tuple[Rung, ...]:
+        """The ladder of sizes, the largest first."""
+        return self._rungs
+
+    @property
+    def bitrates(self) -> tuple[int, ...]:
+        """Ceilings of the rungs in bit/s, the largest picture first."""
+        return tuple(rung.bitrate for rung in self._rungs)
+
+    def set_rungs(self, rungs: Sequence[Rung]) -> None:
+        """The ladder of sizes is this one from now on; viewers of a rung that is gone move to the last."""
+        if not rungs:
+            raise ValueError("a channel has at least one size of picture")
+        self._rungs = tuple(rungs)
+        for subscription in self._subscriptions:
+            subscription.ladder_changed()
+
+    @property
+    def watched(self) -> frozenset[Layer]:
+        """The layers that somebody watches or waits for."""
+        return frozenset(self._watchers)
 
     @property
     def media_time_s(self) -> float | None:
@@ -82,43 +114,48 @@ class Fanout:
 
     def add(self, codec: VideoCodec) -> Subscription:
         """A new viewer of `codec`, who also gets the sound. It leaves with `Subscription.close`."""
-        subscription = Subscription(
-            codec,
-            need_keyframe=lambda: self._request_keyframe(codec),
-            on_close=self._remove,
-            video_backlog=self._video_backlog,
-            audio_backlog=self._audio_backlog,
-        )
-        viewers = self._subscriptions[codec]
-        viewers.append(subscription)
-        if len(viewers) == 1:
-            self._on_watched(codec, True)
+        subscription = Subscription(codec, self, lambda: self._now_ns() / _NS_PER_S)
+        self._subscriptions.append(subscription)
         # Asked for before the viewer is connected, so that the encoder works while ICE and DTLS do.
-        self._request_keyframe(codec)
+        self.request_keyframe(subscription.layer)
         return subscription
 
+    # The pacer's sink.
+
     def video(self, packet: VideoPacket) -> None:
-        """Release a picture to all viewers of its codec."""
+        """A picture in one of its layers is released; `flush` sends it."""
         self._video_packets += 1
         self._media_time_s = packet.pts / VIDEO_CLOCK_HZ
-        keyframes = self._keyframes[packet.codec]
-        if packet.keyframe:
-            keyframes.keyframe()
-        for subscription in self._subscriptions[packet.codec]:
-            dropped = subscription.offer_video(packet)
-            if dropped > 1:
-                logger.warning("a viewer is too slow: dropped %d pictures up to the next keyframe", dropped)
-            self._video_dropped += dropped
-        if keyframes.due(self._now_ns()):
-            self._on_keyframe_request(packet.codec)
+        if self._instant and next(iter(self._instant.values())).pts != packet.pts:
+            self.flush()
+        if packet.keyframe and (asked := self._keyframes.get(packet.layer)) is not None:
+            asked.keyframe()
+        if packet.layer in self._watchers:
+            self._instant[packet.layer] = Picture.of(packet.layer, packet.pts, packet.keyframe, packet.data)
+
+    def flush(self) -> None:
+        """Send the picture that was released last, in each viewer's layer."""
+        instant, self._instant = self._instant, {}
+        if not instant:
+            return
+        for subscription in tuple(self._subscriptions):
+            subscription.pictures(instant)
+        now_ns = self._now_ns()
+        for layer in instant:
+            if (asked := self._keyframes.get(layer)) is not None and asked.due(now_ns):
+                self._forward(layer)
 
     def audio(self, packet: AudioPacket) -> None:
-        """Release 20 ms of sound to all viewers."""
+        """Release 20 ms of sound to all viewers, and look after some of them."""
         self._audio_packets += 1
         self._media_time_s = packet.pts / AUDIO_CLOCK_HZ
-        for viewers in self._subscriptions.values():
-            for subscription in viewers:
-                self._audio_dropped += subscription.offer_audio(packet)
+        everybody = tuple(self._subscriptions)
+        for subscription in everybody:
+            subscription.audio(packet)
+        self._turn = (self._turn + 1) % TURNS
+        now_s = self._now_ns() / _NS_PER_S
+        for subscription in everybody[self._turn :: TURNS]:
+            subscription.tick(now_s)
 
     def chunk_started(self, record: ChunkRecord) -> None:
         """Note the media time, which goes on while nobody watches and no packets come."""
@@ -127,23 +164,41 @@ class Fanout:
     def stats(self) -> FanoutStats:
         """The counts so far."""
         return FanoutStats(
-            subscribers=sum(len(viewers) for viewers in self._subscriptions.values()),
+            subscribers=len(self._subscriptions),
             video_packets=self._video_packets,
             audio_packets=self._audio_packets,
-            video_dropped=self._video_dropped,
-            audio_dropped=self._audio_dropped,
-            keyframe_requests=sum(each.requests for each in self._keyframes.values()),
-            keyframe_requests_forwarded=sum(each.forwarded for each in self._keyframes.values()),
+            layers=len(self._watchers),
+            switches=sum(subscription.switches for subscription in self._subscriptions),
+            keyframe_requests=self._requests,
+            keyframe_requests_forwarded=self._forwarded,
         )
 
-    def _request_keyframe(self, codec: VideoCodec) -> None:
-        if self._keyframes[codec].request(self._now_ns()):
-            self._on_keyframe_request(codec)
+    # What subscriptions ask for.
 
-    def _remove(self, subscription: Subscription) -> None:
-        viewers = self._subscriptions[subscription.codec]
-        viewers.remove(subscription)
-        if not viewers:
+    def watch(self, layer: Layer, change: int) -> None:
+        """One viewer more (1) or less (-1) for a layer."""
+        before = self._watchers.get(layer, 0)
+        now = before + change
+        assert now >= 0, f"{layer} has lost more viewers than it had"
+        if now:
+            self._watchers[layer] = now
+        else:
+            del self._watchers[layer]
             # The encoder stops, and a request that it never answered must not silence the next viewer's.
-            self._keyframes[subscription.codec].reset()
-            self._on_watched(subscription.codec, False)
+            self._keyframes.pop(layer, None)
+        if (before == 0) != (now == 0):
+            self._on_watched(layer, now > 0)
+
+    def request_keyframe(self, layer: Layer) -> None:
+        """A viewer of this layer needs a keyframe."""
+        self._requests += 1
+        if self._keyframes.setdefault(layer, KeyframeCoalescer()).request(self._now_ns()):
+            self._forward(layer)
+
+    def leave(self, subscription: Subscription) -> None:
+        """A viewer is gone."""
+        self._subscriptions.remove(subscription)
+
+    def _forward(self, layer: Layer) -> None:
+        self._forwarded += 1
+        self._on_keyframe_request(layer)

@@ -6,6 +6,7 @@ nobody awaits, and it resolves mDNS names on the network. So an offer is checked
 """
 
 import ipaddress
+import itertools
 from dataclasses import dataclass
 from typing import Final
 
@@ -26,6 +27,14 @@ from streamgen.webrtc.errors import MalformedOfferError, UnusableOfferError
 # a server must not be a tool to send STUN packets around.
 MAX_CANDIDATES: Final = 32
 
+# aiortc looks through all payload types of a section for each line about one of them. Browsers offer up to about 700
+# lines and 50 payload types, with 300 lines about those; these bounds keep the worst offer at some 50 ms of the loop.
+MAX_LINES: Final = 2000
+MAX_SECTIONS: Final = 16
+MAX_LOOKUPS: Final = 50_000  # payload types times lines about them
+
+MAX_PRIORITY: Final = 2**32 - 1  # of a candidate (RFC 8839, section 5.1)
+
 # What SessionDescription.parse raises for texts that are not SDPs (StopIteration: an fmtp without its rtpmap).
 _PARSE_ERRORS: Final = (
     AssertionError,
@@ -42,7 +51,7 @@ _PARSE_ERRORS: Final = (
 class Offer:
     """An offer that can be answered."""
 
-    sdp: str  # cleaned: only candidates that can be used, and no end-of-candidates
+    sdp: str  # cleaned: only candidates that can be used, no end-of-candidates, no ssrc lines
     codec: VideoCodec
     # The profile-level-id of the H.264 payload to answer with; None for VP8.
     h264_profile: str | None
@@ -89,13 +98,15 @@ def read_fragment(text: str, offer: Offer) -> list[RTCIceCandidate]:
     Raises `MalformedOfferError` for a text that is none, `UnusableOfferError` for an ICE restart.
     """
     lines = text.splitlines()
+    if len(lines) > MAX_LINES:
+        raise MalformedOfferError(f"a trickle ICE fragment has at most {MAX_LINES} lines")
     ufrags = {line.removeprefix("a=ice-ufrag:") for line in lines if line.startswith("a=ice-ufrag:")}
     values = [line.removeprefix("a=candidate:") for line in lines if line.startswith("a=candidate:")]
     if not ufrags and not values and "a=end-of-candidates" not in lines:
         raise MalformedOfferError("send a trickle ICE fragment with a=ice-ufrag and a=candidate lines")
     if ufrags - {offer.ice_ufrag}:
         raise UnusableOfferError("ICE restart is not supported; end this session and POST a new offer")
-    candidates = [candidate_from_sdp(value) for value in values if _usable_candidate(value)]
+    candidates = [candidate_from_sdp(value) for value in values if _usable_candidate(value)][:MAX_CANDIDATES]
     for candidate in candidates:
         candidate.sdpMid = offer.primary_mid
     return candidates
@@ -111,7 +122,10 @@ def _usable_candidate(value: str) -> bool:
     fields = value.split()
     if len(fields) < 8 or fields[1] != "1" or fields[2].lower() != "udp" or fields[6] != "typ":
         return False
-    if not fields[3].isdecimal() or not fields[5].isdecimal() or not 0 < int(fields[5]) < 65_536:
+    if not _number(fields[3], MAX_PRIORITY) or not _number(fields[5], 65_535) or int(fields[5]) == 0:
+        return False
+    # aiortc reads what follows in pairs, and the related port as a number.
+    if any(name == "rport" and not _number(port, 65_535) for name, port in itertools.pairwise(fields[8:])):
         return False
     try:
         ipaddress.ip_address(fields[4])
@@ -120,9 +134,27 @@ def _usable_candidate(value: str) -> bool:
     return fields[7] in ("host", "srflx", "relay")
 
 
+def _number(text: str, largest: int) -> bool:
+    """Whether this is a plain number; its length is looked at first, since Python refuses to read very long ones."""
+    return len(text) <= 10 and text.isascii() and text.isdecimal() and int(text) <= largest
+
+
+def _check_size(text: str) -> None:
+    lines = text.splitlines()
+    payloads = sum(line.startswith("a=rtpmap:") for line in lines)
+    details = sum(line.startswith(("a=fmtp:", "a=rtcp-fb:")) for line in lines)
+    sections = sum(line.startswith("m=") for line in lines)
+    if len(lines) > MAX_LINES or sections > MAX_SECTIONS or payloads * details > MAX_LOOKUPS:
+        raise UnusableOfferError(
+            f"{len(lines)} lines with {sections} sections and {payloads} payload types are more than any offer needs; "
+            "leave codecs out"
+        )
+
+
 def _parse(text: str) -> SessionDescription:
     if not text.startswith("v=0"):
         raise MalformedOfferError("send an SDP offer; this text does not start with v=0")
+    _check_size(text)
     try:
         session = SessionDescription.parse(text)
     except _PARSE_ERRORS as error:
@@ -208,6 +240,9 @@ def _clean(text: str) -> str:
             if candidates == MAX_CANDIDATES or not _usable_candidate(line.removeprefix("a=candidate:")):
                 continue
             candidates += 1
+        elif line.startswith(("a=ssrc:", "a=ssrc-group:")):
+            # What the viewer would send with; it sends nothing, and aiortc compares each with all others.
+            continue
         elif line == "a=end-of-candidates":
             # aioice gives up at once when it has tried all candidates that it knows. The viewer's own checks
             # may come later and from elsewhere; how long to wait for them is the viewer's connect timeout.

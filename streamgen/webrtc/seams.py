@@ -1,76 +1,36 @@
-"""Every place where this package reaches into aiortc 1.16 and aioice 0.13 beyond their public interface.
+"""Every place where this package changes an object of aiortc 1.16 or aioice 0.13 beyond their public interface.
 
 Each function changes one object, never a module, and has a test over a real connection that fails when a new
-version of aiortc no longer works this way.
+version of aiortc no longer works this way. (`path` and `sender` read some of their attributes; they say which.)
 """
 
+import struct
 from collections.abc import Callable
 from typing import Any, Final
 
 from aioice import Candidate, Connection
-from aiortc import RTCPeerConnection, RTCRtpSender
-from aiortc.clock import current_ntp_time
-from aiortc.rtcrtpparameters import RTCRtpCodecParameters
-from aiortc.rtcrtpsender import RTCEncodedFrame
-from aiortc.rtp import AnyRtcpPacket, RtcpSrPacket
+from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
 
-from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ
-from streamgen.webrtc.timeline import ReportTimeline
+from streamgen.webrtc.sender import TrackSender
 
-UINT32_MASK: Final = 0xFFFF_FFFF
 LOOPBACK: Final = "127.0.0.1"
+MOST_UNREAD: Final = 256
+"""Datagrams of a connection that wait to be read; those that come then are dropped. A handshake is a dozen, and nobody
+reads before ICE is done."""
 
 
-class _AbsoluteTimestamp(int):
-    """An RTP timestamp that is final: adding aiortc's random origin to it changes nothing."""
-
-    def __add__(self, origin: int) -> int:
-        return int(self)
-
-    # Python asks the right operand first when it is a subclass of the left one's class, so `int + this` is ours.
-    __radd__ = __add__
+def stand_in(transceiver: RTCRtpTransceiver, sender: TrackSender) -> None:
+    """Put a sender of ours in the place of aiortc's. To be called right after `addTransceiver`."""
+    sender._stream_id = transceiver.sender._stream_id
+    transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
+    transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
 
 
-def send_on_timeline(sender: RTCRtpSender, offset: int, timeline: ReportTimeline) -> None:
-    """Make RTP timestamp = (offset + pts) mod 2^32, with pts in ticks of the RTP clock, and report by `timeline`.
-
-    aiortc adds a random origin that it draws when sending begins and keeps in a local variable, whereas the
-    viewer must learn the offset from the answer. The offset must be as random as the origin (RFC 3550, section
-    5.1). aiortc's sender reports pair the last RTP timestamp with the time of sending; here they pair it with the
-    time at which it was due. A report before the first packet would be one of media that does not exist: it waits.
-    """
-    clock_hz = VIDEO_CLOCK_HZ if sender.kind == "video" else AUDIO_CLOCK_HZ
-    next_encoded_frame = sender._next_encoded_frame
-    send_rtcp = sender._send_rtcp
-    sent_pts: int | None = None
-
-    async def next_frame_with_offset(codec: RTCRtpCodecParameters) -> RTCEncodedFrame | None:
-        nonlocal sent_pts
-        frame = await next_encoded_frame(codec)
-        if frame is not None:
-            sent_pts = frame.timestamp
-            timeline.anchor(sent_pts, clock_hz, current_ntp_time())
-            frame.timestamp = _AbsoluteTimestamp((offset + sent_pts) & UINT32_MASK)
-        return frame
-
-    async def send_rtcp_on_timeline(packets: list[AnyRtcpPacket]) -> None:
-        for packet in packets:
-            if isinstance(packet, RtcpSrPacket):
-                if sent_pts is None:
-                    return
-                packet.sender_info.rtp_timestamp = (offset + sent_pts) & UINT32_MASK
-                packet.sender_info.ntp_timestamp = timeline.ntp(sent_pts, clock_hz)
-                # The receiver's reports quote this, and aiortc measures the round trip only when it matches.
-                sender._RTCRtpSender__lsr = packet.sender_info.ntp_timestamp >> 16 & UINT32_MASK  # type: ignore[attr-defined]
-        await send_rtcp(packets)
-
-    sender._next_encoded_frame = next_frame_with_offset  # type: ignore[method-assign]
-    sender._send_rtcp = send_rtcp_on_timeline  # type: ignore[method-assign]
-
-
-def on_keyframe_request(sender: RTCRtpSender, callback: Callable[[], None]) -> None:
-    """Call back for each PLI and FIR. aiortc ignores them for packets that are encoded already."""
-    sender._send_keyframe = callback  # type: ignore[method-assign]
+def on_datagram(peer: RTCPeerConnection, callback: Callable[[], None]) -> None:
+    """Call back for everything that comes from the peer: checks of the path (STUN), DTLS and RTCP alike."""
+    for ice in _connections(peer):
+        _calling(ice, "data_received", callback)
+        _calling(ice, "request_received", callback)
 
 
 def offer_loopback(peer: RTCPeerConnection, *, always: bool) -> None:
@@ -80,9 +40,38 @@ def offer_loopback(peer: RTCPeerConnection, *, always: bool) -> None:
     or VPN does to the other addresses. (Chromium uses it as a remote address only: on a machine with no other
     interface it gathers nothing, and no WebRTC works in it.) To be called before gathering.
     """
-    for transceiver in peer.getTransceivers():
-        ice: Connection = transceiver.sender.transport.transport._connection
+    for ice in _connections(peer):
         ice.get_component_candidates = _with_loopback(ice, always=always)  # type: ignore[method-assign]
+
+
+def endure_nonsense(peer: RTCPeerConnection) -> None:
+    """Let no datagram, whoever sends it, end a connection, take memory without bound or write to the log.
+
+    aioice takes datagrams from any address and passes on what is no STUN; aiortc's reading stops for ever at an empty
+    one, and at a REMB that names more streams than it holds. A STUN attribute of a wrong length is an error of the
+    event loop. RTP is not read at all: a viewer sends none. To be called before gathering, and before `on_datagram`.
+    """
+    for ice in _connections(peer):
+        ice.data_received = _bounded(ice)  # type: ignore[method-assign]
+        ice.get_component_candidates = _with_patient_sockets(ice)  # type: ignore[method-assign]
+    for dtls in {id(each): each for each in (it.sender.transport for it in peer.getTransceivers())}.values():
+        _endure_feedback(dtls)
+
+
+def _connections(peer: RTCPeerConnection) -> list[Connection]:
+    """The ICE connections of all transports, each once."""
+    found = [transceiver.sender.transport.transport._connection for transceiver in peer.getTransceivers()]
+    return list({id(ice): ice for ice in found}.values())
+
+
+def _calling(ice: Connection, name: str, callback: Callable[[], None]) -> None:
+    theirs = getattr(ice, name)
+
+    def call(*arguments: Any, **named: Any) -> Any:
+        callback()
+        return theirs(*arguments, **named)
+
+    setattr(ice, name, call)
 
 
 def _with_loopback(ice: Connection, *, always: bool) -> Any:
@@ -94,3 +83,51 @@ def _with_loopback(ice: Connection, *, always: bool) -> Any:
         return await get_component_candidates(component=component, addresses=addresses)
 
     return get_with_loopback
+
+
+def _with_patient_sockets(ice: Connection) -> Any:
+    get_component_candidates = ice.get_component_candidates
+
+    async def get_with_patience(*arguments: Any, **named: Any) -> list[Candidate]:
+        candidates = await get_component_candidates(*arguments, **named)
+        for protocol in ice._protocols:
+            protocol.datagram_received = _patient(protocol.datagram_received)  # type: ignore[method-assign]
+        return candidates
+
+    return get_with_patience
+
+
+def _patient(datagram_received: Callable[..., None]) -> Callable[..., None]:
+    def receive(data: bytes | str, addr: tuple[Any, ...]) -> None:
+        try:
+            datagram_received(data, addr)
+        except struct.error:
+            return  # an attribute of STUN that is shorter than its kind
+
+    return receive
+
+
+def _bounded(ice: Connection) -> Any:
+    data_received = ice.data_received
+
+    def receive(data: bytes, component: int) -> None:
+        if data and ice._queue.qsize() < MOST_UNREAD:
+            data_received(data, component)
+
+    return receive
+
+
+def _endure_feedback(dtls: RTCDtlsTransport) -> None:
+    handle_rtcp_data = dtls._handle_rtcp_data
+
+    async def handle_rtcp(data: bytes) -> None:
+        try:
+            await handle_rtcp_data(data)
+        except struct.error:
+            return  # a field is longer than what there is of it
+
+    async def ignore_rtp(data: bytes, arrival_time_ms: int) -> None:
+        return
+
+    dtls._handle_rtcp_data = handle_rtcp  # type: ignore[method-assign]
+    dtls._handle_rtp_data = ignore_rtp  # type: ignore[method-assign]

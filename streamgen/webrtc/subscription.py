@@ -1,185 +1,183 @@
-"""One viewer's share of the channel: two bounded queues that start together on a keyframe.
+"""One viewer's share of the channel: which layer it gets, when it starts, and when it changes. Free of I/O.
 
-All methods belong to the event loop's thread.
-
-Full queues, by policy: video drops everything up to the next keyframe, because pictures after a gap cannot be
-decoded; audio drops its oldest packet. Neither ever waits, so no viewer can hold up the channel. What is dropped
-after the start is counted; what passed before the viewer's first keyframe was never meant for it.
+A viewer starts both tracks on a keyframe. It changes its layer on a keyframe of the new one, and goes on with the old
+one until that comes. Nothing is queued for a viewer: what is released leaves at once, or in the next milliseconds
+where a large picture is spread out.
 """
 
-import asyncio
 import enum
 from collections import deque
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, Protocol
 
-from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket, VideoCodec, VideoPacket
+from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket, Layer, VideoCodec
+from streamgen.rtp.adaptation import RungChooser
+from streamgen.rtp.outgoing import Picture
 
-VIDEO_BACKLOG_PACKETS: Final = 44  # 2.6 s at 50/3 pictures/s
-AUDIO_BACKLOG_PACKETS: Final = 128  # 2.6 s of 20 ms packets
-# Sound of the very instant of the first keyframe may be released just before it.
+FIRST_RUNG: Final = 0
+"""A viewer begins with the full size: most networks carry it, since pictures take far less than its ceiling, and one
+that does not shows it within a second."""
 HELD_AUDIO_PACKETS: Final = 5
+"""Sound of the very instant of the first keyframe may be released just before it."""
 
-Packet = TypeVar("Packet")
+
+class Outlet(Protocol):
+    """Where a viewer's media goes; `streamgen.webrtc.sender.Outlet` is the real one."""
+
+    def video(self, picture: Picture) -> None:
+        """Send a picture now."""
+
+    def audio(self, packet: AudioPacket) -> None:
+        """Send 20 ms of sound now."""
+
+    def probe(self, bitrate: int) -> None:
+        """Send copies of what was sent, at so many bit/s, until told otherwise; 0 stops."""
+
+    def tick(self, now_s: float) -> None:
+        """Time passes: send reports that are due."""
 
 
-class SubscriptionClosedError(Exception):
-    """The subscription is over; nothing more will come."""
+class Switchboard(Protocol):
+    """The fan-out as a subscription sees it."""
+
+    @property
+    def bitrates(self) -> Sequence[int]:
+        """Ceilings of the rungs in bit/s, the largest picture first."""
+
+    def watch(self, layer: Layer, change: int) -> None:
+        """One viewer more or less for a layer."""
+
+    def request_keyframe(self, layer: Layer) -> None:
+        """A viewer of this layer needs a keyframe."""
+
+    def leave(self, subscription: "Subscription") -> None:
+        """A viewer is gone."""
 
 
 class _Phase(enum.Enum):
-    IDLE = enum.auto()  # not connected yet: packets pass by
+    IDLE = enum.auto()  # not connected yet: media passes by
     JOINING = enum.auto()  # waits for the keyframe that starts both tracks
     FLOWING = enum.auto()
-    RESYNCING = enum.auto()  # video overflowed: sound goes on, pictures wait for a keyframe
     CLOSED = enum.auto()
-
-
-class _Lane(Generic[Packet]):
-    """A queue for one consumer. The bound is kept by the owner, who knows what may be dropped."""
-
-    def __init__(self) -> None:
-        self.packets: deque[Packet] = deque()
-        self._changed = asyncio.Event()
-        self._closed = False
-
-    def put(self, packet: Packet) -> None:
-        self.packets.append(packet)
-        self._changed.set()
-
-    def close(self) -> None:
-        self._closed = True
-        self.packets.clear()
-        self._changed.set()
-
-    async def get(self) -> Packet:
-        while not self.packets:
-            if self._closed:
-                raise SubscriptionClosedError
-            self._changed.clear()
-            await self._changed.wait()
-        return self.packets.popleft()
 
 
 class Subscription:
     """What one viewer receives; made by `Fanout.add`.
 
-    It lets packets pass by until `start()`, which a viewer calls when its connection can carry media; then it
-    waits for the next keyframe. Sound before that keyframe's media time is discarded.
+    Attributes:
+        codec: of all its layers.
+        layer: what it watches now.
+        switches: how often the layer changed.
+        first_pts: media time of the first picture sent, in ticks of 90 kHz; None while none has been.
     """
 
-    def __init__(
-        self,
-        codec: VideoCodec,
-        *,
-        need_keyframe: Callable[[], None],
-        on_close: Callable[["Subscription"], None],
-        video_backlog: int = VIDEO_BACKLOG_PACKETS,
-        audio_backlog: int = AUDIO_BACKLOG_PACKETS,
-    ) -> None:
+    def __init__(self, codec: VideoCodec, switchboard: Switchboard, now_s: Callable[[], float]) -> None:
         self.codec: VideoCodec = codec
-        self.video_dropped = 0
-        self.audio_dropped = 0
-        # Media time of the first packet delivered, in 90 kHz ticks; None while none has been.
+        self.switches = 0
         self.first_pts: int | None = None
-        self._need_keyframe = need_keyframe
-        self._on_close = on_close
-        self._video_backlog = video_backlog
-        self._audio_backlog = audio_backlog
+        self._switchboard = switchboard
+        self._now_s = now_s
+        self._outlet: Outlet | None = None
         self._phase = _Phase.IDLE
-        self._video: _Lane[VideoPacket] = _Lane()
-        self._audio: _Lane[AudioPacket] = _Lane()
+        self.chooser = RungChooser(switchboard.bitrates, now_s=now_s(), first=FIRST_RUNG)
+        self.layer = Layer(codec, FIRST_RUNG)
+        self._next: Layer | None = None  # the layer whose keyframe is waited for
         self._held_audio: deque[AudioPacket] = deque(maxlen=HELD_AUDIO_PACKETS)
+        switchboard.watch(self.layer, 1)
 
     # The viewer's side.
 
-    def start(self) -> None:
+    def start(self, outlet: Outlet) -> None:
         """Media can flow now: begin with the next keyframe. Calling it again changes nothing."""
         if self._phase is _Phase.IDLE:
+            self._outlet = outlet
             self._phase = _Phase.JOINING
-            self._need_keyframe()
+            self._switchboard.request_keyframe(self.layer)
 
     def request_keyframe(self) -> None:
         """The viewer lost a picture (PLI, FIR)."""
-        if self._phase in (_Phase.JOINING, _Phase.FLOWING, _Phase.RESYNCING):
-            self._need_keyframe()
-
-    async def next_video(self) -> VideoPacket:
-        """The next picture. Raises `SubscriptionClosedError` when there will be none."""
-        return await self._video.get()
-
-    async def next_audio(self) -> AudioPacket:
-        """The next 20 ms of sound. Raises `SubscriptionClosedError` when there will be none."""
-        return await self._audio.get()
+        if self._phase in (_Phase.JOINING, _Phase.FLOWING):
+            self._switchboard.request_keyframe(self.layer)
 
     def close(self) -> None:
-        """Leave the channel. Idempotent; a waiting `next_video` or `next_audio` raises."""
+        """Leave the channel. Idempotent."""
         if self._phase is _Phase.CLOSED:
             return
         self._phase = _Phase.CLOSED
         self._held_audio.clear()
-        self._video.close()
-        self._audio.close()
-        self._on_close(self)
+        self._outlet = None
+        self._abandon()
+        self._switchboard.watch(self.layer, -1)
+        self._switchboard.leave(self)
+
+    @property
+    def flowing(self) -> bool:
+        """Whether media is sent."""
+        return self._phase is _Phase.FLOWING
 
     # The fan-out's side.
 
-    def offer_video(self, packet: VideoPacket) -> int:
-        """Take a picture, by the policy above. Returns how many pictures were dropped for it."""
-        if self._phase in (_Phase.IDLE, _Phase.CLOSED):
-            return 0
-        dropped = 0
-        if self._phase is not _Phase.FLOWING:
-            if packet.keyframe:
-                self._begin(packet)
-            elif self._phase is _Phase.RESYNCING:
-                dropped = 1
-        elif len(self._video.packets) < self._video_backlog:
-            self._video.put(packet)
-        else:
-            dropped = self._overflow(packet)
-        self.video_dropped += dropped
-        return dropped
+    def pictures(self, instant: Mapping[Layer, Picture]) -> None:
+        """One picture in every layer that has it."""
+        if self._outlet is None:
+            return
+        if self._next is not None and (fresh := instant.get(self._next)) is not None and fresh.keyframe:
+            self._switchboard.watch(self.layer, -1)
+            self.layer, self._next = self._next, None
+            self.switches += self._phase is _Phase.FLOWING
+        picture = instant.get(self.layer)
+        if picture is None:
+            return
+        if self._phase is _Phase.JOINING:
+            if not picture.keyframe:
+                return
+            self._begin(picture)
+        self._outlet.video(picture)
+        if self.first_pts is None:
+            self.first_pts = picture.pts
 
-    def offer_audio(self, packet: AudioPacket) -> int:
-        """Take 20 ms of sound, by the policy above. Returns how many packets were dropped for it."""
+    def audio(self, packet: AudioPacket) -> None:
+        """20 ms of sound."""
         if self._phase is _Phase.JOINING:
             self._held_audio.append(packet)
-        if self._phase not in (_Phase.FLOWING, _Phase.RESYNCING):
-            return 0
-        dropped = 0
-        if len(self._audio.packets) >= self._audio_backlog:
-            self._audio.packets.popleft()
-            dropped = 1
-        self._audio.put(packet)
-        self.audio_dropped += dropped
-        return dropped
+        elif self._phase is _Phase.FLOWING and self._outlet is not None:
+            self._outlet.audio(packet)
 
-    def _begin(self, keyframe: VideoPacket) -> None:
-        if self._phase is _Phase.JOINING:
-            self.first_pts = keyframe.pts
-            for packet in self._held_audio:
-                if packet.pts * VIDEO_CLOCK_HZ >= keyframe.pts * AUDIO_CLOCK_HZ:
-                    self._audio.put(packet)
-            self._held_audio.clear()
+    def tick(self, now_s: float) -> None:
+        """About ten times a second: follow the network."""
+        if self._phase is not _Phase.FLOWING or self._outlet is None:
+            return
+        choice = self.chooser.choose(now_s)
+        self._aim(choice.rung)
+        self._outlet.probe(choice.probe_bitrate)
+        self._outlet.tick(now_s)
+
+    def ladder_changed(self) -> None:
+        """The channel's rungs are others now: choose anew among them."""
+        rung = min(self.layer.rung, len(self._switchboard.bitrates) - 1)
+        self.chooser = RungChooser(self._switchboard.bitrates, now_s=self._now_s(), first=rung)
+        self._aim(rung)
+
+    def _begin(self, keyframe: Picture) -> None:
+        assert self._outlet is not None
         self._phase = _Phase.FLOWING
-        self._video.put(keyframe)
+        for packet in self._held_audio:
+            if packet.pts * VIDEO_CLOCK_HZ >= keyframe.pts * AUDIO_CLOCK_HZ:
+                self._outlet.audio(packet)
+        self._held_audio.clear()
 
-    def _overflow(self, packet: VideoPacket) -> int:
-        waiting = self._video.packets
-        dropped = 0
-        if packet.keyframe:
-            dropped = len(waiting)
-            waiting.clear()
-        else:
-            while waiting:
-                waiting.popleft()
-                dropped += 1
-                if waiting and waiting[0].keyframe:
-                    break
-        if waiting or packet.keyframe:
-            self._video.put(packet)
-            return dropped
-        self._phase = _Phase.RESYNCING
-        self._need_keyframe()
-        return dropped + 1
+    def _aim(self, rung: int) -> None:
+        wanted = replace(self.layer, rung=rung)
+        if wanted == self._next or (wanted == self.layer and self._next is None):
+            return
+        self._abandon()
+        if wanted != self.layer:
+            self._next = wanted
+            self._switchboard.watch(wanted, 1)
+            self._switchboard.request_keyframe(wanted)
+
+    def _abandon(self) -> None:
+        if self._next is not None:
+            self._switchboard.watch(self._next, -1)
+            self._next = None

@@ -2,43 +2,45 @@
 
 All methods belong to the event loop's thread.
 
-The tracks return `av.Packet`, so aiortc only packetises and encrypts. A packet leaves the moment it is released.
+aiortc does ICE, DTLS and SDP; what is sent is made by `sender`, which stands in for aiortc's own.
 """
 
 import asyncio
+import contextlib
+import functools
 import logging
 import secrets
+import time
 from collections.abc import Callable
-from dataclasses import dataclass
-from fractions import Fraction
+from dataclasses import dataclass, replace
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Final, Self
 
-import av
-from aiortc import (
-    MediaStreamTrack,
-    RTCConfiguration,
-    RTCPeerConnection,
-    RTCRtpCodecCapability,
-    RTCRtpSender,
-    RTCSessionDescription,
-)
+from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpCodecCapability, RTCRtpSender, RTCSessionDescription
+from aiortc.clock import current_ntp_time
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
-from aiortc.mediastreams import MediaStreamError
-from aiortc.stats import RTCOutboundRtpStreamStats, RTCRemoteInboundRtpStreamStats
 
-from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, VideoCodec
+from streamgen.packets import Layer, VideoCodec
+from streamgen.rtp.outgoing import OutgoingAudio, OutgoingVideo
 from streamgen.webrtc import seams
 from streamgen.webrtc.answer import complete_answer
 from streamgen.webrtc.errors import SessionEndedError, UnusableOfferError, WhepError
 from streamgen.webrtc.offer import MAX_CANDIDATES, Offer, read_fragment
-from streamgen.webrtc.subscription import Subscription, SubscriptionClosedError
+from streamgen.webrtc.ports import MediaNetwork, gather_on
+from streamgen.webrtc.sender import Outlet, TrackSender
+from streamgen.webrtc.subscription import Subscription
 from streamgen.webrtc.timeline import ReportTimeline
 
 logger = logging.getLogger(__name__)
 
 # From the answer to the first media packet; a viewer whose network lets nothing through is given up after it.
 CONNECT_TIMEOUT_S: Final = 20.0
+
+
+# A viewer of whom nothing at all has been heard for so long is gone: browsers check the path (STUN) and report (RTCP)
+# several times in it. ICE consent alone would take half a minute.
+SILENCE_S: Final = 8.0
+_LOOK_S: Final = 1.0
 
 
 @dataclass(frozen=True)
@@ -58,11 +60,17 @@ class ViewerStats:
     """One viewer's situation."""
 
     state: str  # aiortc's connectionState: new, connecting, connected, failed, closed
-    codec: VideoCodec
+    layer: Layer
+    switches: int  # of layers
     video: TrackStats
     audio: TrackStats
-    video_dropped: int  # pictures that did not fit into the queue
-    audio_dropped: int
+    resent: int  # packets sent again because the viewer missed them
+    refused: int  # packets that this machine's network did not take
+
+    @property
+    def codec(self) -> VideoCodec:
+        """Of the pictures."""
+        return self.layer.codec
 
 
 class Viewer:
@@ -73,8 +81,8 @@ class Viewer:
             await viewer.wait_closed()
 
     It ends, and leaves the fan-out, when `close` is called, when the peer closes or fails, when it does not
-    connect within `connect_timeout_s`, or when its network goes silent (ICE consent, about 30 s). `on_closed` is
-    called once, after everything has stopped.
+    connect within `connect_timeout_s`, or when nothing has been heard of it for `silence_s`. `on_closed` is called
+    once, after everything has stopped.
     """
 
     def __init__(
@@ -84,6 +92,8 @@ class Viewer:
         *,
         include_loopback: bool = False,
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
+        silence_s: float = SILENCE_S,
+        network: MediaNetwork | None = None,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.codec: VideoCodec = offer.codec
@@ -94,12 +104,18 @@ class Viewer:
         self._offer = offer
         self._include_loopback = include_loopback
         self._connect_timeout_s = connect_timeout_s
+        self._silence_s = silence_s
+        self._heard_s = 0.0  # monotonic time of the newest datagram of any kind
         self._on_closed = on_closed
         # No ICE servers: aiortc's default is a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
+        if network is not None:
+            gather_on(self._peer, network)
         self._timeline = ReportTimeline()
         self._trickled = 0
-        self._senders: dict[str, RTCRtpSender] = {}
+        self._senders: dict[str, TrackSender] = {}
+        self._ready: set[str] = set()  # kinds that can flow
+        self._outlet: Outlet | None = None
         self._answer_sdp = ""
         self._refusal: WhepError | None = None
         self._answered = asyncio.Event()  # one of the two above is there
@@ -146,14 +162,15 @@ class Viewer:
 
     async def stats(self) -> ViewerStats:
         """The viewer's situation now."""
-        tracks = {kind: await _track_stats(sender) for kind, sender in self._senders.items()}
+        outlet = self._outlet
         return ViewerStats(
             state=self._peer.connectionState,
-            codec=self.codec,
-            video=tracks.get("video", TrackStats()),
-            audio=tracks.get("audio", TrackStats()),
-            video_dropped=self._subscription.video_dropped,
-            audio_dropped=self._subscription.audio_dropped,
+            layer=self._subscription.layer,
+            switches=self._subscription.switches,
+            video=_track_stats(self._senders.get("video"), None if outlet is None else outlet.video_stream),
+            audio=_track_stats(self._senders.get("audio"), None if outlet is None else outlet.audio_stream),
+            resent=0 if outlet is None else outlet.resent,
+            refused=0 if outlet is None else outlet.path.refused,
         )
 
     async def close(self) -> None:
@@ -169,17 +186,31 @@ class Viewer:
         await self._closed.wait()
 
     def _add_track(self, kind: str) -> None:
-        track = _VideoTrack(self._subscription) if kind == "video" else _AudioTrack(self._subscription)
-        transceiver = self._peer.addTransceiver(track, direction="sendonly")
+        transceiver = self._peer.addTransceiver(kind, direction="sendonly")
         # Before setRemoteDescription: afterwards the answer could name one codec and the packets hold another.
         transceiver.setCodecPreferences(self._preferences(kind))
-        sender = transceiver.sender
-        self._senders[kind] = sender
-        if kind == "video":
-            seams.send_on_timeline(sender, self.rtp_offset_video, self._timeline)
-            seams.on_keyframe_request(sender, self._subscription.request_keyframe)
-        else:
-            seams.send_on_timeline(sender, self.rtp_offset_audio, self._timeline)
+        offset = self.rtp_offset_video if kind == "video" else self.rtp_offset_audio
+        ready = functools.partial(self._can_flow, kind)
+        self._senders[kind] = TrackSender(kind, transceiver.sender.transport, offset, self._timeline, ready)
+        seams.stand_in(transceiver, self._senders[kind])
+
+    def _can_flow(self, kind: str) -> None:
+        """ICE and DTLS are done for this track; media begins when they are for all."""
+        self._ready.add(kind)
+        if self._outlet is not None or self._ready != set(self._offer.kinds) or self._ending.is_set():
+            return
+        self._outlet = Outlet(
+            self._senders.get("video"),
+            self._senders.get("audio"),
+            self._timeline,
+            chooser=lambda: self._subscription.chooser,
+            on_keyframe_request=self._subscription.request_keyframe,
+            now_ntp=current_ntp_time,
+        )
+        self._subscription.start(self._outlet)
+
+    def _heard(self) -> None:
+        self._heard_s = time.monotonic()
 
     def _preferences(self, kind: str) -> list[RTCRtpCodecCapability]:
         if kind == "audio":
@@ -224,6 +255,8 @@ class Viewer:
             self._ending.set()
             self._answered.set()
             self._subscription.close()
+            if self._outlet is not None:
+                self._outlet.close()
             await self._tear_down()
             self._closed.set()
             self._on_closed()
@@ -241,6 +274,8 @@ class Viewer:
         for kind in self._offer.kinds:
             self._add_track(kind)
         seams.offer_loopback(peer, always=self._include_loopback)
+        seams.endure_nonsense(peer)
+        seams.on_datagram(peer, self._heard)
         try:
             await peer.setRemoteDescription(RTCSessionDescription(sdp=self._offer.sdp, type="offer"))
             await peer.setLocalDescription(await peer.createAnswer())
@@ -255,69 +290,34 @@ class Viewer:
         except TimeoutError:
             logger.info("a viewer did not connect within %.0f s", self._connect_timeout_s)
             self._ending.set()
-        await self._ending.wait()
-
-
-class _VideoTrack(MediaStreamTrack):
-    kind = "video"
-
-    def __init__(self, subscription: Subscription) -> None:
-        super().__init__()
-        self._subscription = subscription
-
-    async def recv(self) -> "av.Packet[Any]":
-        self._subscription.start()  # aiortc asks for the first time when media can flow
-        try:
-            packet = await self._subscription.next_video()
-        except SubscriptionClosedError:
-            raise MediaStreamError from None
-        return _av_packet(packet.data, packet.pts, VIDEO_CLOCK_HZ)
-
-
-class _AudioTrack(MediaStreamTrack):
-    kind = "audio"
-
-    def __init__(self, subscription: Subscription) -> None:
-        super().__init__()
-        self._subscription = subscription
-
-    async def recv(self) -> "av.Packet[Any]":
-        self._subscription.start()
-        try:
-            packet = await self._subscription.next_audio()
-        except SubscriptionClosedError:
-            raise MediaStreamError from None
-        return _av_packet(packet.data, packet.pts, AUDIO_CLOCK_HZ)
-
-
-def _av_packet(data: bytes, pts: int, clock_hz: int) -> "av.Packet[Any]":
-    packet: av.Packet[Any] = av.Packet(data)
-    packet.pts = pts
-    # The RTP clock itself, so that aiortc converts nothing and rounds nothing.
-    packet.time_base = Fraction(1, clock_hz)
-    return packet
+        self._heard()
+        while not self._ending.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    await self._ending.wait()
+            if time.monotonic() - self._heard_s > self._silence_s:
+                logger.info("a viewer vanished: nothing was heard of it for %.0f s", self._silence_s)
+                self._ending.set()
 
 
 def _ended_early() -> SessionEndedError:
     return SessionEndedError("the session was ended before it was answered; POST a new offer", retry_after_s=1)
 
 
-async def _track_stats(sender: RTCRtpSender) -> TrackStats:
-    sent: RTCOutboundRtpStreamStats | None = None
-    report: RTCRemoteInboundRtpStreamStats | None = None
-    for entry in (await sender.getStats()).values():
-        if isinstance(entry, RTCOutboundRtpStreamStats):
-            sent = entry
-        elif isinstance(entry, RTCRemoteInboundRtpStreamStats):
-            report = entry
-    clock_hz = VIDEO_CLOCK_HZ if sender.kind == "video" else AUDIO_CLOCK_HZ
-    return TrackStats(
-        packets=sent.packetsSent if sent else 0,
-        payload_bytes=sent.bytesSent if sent else 0,
-        packets_lost=report.packetsLost if report else 0,
-        loss=report.fractionLost / 256 if report else 0.0,
-        jitter_ms=1000 * report.jitter / clock_hz if report else None,
-        rtt_ms=1000 * report.roundTripTime if report and report.roundTripTime is not None else None,
+def _track_stats(sender: TrackSender | None, stream: OutgoingVideo | OutgoingAudio | None) -> TrackStats:
+    stats = TrackStats(
+        packets=0 if stream is None else stream.packets_sent,
+        payload_bytes=0 if stream is None else stream.octets_sent,
+    )
+    if sender is None or (reception := sender.reception) is None:
+        return stats
+    rtt_s = reception.smoothed_rtt_s
+    return replace(
+        stats,
+        packets_lost=max(0, reception.packets_lost),
+        loss=reception.fraction_lost,
+        jitter_ms=1000 * reception.jitter_s,
+        rtt_ms=None if rtt_s is None else 1000 * rtt_s,
     )
 
 

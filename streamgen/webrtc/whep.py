@@ -1,6 +1,6 @@
 """WHEP sessions: an offer in, an answer out, and the viewer behind it until it leaves. HTTP is elsewhere.
 
-All methods belong to the event loop's thread. Follows draft-ietf-wish-whep and RFC 9725 (WHIP), from which it
+All methods belong to the event loop's thread. Follows draft-ietf-wish-whep-04 and RFC 9725 (WHIP), from which it
 takes most of its rules: all candidates are in the answer, an ICE restart is refused with 422, no ETag is used.
 """
 
@@ -8,14 +8,24 @@ import asyncio
 import functools
 import logging
 import secrets
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self
 
 from streamgen.packets import VideoCodec
+from streamgen.webrtc.admission import (
+    ADDRESS_JOINS_PER_S,
+    JOINS_PER_S,
+    Admission,
+    AdmissionLimits,
+    Place,
+    address_key,
+)
 from streamgen.webrtc.errors import (
     NoSuchSessionError,
+    NotAcceptableError,
     NotLiveError,
     OfferTooLargeError,
     TooManyViewersError,
@@ -23,6 +33,7 @@ from streamgen.webrtc.errors import (
 )
 from streamgen.webrtc.fanout import Fanout
 from streamgen.webrtc.offer import Offer
+from streamgen.webrtc.ports import MediaNetwork
 from streamgen.webrtc.viewer import CONNECT_TIMEOUT_S, Viewer, ViewerStats
 
 logger = logging.getLogger(__name__)
@@ -38,8 +49,7 @@ EXPOSED_HEADERS: Final = (
 SDP_TYPE: Final = "application/sdp"
 FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 
-RETRY_FULL_S: Final = 10
-RETRY_BUSY_S: Final = 1
+RETRY_STOPPING_S: Final = 10
 RETRY_NOT_LIVE_S: Final = 2
 
 _SESSION_ID_BYTES: Final = 24
@@ -50,11 +60,23 @@ class WhepLimits:
     """How much viewers may take."""
 
     max_viewers: int = 64
-    # Setting up costs 10-15 ms of CPU, and an offer that never connects holds sockets until the timeout.
+    # An offer that never connects holds sockets until the timeout.
     max_pending: int = 16
+    joins_per_s: float = JOINS_PER_S
+    address_joins_per_s: float = ADDRESS_JOINS_PER_S  # of one client
     max_offer_bytes: int = 64 * 1024
     include_loopback: bool = False  # offer 127.0.0.1 even when the machine has another address
     connect_timeout_s: float = CONNECT_TIMEOUT_S
+
+    @property
+    def admission(self) -> AdmissionLimits:
+        """The part that says who may join."""
+        return AdmissionLimits(
+            max_viewers=self.max_viewers,
+            max_pending=self.max_pending,
+            joins_per_s=self.joins_per_s,
+            address_joins_per_s=self.address_joins_per_s,
+        )
 
 
 @dataclass(frozen=True)
@@ -82,7 +104,8 @@ class WhepServer:
     """The WHEP resource of one channel.
 
     `is_live` says whether there is something to play. `media_time_s` gives the channel's media time (s); without
-    it the newest packet's is used, which stands still while nobody watches.
+    it the newest packet's is used, which stands still while nobody watches. `network` says on which ports and under
+    which addresses viewers receive; without it on any port of each address. `clock_s` is monotonic, for rates.
     """
 
     def __init__(
@@ -92,12 +115,18 @@ class WhepServer:
         *,
         is_live: Callable[[], bool] = lambda: True,
         media_time_s: Callable[[], float] | None = None,
+        network: MediaNetwork | None = None,
+        clock_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.limits = limits if limits is not None else WhepLimits()
         self._fanout = fanout
         self._is_live = is_live
         self._media_time_s = media_time_s
+        self._network = network
+        self._clock_s = clock_s
+        self._admission = Admission(self.limits.admission)
         self._viewers: dict[str, Viewer] = {}
+        self._addresses: dict[str, str | None] = {}  # under which the viewers are counted; same keys
         self._sessions: set[str] = set()  # ids of answered sessions, a subset of _viewers
         self._closing = False
 
@@ -119,23 +148,25 @@ class WhepServer:
         """How many viewers receive media now."""
         return sum(viewer.connected for viewer in self._viewers.values())
 
-    async def offer(self, sdp: str) -> WhepAnswer:
-        """Answer an offer. Raises a `WhepError`; nothing is left behind then."""
+    async def offer(self, sdp: str, address: str | None = None) -> WhepAnswer:
+        """Answer an offer from the client at `address`. Raises a `WhepError`; nothing is left behind then."""
         if len(sdp.encode("utf-8", "replace")) > self.limits.max_offer_bytes:
             raise OfferTooLargeError(f"an offer has at most {self.limits.max_offer_bytes} bytes; leave codecs out")
         offer = Offer.read(sdp)
         if not self._is_live():
             raise NotLiveError("the channel is starting; try again soon", retry_after_s=RETRY_NOT_LIVE_S)
-        self._check_room()
+        self._admit(address)
         session_id = secrets.token_urlsafe(_SESSION_ID_BYTES)
         viewer = Viewer(
             self._fanout.add(offer.codec),
             offer,
             include_loopback=self.limits.include_loopback,
             connect_timeout_s=self.limits.connect_timeout_s,
+            network=self._network,
             on_closed=functools.partial(self._forget, session_id),
         )
         self._viewers[session_id] = viewer
+        self._addresses[session_id] = address_key(address)
         answered = False
         try:
             answer_sdp = await viewer.answer()
@@ -154,6 +185,10 @@ class WhepServer:
             rtp_offset_audio=viewer.rtp_offset_audio,
             media_time_s=self._media_time_now_s(),
         )
+
+    def has(self, session_id: str) -> bool:
+        """Whether this session has been answered and has not ended."""
+        return session_id in self._sessions
 
     async def trickle(self, session_id: str, fragment: str) -> None:
         """Take candidates that the viewer found after its offer (RFC 8840 fragment).
@@ -179,15 +214,13 @@ class WhepServer:
         self._closing = True
         await asyncio.gather(*(viewer.close() for viewer in list(self._viewers.values())))
 
-    def _check_room(self) -> None:
+    def _admit(self, address: str | None) -> None:
         if self._closing:
-            raise TooManyViewersError("the server is stopping", retry_after_s=RETRY_FULL_S)
-        if len(self._viewers) >= self.limits.max_viewers:
-            raise TooManyViewersError(
-                f"all {self.limits.max_viewers} places are taken; try again later", retry_after_s=RETRY_FULL_S
-            )
-        if len(self._viewers) - self.viewers >= self.limits.max_pending:
-            raise TooManyViewersError("too many viewers are joining; try again", retry_after_s=RETRY_BUSY_S)
+            raise TooManyViewersError("the server is stopping; try again later", retry_after_s=RETRY_STOPPING_S)
+        if self._network is not None and self._network.ports is not None:
+            self._network.ports.check_free()
+        taken = [Place(self._addresses[id], viewer.connected) for id, viewer in self._viewers.items()]
+        self._admission.admit(address, taken, self._clock_s())
 
     def _media_time_now_s(self) -> float:
         if self._media_time_s is not None:
@@ -196,6 +229,7 @@ class WhepServer:
 
     def _forget(self, session_id: str) -> None:
         self._viewers.pop(session_id, None)
+        self._addresses.pop(session_id, None)
         self._sessions.discard(session_id)
 
 
@@ -206,6 +240,32 @@ def require_content_type(value: str | None, wanted: str = SDP_TYPE) -> None:
     """
     if value is None or value.split(";")[0].strip().lower() != wanted:
         raise UnsupportedContentTypeError(f"send the body as Content-Type: {wanted}")
+
+
+def require_accept(value: str | None, wanted: str = SDP_TYPE) -> None:
+    """Check that a request's Accept allows the answer's type (RFC 9110, section 12.5.1). None: there is none.
+
+    Raises `NotAcceptableError`.
+    """
+    kind = wanted.split("/")[0]
+    # Of the ranges that match, the most exact one decides.
+    weights = _weights(value or "*/*")
+    for each in (wanted, f"{kind}/*", "*/*"):
+        if each in weights:
+            if weights[each]:
+                return
+            break
+    raise NotAcceptableError(f"the answer is {wanted}; send Accept: {wanted}, or no Accept at all")
+
+
+def _weights(accept: str) -> dict[str, bool]:
+    """The media ranges of an Accept header, without parameters, and whether they are accepted (q above 0)."""
+    weights: dict[str, bool] = {}
+    for part in accept.lower().split(","):
+        media_range, *parameters = (each.strip() for each in part.split(";"))
+        quality = next((each.removeprefix("q=") for each in parameters if each.startswith("q=")), "1")
+        weights[media_range] = weights.get(media_range, False) or quality.strip("0.") != ""
+    return weights
 
 
 def _no_such_session() -> NoSuchSessionError:

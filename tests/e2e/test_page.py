@@ -24,7 +24,7 @@ async def test_plays_moving_pictures_with_stereo_sound(open_page: OpenPage) -> N
     size = await viewing.page.evaluate(
         "(({ videoWidth, videoHeight }) => [videoWidth, videoHeight])(document.querySelector('streamgen-player').video)"
     )
-    assert size == [640, 384]
+    assert size == [896, 512]
 
     first = await viewing.mean_picture()
     moved = 0.0

@@ -31,6 +31,14 @@ def turnable(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         yield server
 
 
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model has none."""
+    work = tmp_path_factory.mktemp("plain")
+    with serving(work / "server", prompt="a calm sea", bundle=write_tiny_bundle(work / "bundle")) as server:
+        yield server
+
+
 async def test_a_turned_knob_plays_what_plays_in_another_way(turnable: Server, open_page: OpenPage) -> None:
     viewing = await open_page(turnable.operator_link)
     await viewing.play()
@@ -64,6 +72,7 @@ async def test_who_only_watches_turns_nothing(turnable: Server, open_page: OpenP
     await expect(viewing.page.get_by_label("Camera")).to_be_disabled()
 
 
-async def test_a_model_without_knobs_shows_none(open_page: OpenPage) -> None:
-    viewing = await open_page()
+async def test_a_model_without_knobs_shows_none(plain: Server, open_page: OpenPage) -> None:
+    viewing = await open_page(plain.operator_link)
+    await expect(viewing.page.locator("#now")).to_have_text("a calm sea")
     await expect(viewing.page.locator("#knobs")).to_be_hidden()

@@ -11,8 +11,9 @@ from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.packets import (
     EncodedChunk,
     Event,
-    SetCodecs,
+    Layer,
     SetEpoch,
+    SetLayers,
 )
 
 LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
@@ -22,7 +23,7 @@ LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that
 async def running(settings: GeneratorSettings) -> AsyncIterator[GeneratorProcess]:
     """A generator that has its epoch, under a time limit."""
     async with asyncio.timeout(LIMIT_S), GeneratorProcess(settings) as generator:
-        generator.send(SetCodecs(frozenset({"vp8"})))
+        generator.send(SetLayers(frozenset({Layer("vp8", 0)})))
         generator.send(SetEpoch(time.monotonic_ns()))
         yield generator
 

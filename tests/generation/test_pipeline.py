@@ -1,4 +1,6 @@
 import json
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -6,9 +8,20 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.errors import UnsupportedRateError
-from streamgen.generation.pipeline import Decoded, DecodeStage, DenoiseStage, EncodeStage, Pipeline, Timeline
+from streamgen.generation.pipeline import (
+    ENCODER_THREADS,
+    Decoded,
+    DecodeStage,
+    DenoiseStage,
+    EncodeStage,
+    Pipeline,
+    Timeline,
+)
 from streamgen.generation.prompts import Taken
-from streamgen.packets import ChunkRecord, EncodedChunk, SetPrompt, VideoCodec
+from streamgen.media.layers import ladder
+from streamgen.media.scaler import Scaler
+from streamgen.media.video_encoder import VideoEncoder
+from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer, SetPrompt, VideoCodec, VideoPacket
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, LatentChunk
 from streamgen_engines.errors import NonFiniteError
@@ -18,7 +31,9 @@ from streamgen_engines.text import Prompt, null_prompt
 from tests.media.decoding import decode_opus, decode_video
 from tests.tiny_bundle import write_tiny_bundle
 
-BOTH: frozenset[VideoCodec] = frozenset({"vp8", "h264"})
+VP8, H264 = Layer("vp8", 0), Layer("h264", 0)
+BOTH = frozenset({VP8, H264})
+EVERY = frozenset(Layer(codec, rung) for codec in VIDEO_CODECS for rung in range(3))  # at the usual scale
 
 
 @pytest.fixture(scope="module")
@@ -129,31 +144,130 @@ def decoded_chunk(
     return Decoded(chunk, ChunkRecord(index, index * 4, (25, 2), index * 28_800, None, "", 0, 1.5, 4))
 
 
-def test_only_watched_codecs_are_encoded_and_each_starts_with_a_keyframe(manifest: Manifest) -> None:
+@pytest.fixture
+def stage(manifest: Manifest) -> Iterator[EncodeStage]:
     stage = EncodeStage(manifest)
-    watched: list[frozenset[VideoCodec]] = [frozenset(), frozenset({"vp8"}), BOTH, frozenset({"h264"}), BOTH]
-    chunks = [stage.encode(decoded_chunk(index), codecs) for index, codecs in enumerate(watched)]
+    yield stage
+    stage.close()
 
-    for chunk, codecs in zip(chunks, watched, strict=True):
-        assert {packet.codec for packet in chunk.video} == codecs
-        assert len(chunk.video) == 4 * len(codecs)
+
+def test_only_watched_layers_are_encoded_and_each_starts_with_a_keyframe(stage: EncodeStage) -> None:
+    small = Layer("vp8", 2)
+    watched: list[frozenset[Layer]] = [frozenset(), frozenset({VP8}), BOTH | {small}, frozenset({H264}), BOTH]
+    chunks = [stage.encode(decoded_chunk(index), layers) for index, layers in enumerate(watched)]
+
+    for chunk, layers in zip(chunks, watched, strict=True):
+        assert {packet.layer for packet in chunk.video} == layers
+        assert len(chunk.video) == 4 * len(layers)
         assert len(chunk.audio) == 16
         assert chunk.duration_ticks == 28_800
         assert chunk.fade
-    keyframes = [[(p.codec, p.pts) for p in chunk.video if p.keyframe] for chunk in chunks]
-    assert keyframes == [[], [("vp8", 28_800)], [("h264", 57_600)], [], [("vp8", 4 * 28_800)]]
+    keyframes = [[(p.layer, p.pts) for p in chunk.video if p.keyframe] for chunk in chunks]
+    assert keyframes == [[], [(VP8, 28_800)], [(H264, 57_600), (small, 57_600)], [], [(VP8, 4 * 28_800)]]
 
 
-def test_requested_keyframe_comes_with_the_first_picture_of_that_codec_only(manifest: Manifest) -> None:
+def test_requested_keyframe_comes_with_the_first_picture_of_that_layer_only(stage: EncodeStage) -> None:
+    stage.encode(decoded_chunk(0), EVERY)
+    asked = Layer("h264", 1)
+    chunk = stage.encode(decoded_chunk(1), EVERY, frozenset({asked}))
+    assert [(p.layer, p.pts) for p in chunk.video if p.keyframe] == [(asked, 28_800)]
+
+
+def test_layers_have_the_sizes_of_the_ladder_and_show_the_same_picture(stage: EncodeStage) -> None:
+    assert stage.rungs == ladder(640, 384, 2_500_000)
+    pictures = np.full((4, 96, 160, 3), 40, np.uint8)
+    pictures[:, 20:60, 100:140] = (200, 90, 30)
+    chunk = stage.encode(decoded_chunk(0, pictures=pictures), EVERY)
+    for layer in EVERY:
+        shown = decode_video(packet for packet in chunk.video if packet.layer == layer)[-1]
+        rung = stage.rungs[layer.rung]
+        assert shown.shape == (rung.height, rung.width, 3)
+        # The middle of the square and of what is around it, wherever they come to lie.
+        inside = shown[rung.height * 40 // 96, rung.width * 120 // 160].astype(int)
+        outside = shown[rung.height * 80 // 96, rung.width * 40 // 160].astype(int)
+        assert np.abs(inside - (200, 90, 30)).max() < 12
+        assert np.abs(outside - 40).max() < 8
+
+
+def test_packets_of_all_layers_come_in_the_order_of_time(stage: EncodeStage) -> None:
+    chunks = [stage.encode(decoded_chunk(index), EVERY) for index in range(3)]
+    assert [(packet.pts, packet.layer) for chunk in chunks for packet in chunk.video] == [
+        (picture * 7_200, layer) for picture in range(12) for layer in sorted(EVERY)
+    ]
+
+
+def test_a_size_is_made_once_for_both_codecs(stage: EncodeStage, monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes: list[tuple[int, ...]] = []
+    planes = Scaler.planes
+
+    def counted(self: Scaler, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        made = planes(self, picture)
+        sizes.append(made.shape)
+        return made
+
+    monkeypatch.setattr(Scaler, "planes", counted)
+    stage.encode(decoded_chunk(0), BOTH | {Layer("vp8", 2)})
+    assert sizes == [(576, 640)] * 4 + [(288, 320)] * 4
+
+
+def test_encoders_run_in_the_stages_own_threads_side_by_side(
+    stage: EncodeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = VideoEncoder.encode
+    names: set[str] = set()
+    together = threading.Barrier(ENCODER_THREADS, timeout=60)  # passed only by as many at once
+
+    def seen(self: VideoEncoder, planes: NDArray[np.uint8], pts: int, *, keyframe: bool = False) -> VideoPacket:
+        names.add(threading.current_thread().name)
+        together.wait()
+        return encode(self, planes, pts, keyframe=keyframe)
+
+    monkeypatch.setattr(VideoEncoder, "encode", seen)
+    stage.encode(decoded_chunk(0), BOTH)
+    assert len(names) == ENCODER_THREADS
+    assert threading.current_thread().name not in names
+
+
+def test_an_encoders_failure_comes_out_when_the_others_have_ended(
+    stage: EncodeStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    encode = VideoEncoder.encode
+    ended: list[int] = []
+
+    def fails(self: VideoEncoder, planes: NDArray[np.uint8], pts: int, *, keyframe: bool = False) -> VideoPacket:
+        if self.layer == VP8:
+            raise ZeroDivisionError("the encoder broke")
+        packet = encode(self, planes, pts, keyframe=keyframe)
+        ended.append(pts)
+        return packet
+
+    monkeypatch.setattr(VideoEncoder, "encode", fails)
+    with pytest.raises(ZeroDivisionError, match="the encoder broke"):
+        stage.encode(decoded_chunk(0), BOTH)
+    assert ended == [0, 7_200, 14_400, 21_600]
+
+
+def test_a_layer_that_the_ladder_does_not_have_is_refused(manifest: Manifest) -> None:
+    stage = EncodeStage(manifest, scale=1)
+    with pytest.raises(ValueError, match=r"rung=1.*1 rungs"):
+        stage.encode(decoded_chunk(0), frozenset({Layer("vp8", 1)}))
+    stage.close()
+
+
+def test_close_is_idempotent_and_leaves_no_thread(manifest: Manifest) -> None:
+    before = set(threading.enumerate())
     stage = EncodeStage(manifest)
     stage.encode(decoded_chunk(0), BOTH)
-    chunk = stage.encode(decoded_chunk(1), BOTH, frozenset({"h264"}))
-    assert [(p.codec, p.pts) for p in chunk.video if p.keyframe] == [("h264", 28_800)]
+    assert set(threading.enumerate()) > before
+    stage.close()
+    stage.close()
+    assert set(threading.enumerate()) == before
+    with pytest.raises(RuntimeError):
+        stage.encode(decoded_chunk(1), BOTH)
 
 
-def test_packets_of_successive_chunks_join(manifest: Manifest) -> None:
-    stage = EncodeStage(manifest)
-    chunks = [stage.encode(decoded_chunk(index), frozenset({"vp8"})) for index in range(4)]
+def test_packets_of_successive_chunks_join(stage: EncodeStage) -> None:
+    chunks = [stage.encode(decoded_chunk(index), frozenset({VP8})) for index in range(4)]
     video = [packet.pts for chunk in chunks for packet in chunk.video]
     audio = [packet.pts for chunk in chunks for packet in chunk.audio]
     assert video == list(range(0, 16 * 7_200, 7_200))
@@ -169,10 +283,9 @@ def flash_and_click() -> list[Decoded]:
     return [decoded_chunk(0), decoded_chunk(1, pictures=flash, sound=click), decoded_chunk(2)]
 
 
-@pytest.mark.parametrize("codec", sorted(BOTH))
-def test_flash_and_click_are_stamped_with_the_same_moment(manifest: Manifest, codec: VideoCodec) -> None:
-    stage = EncodeStage(manifest)
-    chunks = [stage.encode(decoded, frozenset({codec})) for decoded in flash_and_click()]
+@pytest.mark.parametrize("codec", VIDEO_CODECS)
+def test_flash_and_click_are_stamped_with_the_same_moment(stage: EncodeStage, codec: VideoCodec) -> None:
+    chunks = [stage.encode(decoded, frozenset({Layer(codec, 1)})) for decoded in flash_and_click()]
     video = [packet for chunk in chunks for packet in chunk.video]
     audio = [packet for chunk in chunks for packet in chunk.audio]
 
@@ -202,8 +315,8 @@ def test_the_same_seed_and_prompts_make_the_same_programme(bundle: Bundle) -> No
 
 
 def test_pipeline_makes_packets(bundle: Bundle) -> None:
-    pipeline = Pipeline(load(bundle))
-    chunks: list[EncodedChunk] = [pipeline.next_encoded(BOTH) for _ in range(2)]
+    with Pipeline(load(bundle)) as pipeline:
+        chunks: list[EncodedChunk] = [pipeline.next_encoded(BOTH) for _ in range(2)]
     assert [len(chunk.video) for chunk in chunks] == [8, 8]
     assert set(chunks[0].record.timings_ms) == {"denoise", "decode", "encode"}
 

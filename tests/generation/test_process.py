@@ -14,8 +14,8 @@ from streamgen.errors import GeneratorDiedError, GeneratorStartError, GeneratorU
 from streamgen.generation.process import MAX_EVENTS, GeneratorProcess, GeneratorSettings
 from streamgen.packets import (
     EncodedChunk,
-    SetCodecs,
     SetEpoch,
+    SetLayers,
     SetPrompt,
 )
 from tests.generation.running import LIMIT_S, gone, is_chunk, reached, running, until
@@ -34,7 +34,7 @@ async def test_kill_is_reported_by_name(settings: GeneratorSettings) -> None:
         os.kill(generator.pid, signal.SIGKILL)
         with pytest.raises(GeneratorDiedError, match="SIGKILL"):
             await until(generator, lambda event: False)
-        generator.send(SetCodecs(frozenset()))  # to nobody: no error
+        generator.send(SetLayers(frozenset()))  # to nobody: no error
         with pytest.raises(StopAsyncIteration):
             await anext(generator)
 
@@ -99,7 +99,7 @@ async def test_close_is_idempotent_and_ends_the_process(settings: GeneratorSetti
     assert generator.pid is None
     assert not psutil.pid_exists(pid)
     await generator.close()
-    generator.send(SetCodecs(frozenset()))
+    generator.send(SetLayers(frozenset()))
 
 
 async def test_events_that_nobody_takes_are_bounded_and_none_is_lost(settings: GeneratorSettings) -> None:

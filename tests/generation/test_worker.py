@@ -2,20 +2,23 @@ import asyncio
 import os
 import signal
 import time
+from dataclasses import replace
 
 import psutil
 import pytest
 
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.media.layers import Rung
 from streamgen.packets import (
     EncodedChunk,
     GeneratorStats,
+    Layer,
     PromptQueued,
     PromptSuperseded,
     RequestKeyframe,
-    SetCodecs,
     SetConfig,
     SetEpoch,
+    SetLayers,
     SetPrompt,
 )
 from tests.generation.running import LIMIT_S, is_chunk, running, shows, until
@@ -32,6 +35,7 @@ async def test_chunks_come_in_order_and_join(settings: GeneratorSettings) -> Non
         ready = generator.ready
         assert (ready.width, ready.height, ready.fps, ready.sample_rate) == (160, 96, (25, 2), 24_000)
         assert ready.chunk_duration_ns == 320_000_000
+        assert ready.rungs == (Rung(160, 96, settings.bitrate),)
         assert ready.model == "tiny"
         events = await until(generator, lambda event: is_chunk(event, 5))
 
@@ -95,11 +99,25 @@ async def test_text_of_any_kind_is_taken(settings: GeneratorSettings) -> None:
 async def test_keyframe_on_request(settings: GeneratorSettings) -> None:
     async with running(settings) as generator:
         await until(generator, lambda event: is_chunk(event, 1))
-        generator.send(RequestKeyframe("vp8"))
+        generator.send(RequestKeyframe(Layer("vp8", 0)))
         events = await until(
             generator, lambda event: isinstance(event, EncodedChunk) and any(p.keyframe for p in event.video)
         )
         assert is_chunk(events[-1], 2) or is_chunk(events[-1], 3)
+
+
+async def test_layers_of_several_sizes_come_with_their_chunks(settings: GeneratorSettings) -> None:
+    layers = [Layer("h264", 1), Layer("vp8", 0), Layer("vp8", 2)]
+    async with asyncio.timeout(LIMIT_S), GeneratorProcess(replace(settings, scale=4)) as generator:
+        assert [(rung.width, rung.height) for rung in generator.ready.rungs] == [(640, 384), (426, 256), (320, 192)]
+        generator.send(SetLayers(frozenset(layers)))
+        generator.send(SetEpoch(time.monotonic_ns()))
+        events = await until(generator, lambda event: is_chunk(event, 0))
+    chunk = events[-1]
+    assert isinstance(chunk, EncodedChunk)
+    assert [(packet.layer, packet.pts) for packet in chunk.video] == [
+        (layer, n * 7_200) for n in range(4) for layer in layers
+    ]
 
 
 async def test_a_later_epoch_moves_the_start_of_chunks(settings: GeneratorSettings) -> None:
@@ -123,7 +141,7 @@ async def test_interrupt_is_left_to_the_parent(settings: GeneratorSettings) -> N
 
 async def test_memory_is_flat_over_many_chunks(settings: GeneratorSettings) -> None:
     async with asyncio.timeout(LIMIT_S), GeneratorProcess(settings) as generator:
-        generator.send(SetCodecs(frozenset({"vp8"})))
+        generator.send(SetLayers(frozenset({Layer("vp8", 0)})))
         generator.send(SetEpoch(time.monotonic_ns() - 3_600 * 10**9))
         process = psutil.Process(generator.pid)
         await until(generator, lambda event: is_chunk(event, 40))

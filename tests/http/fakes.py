@@ -8,7 +8,7 @@ from fastapi import FastAPI
 
 from streamgen.http.app import create_app
 from streamgen.http.auth import OperatorAccess
-from streamgen.packets import Command, GeneratorStats
+from streamgen.packets import Command, GeneratorStats, Layer
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
@@ -47,6 +47,7 @@ class FakeWhep:
 
     refusal: Exception | None = None
     offers: list[str] = field(default_factory=list)
+    addresses: list[str | None] = field(default_factory=list)  # that the offers came from
     fragments: list[tuple[str, str]] = field(default_factory=list)
     open: set[str] = field(default_factory=set)
 
@@ -54,13 +55,17 @@ class FakeWhep:
     def viewers(self) -> int:
         return len(self.open)
 
-    async def offer(self, sdp: str) -> WhepAnswer:
+    async def offer(self, sdp: str, address: str | None) -> WhepAnswer:
         if self.refusal is not None:
             raise self.refusal
         self.offers.append(sdp)
+        self.addresses.append(address)
         session_id = f"session-{len(self.offers)}"
         self.open.add(session_id)
         return WhepAnswer(session_id, ANSWER_SDP, "vp8", 4_294_967_295, 17, 8.25)
+
+    def has(self, session_id: str) -> bool:
+        return session_id in self.open
 
     async def trickle(self, session_id: str, fragment: str) -> None:
         self._check(session_id)
@@ -73,7 +78,18 @@ class FakeWhep:
         self.open.discard(session_id)
 
     async def stats(self) -> tuple[ViewerStats, ...]:
-        return tuple(ViewerStats("connected", "vp8", TrackStats(loss=0.25), TrackStats(), 0, 0) for _ in self.open)
+        return tuple(
+            ViewerStats(
+                state="connected",
+                layer=Layer("vp8", 1),
+                switches=0,
+                video=TrackStats(loss=0.25),
+                audio=TrackStats(),
+                resent=3,
+                refused=1,
+            )
+            for _ in self.open
+        )
 
     def _check(self, session_id: str) -> None:
         if session_id not in self.open:

@@ -140,6 +140,12 @@ def test_with_the_token_one_steers(query: str, headers: dict[str, str]) -> None:
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
 
 
+def test_a_link_for_viewers_follows_the_stream_and_steers_nothing() -> None:
+    server = Server(host="0.0.0.0", operator_token=TOKEN, viewer_token="for those who watch")
+    with steering(server, "?token=for%20those%20who%20watch") as socket:
+        assert socket.receive_json()["can"] == []
+
+
 @pytest.mark.parametrize("query", ["?token=wrong", "?token=%C3%A9%F0%9F%92%A9", f"?token={TOKEN}x"])
 def test_a_wrong_token_ends_the_connection(query: str) -> None:
     error = closed(Server(host="0.0.0.0", access=OperatorAccess(TOKEN)), query)

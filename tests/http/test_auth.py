@@ -1,6 +1,6 @@
 import pytest
 
-from streamgen.http.auth import EVERYTHING, WATCHING, OperatorAccess, WrongTokenError, is_loopback
+from streamgen.http.auth import EVERYTHING, WATCHING, OperatorAccess, ViewerAccess, WrongTokenError, bearer, is_loopback
 from streamgen.settings import Settings
 
 TOKEN = "a token of some length"
@@ -23,7 +23,10 @@ def test_this_machine_needs_no_token() -> None:
     assert access.permissions("Bearer stale", "stale") == EVERYTHING
 
 
-@pytest.mark.parametrize("changes", [{"host": "0.0.0.0"}, {"host": "::"}, {"allowed_hosts": "stage.example"}])
+@pytest.mark.parametrize(
+    "changes",
+    [{"host": "0.0.0.0"}, {"host": "::"}, {"allowed_hosts": "stage.example"}, {"viewer_token": "for those who watch"}],
+)
 def test_whoever_can_be_reached_by_others_has_a_new_token_at_each_start(changes: dict[str, str]) -> None:
     first, second = (OperatorAccess.for_settings(Settings(**changes)) for _ in range(2))  # type: ignore[arg-type]
     assert first.token is not None
@@ -48,3 +51,43 @@ def test_permissions() -> None:
     for wrong in ("x", TOKEN[:-1], TOKEN + "x", "é", "\ud800"):
         with pytest.raises(WrongTokenError):
             access.permissions(None, wrong)
+
+
+def test_the_viewers_token_opens_the_page_and_steers_nothing() -> None:
+    access = OperatorAccess.for_settings(Settings(operator_token=TOKEN, viewer_token="for those who watch"))  # type: ignore[arg-type]
+    assert access.permissions(None, "for those who watch") == WATCHING
+    assert access.permissions("Bearer for those who watch", None) == WATCHING
+    assert access.permissions(None, TOKEN) == EVERYTHING
+    with pytest.raises(WrongTokenError):
+        access.permissions(None, "for those who")
+
+
+def test_without_a_token_for_viewers_everybody_watches() -> None:
+    access = ViewerAccess.for_settings(Settings(host="0.0.0.0"), OperatorAccess(TOKEN))
+    assert access.allows(None)
+    assert access.allows("Bearer whatever")
+
+
+def test_with_one_it_or_the_operators_is_needed() -> None:
+    settings = Settings(viewer_token="for those who watch")  # type: ignore[arg-type]
+    access = ViewerAccess.for_settings(settings, OperatorAccess.for_settings(settings))
+    assert access.allows("Bearer for those who watch")
+    assert access.allows(f"bearer {access.tokens[1]}")
+    for wrong in (None, "", "Bearer ", "Basic for those who watch", "for those who watch", "Bearer é", "Bearer \ud800"):
+        assert not access.allows(wrong)
+
+
+@pytest.mark.parametrize(
+    ("header", "token"),
+    [
+        ("Bearer a", "a"),
+        ("BEARER  a ", "a"),
+        ("Bearer", None),
+        ("Bearer ", None),
+        ("Basic a", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_tokens_in_headers(header: str | None, token: str | None) -> None:
+    assert bearer(header) == token

@@ -13,7 +13,7 @@ from streamgen.packets import (
     AudioPacket,
     ChunkRecord,
     EncodedChunk,
-    VideoCodec,
+    Layer,
     VideoPacket,
 )
 
@@ -24,10 +24,12 @@ CHUNK_TICKS = PICTURES * PICTURE_TICKS
 SOUNDS = 16
 CHUNK_NS = 320_000_000
 SILENCE = b"silence"
+VP8, H264, SMALL = Layer("vp8", 0), Layer("h264", 0), Layer("vp8", 1)
+LAYERS = (VP8, SMALL, H264)
 
 
 def make_chunk(
-    index: int, *, codecs: tuple[VideoCodec, ...] = ("vp8",), keyframe: bool | None = None, fade: int = 3
+    index: int, *, layers: tuple[Layer, ...] = (VP8,), keyframe: bool | None = None, fade: int = 3
 ) -> EncodedChunk:
     """Chunk `index` of a generator; its first picture is a keyframe when it is the first chunk, or when asked."""
     first = index == 0 if keyframe is None else keyframe
@@ -35,9 +37,9 @@ def make_chunk(
     return EncodedChunk(
         index=index,
         video=tuple(
-            VideoPacket(codec, start + n * PICTURE_TICKS, first and n == 0, f"picture {index}.{n}".encode())
+            VideoPacket(layer, start + n * PICTURE_TICKS, first and n == 0, f"picture {index}.{n}".encode())
             for n in range(PICTURES)
-            for codec in codecs
+            for layer in layers
         ),
         audio=tuple(
             AudioPacket((index * SOUNDS + n) * OPUS_FRAME_SAMPLES - DELAY, f"sound {index}.{n}".encode())
@@ -59,17 +61,17 @@ def make_chunk(
     )
 
 
-def make_slate(segments: int = 2) -> tuple[SlateSegment, ...]:
+def make_slate(segments: int = 2, *, name: str = "slate") -> tuple[SlateSegment, ...]:
     """Segments of one chunk's length; each starts with keyframes."""
     return tuple(
         SlateSegment(
             video=tuple(
-                VideoPacket(codec, (s * PICTURES + n) * PICTURE_TICKS, n == 0, f"slate {s}.{n}".encode())
+                VideoPacket(layer, (s * PICTURES + n) * PICTURE_TICKS, n == 0, f"{name} {s}.{n}".encode())
                 for n in range(PICTURES)
-                for codec in ("vp8", "h264")
+                for layer in LAYERS
             ),
             audio=tuple(
-                AudioPacket((s * SOUNDS + n) * OPUS_FRAME_SAMPLES - DELAY, f"slate sound {s}.{n}".encode())
+                AudioPacket((s * SOUNDS + n) * OPUS_FRAME_SAMPLES - DELAY, f"{name} sound {s}.{n}".encode())
                 for n in range(SOUNDS)
             ),
         )
@@ -123,6 +125,7 @@ class ListSink:
         self.videos: list[tuple[int, VideoPacket]] = []
         self.audios: list[tuple[int, AudioPacket]] = []
         self.records: list[tuple[int, ChunkRecord]] = []
+        self.flushed: list[tuple[int, int]] = []  # pictures and sounds so far, at each flush
 
     def video(self, packet: VideoPacket) -> None:
         self.videos.append((self.timer.now, packet))
@@ -132,6 +135,9 @@ class ListSink:
 
     def chunk_started(self, record: ChunkRecord) -> None:
         self.records.append((self.timer.now, record))
+
+    def flush(self) -> None:
+        self.flushed.append((len(self.videos), len(self.audios)))
 
 
 def video_s(pts: int) -> Fraction:

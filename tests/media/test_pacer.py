@@ -6,7 +6,7 @@ from streamgen.media.clock import SLOT_NS
 from streamgen.media.pacer import Pacer
 from streamgen.media.pacing import MAX_WAITING_CHUNKS, PlayState
 from streamgen.packets import VideoPacket
-from tests.media.fakes import CHUNK_NS, SILENCE, HandTimer, ListSink, make_chunk, make_slate
+from tests.media.fakes import CHUNK_NS, LAYERS, SILENCE, HandTimer, ListSink, make_chunk, make_slate
 
 
 async def test_packets_leave_at_exactly_their_times() -> None:
@@ -78,6 +78,39 @@ async def test_a_late_event_loop_sends_everything_with_unchanged_stamps() -> Non
         assert pacer.stats().max_late_ns == 0
     pts = [packet.pts for _, packet in sink.audios]
     assert pts == list(range(pts[0], pts[0] + 960 * len(pts), 960))
+
+
+async def test_the_programme_is_covered_and_uncovered_at_once() -> None:
+    timer = HandTimer()
+    sink = ListSink(timer)
+    states: list[PlayState] = []
+    async with Pacer(sink, slate=make_slate(), silence=SILENCE, timer=timer, on_state=states.append) as pacer:
+        await pacer.put(make_chunk(0))
+        await pacer.put(make_chunk(1))
+        await timer.advance(CHUNK_NS // 2)
+        pacer.hold()
+        assert pacer.state == "held"
+        await timer.advance(SLOT_NS)
+        assert states == ["live", "held"]
+        assert sink.audios[-1][1].data == b"fade 0.0"
+        pacer.show_standby(make_slate(1, name="black"))
+        await timer.advance(SLOT_NS)
+        assert sink.audios[-1][1].data == b"black sound 0.0"
+        pacer.resume()
+        await timer.advance(SLOT_NS)
+    assert states == ["live", "held", "standby", "live"]
+    assert sink.audios[-1][1].data.startswith(b"sound 0.")
+
+
+async def test_the_sink_is_told_when_all_layers_of_a_picture_are_there() -> None:
+    timer = HandTimer()
+    sink = ListSink(timer)
+    async with Pacer(sink, slate=make_slate(), silence=SILENCE, timer=timer) as pacer:
+        await pacer.put(make_chunk(0, layers=LAYERS))
+        await timer.advance(CHUNK_NS)
+    assert sink.videos
+    assert {pictures % len(LAYERS) for pictures, _ in sink.flushed} == {0}
+    assert sink.flushed[-1] == (len(sink.videos), len(sink.audios))
 
 
 async def test_close_is_idempotent_and_stops_everything() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from types import TracebackType
 from typing import Any, Self
@@ -14,23 +14,27 @@ from aiortc.mediastreams import MediaStreamError
 from aiortc.rtp import AnyRtcpPacket, RtcpSenderInfo, RtcpSrPacket, RtpPacket
 from numpy.typing import NDArray
 
-from streamgen.packets import AudioPacket, VideoCodec, VideoPacket
+from streamgen.media.layers import Rung
+from streamgen.packets import AudioPacket, Layer, VideoCodec, VideoPacket
 from streamgen.webrtc.fanout import Fanout
 
 WIDTH, HEIGHT = 160, 96
 PICTURE_TICKS = 7200  # 12.5 pictures/s on the 90 kHz clock
 PATIENCE_S = 30.0  # for what takes milliseconds on an idle machine
+RUNGS = (Rung(WIDTH, HEIGHT, 900_000), Rung(112, 64, 600_000), Rung(80, 48, 400_000))
 
 
 class PictureEncoder:
     """Encodes numbered pictures: picture k is of one brightness, `brightness(k)`."""
 
-    def __init__(self, codec: VideoCodec) -> None:
-        self.codec: VideoCodec = codec
+    def __init__(self, layer: Layer) -> None:
+        self.layer = layer
+        self.size = (RUNGS[layer.rung].width, RUNGS[layer.rung].height)
+        codec = layer.codec
         name = "libvpx" if codec == "vp8" else "libx264"
         context = av.CodecContext.create(name, "w")
         assert isinstance(context, av.VideoCodecContext)
-        context.width, context.height = WIDTH, HEIGHT
+        context.width, context.height = self.size
         context.pix_fmt = "yuv420p"
         context.time_base = Fraction(1, 90_000)
         context.framerate = Fraction(25, 2)
@@ -44,8 +48,9 @@ class PictureEncoder:
         self._context = context
 
     def encode(self, number: int, *, keyframe: bool) -> VideoPacket:
-        luma = np.full((HEIGHT * 3 // 2, WIDTH), 128, dtype=np.uint8)
-        luma[:HEIGHT] = brightness(number)
+        width, height = self.size
+        luma = np.full((height * 3 // 2, width), 128, dtype=np.uint8)
+        luma[:height] = brightness(number)
         frame = av.VideoFrame.from_ndarray(luma, format="yuv420p")
         frame.pts = number * PICTURE_TICKS
         frame.time_base = Fraction(1, 90_000)
@@ -53,7 +58,7 @@ class PictureEncoder:
             frame.pict_type = av.video.frame.PictureType.I
         (packet,) = self._context.encode(frame)
         assert packet.is_keyframe == keyframe
-        return VideoPacket(self.codec, number * PICTURE_TICKS, keyframe, bytes(packet))
+        return VideoPacket(self.layer, number * PICTURE_TICKS, keyframe, bytes(packet))
 
 
 def brightness(number: int) -> int:
@@ -90,30 +95,36 @@ class Programme:
     `start` is the number of the first picture: media time 0 is not the only place to begin.
     """
 
-    def __init__(self, *codecs: VideoCodec, start: int = 0, **fanout: Any) -> None:
+    def __init__(self, *codecs: VideoCodec, start: int = 0, rungs: Sequence[Rung] = RUNGS[:1], **fanout: Any) -> None:
         self.number = start
         self.keyframes: list[int] = []  # numbers of the pictures that were keyframes because somebody asked
         self.requests = 0
-        self._wanted: set[VideoCodec] = set(codecs)
-        self._encoders = {codec: PictureEncoder(codec) for codec in codecs}
+        self._encoders = {
+            layer: PictureEncoder(layer)
+            for codec in codecs
+            for rung in range(len(rungs))
+            if (layer := Layer(codec, rung))
+        }
+        self._wanted = set(self._encoders)
         self._sound = SoundEncoder()
-        self.fanout = Fanout(on_keyframe_request=self._request, **fanout)
+        self.fanout = Fanout(on_keyframe_request=self._request, rungs=rungs, **fanout)
 
-    def _request(self, codec: VideoCodec) -> None:
+    def _request(self, layer: Layer) -> None:
         self.requests += 1
-        self._wanted.add(codec)
+        self._wanted.add(layer)
 
     def release(self) -> int:
-        """Release one picture of each codec and 80 ms of sound; returns the picture's number."""
+        """Release one picture in each layer and 80 ms of sound; returns the picture's number."""
         number = self.number
         self.number += 1
-        for codec, encoder in self._encoders.items():
-            keyframe = codec in self._wanted
-            self._wanted.discard(codec)
+        for layer, encoder in self._encoders.items():
+            keyframe = layer in self._wanted
+            self._wanted.discard(layer)
             packet = encoder.encode(number, keyframe=keyframe)
             if keyframe:
                 self.keyframes.append(number)
             self.fanout.video(packet)
+        self.fanout.flush()
         for each in range(4 * number, 4 * number + 4):
             self.fanout.audio(self._sound.encode(each))
         return number

@@ -17,8 +17,14 @@ def test_rtcp_mux_only_in_every_section() -> None:
     assert complete_answer(ANSWER).count("a=rtcp-mux\r\na=rtcp-mux-only\r\n") == 2
 
 
+def test_the_viewer_is_told_that_it_may_trickle() -> None:
+    assert complete_answer(ANSWER).startswith("v=0\r\na=ice-options:trickle\r\nm=audio")
+    told = ANSWER.replace("v=0\r\n", "v=0\r\na=ice-options:trickle ice2\r\n")
+    assert complete_answer(told).count("a=ice-options") == 1
+
+
 def test_nothing_else_changes() -> None:
-    added = ("a=rtcp-mux-only\r\n", "a=fmtp:111 stereo=1;sprop-stereo=1\r\n")
+    added = ("a=ice-options:trickle\r\n", "a=rtcp-mux-only\r\n", "a=fmtp:111 stereo=1;sprop-stereo=1\r\n")
     completed = complete_answer(ANSWER)
     for line in added:
         completed = completed.replace(line, "")

@@ -1,44 +1,59 @@
-import asyncio
-import logging
-
-import pytest
-
+from streamgen.media.layers import Rung
 from streamgen.media.pacer import PacketSink
-from streamgen.packets import AudioPacket, ChunkRecord, VideoCodec, VideoPacket
-from streamgen.webrtc.fanout import Fanout
+from streamgen.packets import AudioPacket, ChunkRecord, Layer, VideoCodec, VideoPacket
+from streamgen.webrtc.fanout import TURNS, Fanout
 from streamgen.webrtc.subscription import Subscription
+from tests.webrtc.test_subscription import Tape, Whim
 
 MS = 1_000_000
-PICTURE = 7200
+PICTURE = 5400
+RUNGS = (Rung(640, 360, 900_000), Rung(426, 240, 600_000), Rung(320, 180, 400_000))
 
 
-def picture(number: int, *, keyframe: bool = False, codec: VideoCodec = "vp8") -> VideoPacket:
-    return VideoPacket(codec, number * PICTURE, keyframe, b"picture")
+def layer(codec: VideoCodec = "vp8", rung: int = 0) -> Layer:
+    return Layer(codec, rung)
+
+
+def picture(number: int, *, keyframe: bool = False, of: Layer | None = None) -> VideoPacket:
+    of = of or layer()
+    data = b"picture" if of.codec == "vp8" else b"\x00\x00\x01\x65picture"
+    return VideoPacket(of, number * PICTURE, keyframe, data)
 
 
 class Encoders:
     """The other side of a fan-out: what it was told, under a clock that the test moves."""
 
-    def __init__(self, *, video_backlog: int = 4) -> None:
+    def __init__(self) -> None:
         self.now_ns = 0
-        self.watched: list[tuple[VideoCodec, bool]] = []
-        self.keyframes: list[VideoCodec] = []
+        self.watched: list[tuple[Layer, bool]] = []
+        self.keyframes: list[Layer] = []
         self.fanout = Fanout(
-            on_watched=lambda codec, watched: self.watched.append((codec, watched)),
+            on_watched=lambda layer, watched: self.watched.append((layer, watched)),
             on_keyframe_request=self.keyframes.append,
             now_ns=lambda: self.now_ns,
-            video_backlog=video_backlog,
+            rungs=RUNGS,
         )
 
+    def viewer(self, codec: VideoCodec = "vp8", rung: int = 0) -> tuple[Subscription, Tape]:
+        """A viewer who stays at a rung."""
+        subscription = self.fanout.add(codec)
+        if subscription.layer.rung != rung:
+            self.fanout.watch(subscription.layer, -1)
+            subscription.layer = Layer(codec, rung)
+            self.fanout.watch(subscription.layer, 1)
+        subscription.chooser = Whim(rung)  # type: ignore[assignment]
+        tape = Tape()
+        subscription.start(tape)
+        return subscription, tape
 
-async def shown(subscription: Subscription, count: int) -> list[int]:
-    async with asyncio.timeout(5):
-        return [(await subscription.next_video()).pts // PICTURE for _ in range(count)]
+    def release(self, *packets: VideoPacket) -> None:
+        for packet in packets:
+            self.fanout.video(packet)
+        self.fanout.flush()
 
 
-async def heard(subscription: Subscription, count: int) -> list[int]:
-    async with asyncio.timeout(5):
-        return [(await subscription.next_audio()).pts for _ in range(count)]
+def numbers(tape: Tape) -> list[int]:
+    return [number for number, _ in tape.shown]
 
 
 def test_fanout_is_a_packet_sink() -> None:
@@ -47,129 +62,167 @@ def test_fanout_is_a_packet_sink() -> None:
     sink.audio(AudioPacket(0, b""))
 
 
-def test_watched_is_told_for_the_first_and_the_last_viewer_of_a_codec() -> None:
+def test_watched_is_told_for_the_first_and_the_last_viewer_of_a_layer() -> None:
     encoders = Encoders()
-    one, two = encoders.fanout.add("vp8"), encoders.fanout.add("vp8")
-    three = encoders.fanout.add("h264")
-    assert encoders.watched == [("vp8", True), ("h264", True)]
-    assert encoders.fanout.watched == {"vp8", "h264"}
+    one, two, three = (encoders.fanout.add(codec) for codec in ("vp8", "vp8", "h264"))
+    vp8, h264 = one.layer, three.layer
+    assert encoders.watched == [(vp8, True), (h264, True)]
+    assert encoders.fanout.watched == {vp8, h264}
     one.close()
     three.close()
-    assert encoders.watched[2:] == [("h264", False)]
+    assert encoders.watched[2:] == [(h264, False)]
     two.close()
-    assert encoders.watched[3:] == [("vp8", False)]
+    assert encoders.watched[3:] == [(vp8, False)]
     assert encoders.fanout.watched == frozenset()
     assert encoders.fanout.stats().subscribers == 0
 
 
 def test_keyframe_is_asked_for_as_soon_as_a_viewer_joins() -> None:
     encoders = Encoders()
-    encoders.fanout.add("vp8")
-    assert encoders.keyframes == ["vp8"]
+    joined = encoders.fanout.add("vp8")
+    assert encoders.keyframes == [joined.layer]
 
 
 def test_requests_of_many_viewers_are_one_until_the_keyframe() -> None:
     encoders = Encoders()
     viewers = [encoders.fanout.add("vp8") for _ in range(10)]
     for viewer in viewers:
-        viewer.start()
-    assert encoders.keyframes == ["vp8"]
+        viewer.start(Tape())
+    assert encoders.keyframes == [viewers[0].layer]
     assert encoders.fanout.stats().keyframe_requests == 20
     assert encoders.fanout.stats().keyframe_requests_forwarded == 1
 
 
-def test_codecs_have_floors_of_their_own() -> None:
+def test_layers_have_floors_of_their_own() -> None:
     encoders = Encoders()
-    encoders.fanout.add("vp8")
-    encoders.fanout.add("h264")
-    assert encoders.keyframes == ["vp8", "h264"]
+    encoders.viewer("vp8", 0)
+    encoders.keyframes.clear()
+    encoders.viewer("vp8", 2)
+    encoders.viewer("h264", 0)
+    assert {layer("vp8", 2), layer("h264", 0)} <= set(encoders.keyframes)
 
 
 def test_request_within_the_floor_is_made_with_a_later_picture() -> None:
     encoders = Encoders()
-    viewer = encoders.fanout.add("vp8")
-    viewer.start()
-    encoders.fanout.video(picture(0, keyframe=True))
+    viewer, _ = encoders.viewer()
+    encoders.release(picture(0, keyframe=True))
+    encoders.keyframes.clear()
     encoders.now_ns = 100 * MS
     viewer.request_keyframe()
-    encoders.fanout.video(picture(1))
-    assert encoders.keyframes == ["vp8"]
+    encoders.release(picture(1))
+    assert encoders.keyframes == []
     encoders.now_ns = 500 * MS
-    encoders.fanout.video(picture(2))
-    assert encoders.keyframes == ["vp8", "vp8"]
+    encoders.release(picture(2))
+    assert encoders.keyframes == [layer()]
 
 
 def test_a_new_first_viewer_is_not_silenced_by_an_unanswered_request() -> None:
     encoders = Encoders()
     encoders.fanout.add("vp8").close()
-    encoders.now_ns = 600 * MS
-    encoders.fanout.add("vp8")
-    assert encoders.keyframes == ["vp8", "vp8"]
+    encoders.keyframes.clear()
+    joined = encoders.fanout.add("vp8")
+    assert encoders.keyframes == [joined.layer]
 
 
-async def test_packets_reach_every_viewer_of_the_codec_only() -> None:
-    fanout = Encoders().fanout
-    one, two, other = fanout.add("vp8"), fanout.add("vp8"), fanout.add("h264")
-    for viewer in (one, two, other):
-        viewer.start()
-    fanout.video(picture(0, keyframe=True))
-    fanout.video(picture(3, keyframe=True, codec="h264"))
-    fanout.video(picture(1))
-    fanout.audio(AudioPacket(12 * 960, b""))
-    assert await shown(one, 2) == await shown(two, 2) == [0, 1]
-    assert await shown(other, 1) == [3]
-    for viewer in (one, two, other):
-        assert await heard(viewer, 1) == [12 * 960]
+def test_a_picture_reaches_every_viewer_of_its_layer_only() -> None:
+    encoders = Encoders()
+    (_, one), (_, two), (_, small), (_, other) = (
+        encoders.viewer(codec, rung) for codec, rung in (("vp8", 0), ("vp8", 0), ("vp8", 2), ("h264", 0))
+    )
+    encoders.release(picture(0, keyframe=True), picture(0, keyframe=True, of=layer("h264")))
+    encoders.release(picture(1), picture(1, of=layer("h264")), picture(1, keyframe=True, of=layer("vp8", 2)))
+    assert numbers(one) == numbers(two) == numbers(other) == [0, 1]
+    assert numbers(small) == [1]
+    encoders.fanout.audio(AudioPacket(12 * 960, b""))
+    for tape in (one, two, small, other):
+        assert tape.sound == [12 * 960]
 
 
-async def test_a_joiner_gets_nothing_before_its_keyframe() -> None:
-    fanout = Encoders().fanout
-    early = fanout.add("vp8")
-    early.start()
-    fanout.video(picture(0, keyframe=True))
-    late = fanout.add("vp8")
-    late.start()
-    fanout.video(picture(1))
-    fanout.video(picture(2, keyframe=True))
-    assert await shown(late, 1) == [2]
-    assert await shown(early, 3) == [0, 1, 2]
+def test_a_picture_is_packetised_once_for_all_its_viewers() -> None:
+    encoders = Encoders()
+    tapes = [encoders.viewer()[1] for _ in range(3)]
+    encoders.release(picture(0, keyframe=True))
+    assert len({id(tape.pictures[0]) for tape in tapes}) == 1
 
 
-async def test_one_that_stalls_overflows_alone(caplog: pytest.LogCaptureFixture) -> None:
-    encoders = Encoders(video_backlog=4)
-    fanout = encoders.fanout
-    stalled, steady = fanout.add("vp8"), fanout.add("vp8")
-    for viewer in (stalled, steady):
-        viewer.start()
-    received: list[int] = []
-    with caplog.at_level(logging.WARNING):
-        for number in range(100):
-            encoders.now_ns += 80 * MS
-            fanout.video(picture(number, keyframe=number == 0))
-            received += await shown(steady, 1)
-    assert received == list(range(100))
-    assert steady.video_dropped == 0
-    assert stalled.video_dropped == 100
-    assert fanout.stats().video_dropped == 100
-    assert [record.message for record in caplog.records] == [
-        "a viewer is too slow: dropped 5 pictures up to the next keyframe"
-    ]
-    # It wakes up: the next picture is a keyframe, for which it had asked.
-    assert len(encoders.keyframes) >= 2
-    fanout.video(picture(100, keyframe=True))
-    assert await shown(stalled, 1) == [100]
+def test_nothing_is_sent_before_all_layers_of_a_picture_are_there() -> None:
+    encoders = Encoders()
+    viewer, tape = encoders.viewer("vp8", 0)
+    encoders.release(picture(0, keyframe=True, of=layer("vp8", 0)))
+    whim = viewer.chooser
+    assert isinstance(whim, Whim)
+    whim.choice = type(whim.choice)(2, 0)
+    viewer.tick(1.0)
+    # The old layer's picture is released first, and the new layer's keyframe of the same time after it.
+    encoders.release(picture(1, of=layer("vp8", 0)), picture(1, keyframe=True, of=layer("vp8", 2)))
+    assert tape.shown == [(0, 0), (1, 2)]
 
 
-async def test_leaving_disturbs_nobody() -> None:
-    fanout = Encoders().fanout
-    leaver, steady = fanout.add("vp8"), fanout.add("vp8")
-    for viewer in (leaver, steady):
-        viewer.start()
-    fanout.video(picture(0, keyframe=True))
+def test_a_picture_that_was_not_flushed_leaves_with_the_next() -> None:
+    encoders = Encoders()
+    _, tape = encoders.viewer()
+    encoders.fanout.video(picture(0, keyframe=True))
+    encoders.fanout.video(picture(1))
+    assert numbers(tape) == [0]
+    encoders.fanout.flush()
+    assert numbers(tape) == [0, 1]
+
+
+def test_a_joiner_gets_nothing_before_its_keyframe() -> None:
+    encoders = Encoders()
+    _, early = encoders.viewer()
+    encoders.release(picture(0, keyframe=True))
+    _, late = encoders.viewer()
+    encoders.release(picture(1))
+    encoders.release(picture(2, keyframe=True))
+    assert numbers(late) == [2]
+    assert numbers(early) == [0, 1, 2]
+
+
+def test_leaving_disturbs_nobody() -> None:
+    encoders = Encoders()
+    (leaver, _), (_, steady) = encoders.viewer(), encoders.viewer()
+    encoders.release(picture(0, keyframe=True))
     leaver.close()
     for number in range(1, 4):
-        fanout.video(picture(number))
-    assert await shown(steady, 4) == [0, 1, 2, 3]
+        encoders.release(picture(number))
+    assert numbers(steady) == [0, 1, 2, 3]
+
+
+def test_a_viewer_that_leaves_while_a_picture_is_sent_disturbs_nobody() -> None:
+    encoders = Encoders()
+
+    class Leaving(Tape):
+        def video(self, picture: object) -> None:
+            leaver.close()
+
+    leaver = encoders.fanout.add("vp8")
+    rung = leaver.layer.rung
+    leaver.start(Leaving())
+    _, steady = encoders.viewer(rung=rung)
+    encoders.release(picture(0, keyframe=True, of=layer(rung=rung)))
+    encoders.release(picture(1, of=layer(rung=rung)))
+    assert numbers(steady) == [0, 1]
+
+
+def test_every_viewer_is_looked_after_ten_times_a_second() -> None:
+    encoders = Encoders()
+    tapes = [encoders.viewer()[1] for _ in range(7)]
+    encoders.release(picture(0, keyframe=True))
+    for number in range(50):  # a second
+        encoders.now_ns = number * 20 * MS
+        encoders.fanout.audio(AudioPacket(number * 960, b""))
+    assert {len(tape.ticks) for tape in tapes} == {50 // TURNS}
+
+
+def test_when_the_ladder_changes_viewers_are_told() -> None:
+    encoders = Encoders()
+    _, tape = encoders.viewer(rung=2)
+    encoders.release(picture(0, keyframe=True, of=layer(rung=2)))
+    encoders.fanout.set_rungs(RUNGS[:1])
+    encoders.release(picture(1, keyframe=True, of=layer(rung=0)))
+    assert tape.shown == [(0, 2), (1, 0)]
+    assert encoders.fanout.bitrates == (900_000,)
 
 
 def test_media_time_goes_on_without_viewers() -> None:
@@ -180,17 +233,17 @@ def test_media_time_goes_on_without_viewers() -> None:
     )
     fanout.chunk_started(record)
     assert fanout.media_time_s == 1.0
-    fanout.video(picture(25, keyframe=True))
+    fanout.video(VideoPacket(layer(), 180_000, True, b"picture"))
     assert fanout.media_time_s == 2.0
     fanout.audio(AudioPacket(48_000 * 3, b""))
     assert fanout.media_time_s == 3.0
 
 
 def test_released_packets_are_counted_per_picture_not_per_viewer() -> None:
-    fanout = Fanout()
-    fanout.add("vp8")
-    fanout.add("vp8")
-    fanout.video(picture(0, keyframe=True))
-    fanout.audio(AudioPacket(0, b""))
-    stats = fanout.stats()
-    assert (stats.video_packets, stats.audio_packets, stats.subscribers) == (1, 1, 2)
+    encoders = Encoders()
+    encoders.viewer()
+    encoders.viewer()
+    encoders.release(picture(0, keyframe=True))
+    encoders.fanout.audio(AudioPacket(0, b""))
+    stats = encoders.fanout.stats()
+    assert (stats.video_packets, stats.audio_packets, stats.subscribers, stats.layers) == (1, 1, 2, 1)

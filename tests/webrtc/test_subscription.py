@@ -1,200 +1,236 @@
-import asyncio
+from collections.abc import Iterable
 
 import pytest
 
-from streamgen.packets import AudioPacket, VideoPacket
-from streamgen.webrtc.subscription import HELD_AUDIO_PACKETS, Subscription, SubscriptionClosedError
+from streamgen.packets import AudioPacket, Layer
+from streamgen.rtp.adaptation import Choice
+from streamgen.rtp.outgoing import Picture
+from streamgen.webrtc.subscription import Subscription
 
-PICTURE = 7200  # 90 kHz ticks
-BACKLOG = 4
-
-
-def picture(number: int, *, keyframe: bool = False) -> VideoPacket:
-    return VideoPacket("vp8", number * PICTURE, keyframe, b"picture")
+PICTURE = 5400
+TOP, MIDDLE, LOW = (Layer("vp8", rung) for rung in range(3))
 
 
-def sound(number: int, offset: int = 0) -> AudioPacket:
-    return AudioPacket(number * 960 + offset, b"sound")
+class Board:
+    """A fan-out that notes what it is asked."""
+
+    def __init__(self) -> None:
+        self.bitrates: tuple[int, ...] = (900_000, 600_000, 400_000)
+        self.watchers: dict[Layer, int] = {}
+        self.keyframes: list[Layer] = []
+        self.left: list[Subscription] = []
+
+    def watch(self, layer: Layer, change: int) -> None:
+        self.watchers[layer] = self.watchers.get(layer, 0) + change
+
+    def request_keyframe(self, layer: Layer) -> None:
+        self.keyframes.append(layer)
+
+    def leave(self, subscription: Subscription) -> None:
+        self.left.append(subscription)
+
+    @property
+    def watched(self) -> set[Layer]:
+        return {layer for layer, count in self.watchers.items() if count}
 
 
-class Asked:
-    """Counts the subscription's calls to its owner."""
+class Tape:
+    """An outlet that notes what it sends."""
 
-    def __init__(self, *, video_backlog: int = BACKLOG, audio_backlog: int = 16) -> None:
-        self.keyframes = 0
-        self.closed: list[Subscription] = []
-        self.subscription = Subscription(
-            "vp8",
-            need_keyframe=self._keyframe,
-            on_close=self.closed.append,
-            video_backlog=video_backlog,
-            audio_backlog=audio_backlog,
-        )
+    def __init__(self) -> None:
+        self.pictures: list[Picture] = []
+        self.sound: list[int] = []
+        self.probes: list[int] = []
+        self.ticks: list[float] = []
 
-    def _keyframe(self) -> None:
-        self.keyframes += 1
+    def video(self, picture: Picture) -> None:
+        self.pictures.append(picture)
 
+    def audio(self, packet: AudioPacket) -> None:
+        self.sound.append(packet.pts)
 
-async def pictures(subscription: Subscription, count: int) -> list[int]:
-    async with asyncio.timeout(5):
-        return [(await subscription.next_video()).pts // PICTURE for _ in range(count)]
+    def probe(self, bitrate: int) -> None:
+        self.probes.append(bitrate)
 
+    def tick(self, now_s: float) -> None:
+        self.ticks.append(now_s)
 
-async def sounds(subscription: Subscription, count: int) -> list[int]:
-    async with asyncio.timeout(5):
-        return [(await subscription.next_audio()).pts for _ in range(count)]
-
-
-async def is_empty(subscription: Subscription) -> bool:
-    """Whether a reader of either queue has to wait. Only for the end of a test: the readers are given up."""
-    readers = [asyncio.create_task(subscription.next_video()), asyncio.create_task(subscription.next_audio())]
-    for _ in range(3):
-        await asyncio.sleep(0)
-    waiting = not any(reader.done() for reader in readers)
-    for reader in readers:
-        reader.cancel()
-    await asyncio.gather(*readers, return_exceptions=True)
-    return waiting
+    @property
+    def shown(self) -> list[tuple[int, int]]:
+        """Number and rung of each picture."""
+        return [(picture.pts // PICTURE, picture.layer.rung) for picture in self.pictures]
 
 
-async def test_packets_pass_by_before_the_start() -> None:
-    asked = Asked()
-    asked.subscription.offer_video(picture(0, keyframe=True))
-    asked.subscription.offer_audio(sound(0))
-    assert asked.keyframes == 0
-    assert await is_empty(asked.subscription)
+class Whim:
+    """A chooser that wants what the test wants."""
+
+    def __init__(self, rung: int) -> None:
+        self.choice = Choice(rung, 0)
+
+    def choose(self, now_s: float) -> Choice:
+        return self.choice
+
+    def sent(self, size_bytes: int, now_s: float, *, padding: bool = False) -> None:
+        """What leaves does not change its mind."""
+
+    def report(self, fraction_lost: float, rtt_s: float | None, now_s: float) -> None:
+        """Nor does what comes back."""
+
+    def nacked(self, packets: int, now_s: float) -> None:
+        """Nor what is lost."""
+
+    def remb(self, bitrate: float, now_s: float) -> None:
+        """Nor what the viewer thinks of the network."""
 
 
-async def test_start_asks_for_a_keyframe_once() -> None:
-    asked = Asked()
-    asked.subscription.start()
-    asked.subscription.start()
-    assert asked.keyframes == 1
+def instant(
+    number: int, *, keyframes: Iterable[Layer] = (), layers: Iterable[Layer] = (TOP, MIDDLE, LOW)
+) -> dict[Layer, Picture]:
+    wanted = set(keyframes)
+    return {layer: Picture(layer, number * PICTURE, layer in wanted, (b"body",)) for layer in layers}
 
 
-async def test_both_tracks_start_at_the_keyframe() -> None:
-    subscription = Asked().subscription
-    subscription.start()
-    subscription.offer_video(picture(0))
-    subscription.offer_audio(sound(0))
-    subscription.offer_audio(sound(3))
-    subscription.offer_audio(sound(4))  # of the keyframe's moment, released just before it
-    subscription.offer_video(picture(1, keyframe=True))
-    subscription.offer_audio(sound(5))
-    subscription.offer_video(picture(2))
-    assert await pictures(subscription, 2) == [1, 2]
-    assert await sounds(subscription, 2) == [4 * 960, 5 * 960]
-    assert subscription.first_pts == PICTURE
-    assert (subscription.video_dropped, subscription.audio_dropped) == (0, 0)
+def subscribed(board: Board, rung: int = 1) -> Subscription:
+    subscription = Subscription("vp8", board, lambda: 0.0)
+    # The rung to begin with is the chooser's affair; here it is the test's.
+    board.watch(subscription.layer, -1)
+    subscription.layer = Layer("vp8", rung)
+    board.watch(subscription.layer, 1)
+    subscription.chooser = Whim(rung)  # type: ignore[assignment]
+    return subscription
 
 
-async def test_sound_that_is_not_a_multiple_of_a_packet_starts_after_the_keyframe() -> None:
-    subscription = Asked().subscription
-    subscription.start()
-    subscription.offer_audio(sound(4, -1))
-    subscription.offer_audio(sound(5, -1))
-    subscription.offer_video(picture(1, keyframe=True))
-    assert await sounds(subscription, 1) == [5 * 960 - 1]
+def sound(number: int) -> AudioPacket:
+    return AudioPacket(number * 960, b"sound")
 
 
-async def test_sound_held_for_the_start_is_bounded() -> None:
-    subscription = Asked().subscription
-    subscription.start()
-    for number in range(1000):
-        subscription.offer_audio(sound(number))
-    subscription.offer_video(picture(0, keyframe=True))
-    assert await sounds(subscription, HELD_AUDIO_PACKETS) == [960 * each for each in range(995, 1000)]
-    await pictures(subscription, 1)
-    assert await is_empty(subscription)
+def test_nothing_is_sent_before_the_connection_can_carry_it() -> None:
+    board = Board()
+    subscription = subscribed(board)
+    subscription.pictures(instant(0, keyframes=[MIDDLE]))
+    subscription.audio(sound(0))
+    subscription.tick(1.0)
+    assert not subscription.flowing
+    assert subscription.first_pts is None
 
 
-async def test_overflow_drops_to_the_next_keyframe() -> None:
-    asked = Asked()
-    subscription = asked.subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    dropped = [subscription.offer_video(picture(number)) for number in range(1, 7)]
-    # The fifth picture does not fit: it and the four that wait cannot be shown without a gap.
-    assert dropped == [0, 0, 0, 5, 1, 1]
-    assert asked.keyframes == 2
-    subscription.offer_video(picture(7, keyframe=True))
-    subscription.offer_video(picture(8))
-    assert await pictures(subscription, 2) == [7, 8]
-    assert subscription.video_dropped == 7
+def test_a_viewer_starts_both_tracks_with_a_keyframe_of_its_layer() -> None:
+    board, tape = Board(), Tape()
+    subscription = subscribed(board)
+    subscription.start(tape)
+    assert board.keyframes == [MIDDLE]
+    subscription.pictures(instant(3, keyframes=[TOP]))
+    for number in range(9, 13):  # 180 to 240 ms
+        subscription.audio(sound(number))
+    subscription.pictures(instant(4, keyframes=[MIDDLE]))  # 240 ms
+    subscription.audio(sound(13))
+    subscription.pictures(instant(5))
+    assert tape.shown == [(4, 1), (5, 1)]
+    assert tape.sound == [12 * 960, 13 * 960]
+    assert subscription.first_pts == 4 * PICTURE
 
 
-async def test_overflow_keeps_a_keyframe_that_waits() -> None:
-    asked = Asked()
-    subscription = asked.subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    subscription.offer_video(picture(1))
-    subscription.offer_video(picture(2, keyframe=True))
-    subscription.offer_video(picture(3))
-    assert subscription.offer_video(picture(4)) == 2
-    assert await pictures(subscription, 3) == [2, 3, 4]
-    assert asked.keyframes == 1
+def test_starting_again_changes_nothing() -> None:
+    board, tape = Board(), Tape()
+    subscription = subscribed(board)
+    subscription.start(tape)
+    subscription.start(Tape())
+    subscription.pictures(instant(0, keyframes=[MIDDLE]))
+    assert tape.shown == [(0, 1)]
+    assert board.keyframes == [MIDDLE]
 
 
-async def test_keyframe_that_does_not_fit_replaces_what_waits() -> None:
-    subscription = Asked().subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    for number in range(1, 4):
-        subscription.offer_video(picture(number))
-    assert subscription.offer_video(picture(4, keyframe=True)) == 4
-    assert await pictures(subscription, 1) == [4]
+def flowing(board: Board, tape: Tape, rung: int = 1) -> tuple[Subscription, Whim]:
+    subscription = subscribed(board, rung)
+    subscription.start(tape)
+    subscription.pictures(instant(0, keyframes=[Layer("vp8", rung)]))
+    board.keyframes.clear()
+    whim = subscription.chooser
+    assert isinstance(whim, Whim)
+    return subscription, whim
 
 
-async def test_sound_goes_on_while_video_resyncs() -> None:
-    subscription = Asked(video_backlog=1).subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    subscription.offer_video(picture(1))
-    assert subscription.offer_audio(sound(4)) == 0
-    assert await sounds(subscription, 1) == [4 * 960]
+def test_a_change_of_layer_waits_for_its_keyframe_and_leaves_no_gap() -> None:
+    board, tape = Board(), Tape()
+    subscription, whim = flowing(board, tape)
+    whim.choice = Choice(2, 0)
+    subscription.tick(1.0)
+    assert board.keyframes == [LOW]
+    assert board.watched == {MIDDLE, LOW}
+    subscription.pictures(instant(1))
+    subscription.pictures(instant(2, keyframes=[LOW]))
+    subscription.pictures(instant(3))
+    assert tape.shown == [(0, 1), (1, 1), (2, 2), (3, 2)]
+    assert board.watched == {LOW}
+    assert (subscription.layer, subscription.switches) == (LOW, 1)
 
 
-async def test_full_sound_queue_drops_the_oldest() -> None:
-    subscription = Asked(audio_backlog=2).subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    assert [subscription.offer_audio(sound(number)) for number in range(4)] == [0, 0, 1, 1]
-    assert await sounds(subscription, 2) == [2 * 960, 3 * 960]
-    assert subscription.audio_dropped == 2
+def test_a_change_that_is_not_wanted_any_more_is_given_up() -> None:
+    board, tape = Board(), Tape()
+    subscription, whim = flowing(board, tape)
+    whim.choice = Choice(2, 0)
+    subscription.tick(1.0)
+    whim.choice = Choice(1, 0)
+    subscription.tick(1.1)
+    subscription.pictures(instant(1, keyframes=[LOW]))
+    assert tape.shown == [(0, 1), (1, 1)]
+    assert board.watched == {MIDDLE}
+    assert subscription.switches == 0
 
 
-@pytest.mark.parametrize(("started", "asks"), [(False, 0), (True, 2)])
-async def test_lost_picture_asks_for_a_keyframe_only_while_media_flows(*, started: bool, asks: int) -> None:
-    asked = Asked()
-    if started:
-        asked.subscription.start()
-    asked.subscription.request_keyframe()
-    assert asked.keyframes == asks
+def test_a_wish_that_stays_is_asked_for_once() -> None:
+    board, tape = Board(), Tape()
+    subscription, whim = flowing(board, tape)
+    whim.choice = Choice(0, 0)
+    for tick in range(10):
+        subscription.tick(tick / 10)
+    assert board.keyframes == [TOP]
+    assert board.watchers[TOP] == 1
 
 
-async def test_close_wakes_the_readers_and_is_idempotent() -> None:
-    asked = Asked()
-    subscription = asked.subscription
-    subscription.start()
-    readers = [asyncio.create_task(subscription.next_video()), asyncio.create_task(subscription.next_audio())]
-    await asyncio.sleep(0)
-    subscription.close()
-    subscription.close()
-    async with asyncio.timeout(5):
-        results = await asyncio.gather(*readers, return_exceptions=True)
-    assert all(isinstance(result, SubscriptionClosedError) for result in results)
-    assert asked.closed == [subscription]
+def test_a_picture_that_its_layer_lacks_is_not_replaced() -> None:
+    board, tape = Board(), Tape()
+    subscription, _ = flowing(board, tape)
+    subscription.pictures(instant(1, layers=[TOP]))
+    assert tape.shown == [(0, 1)]
 
 
-async def test_closed_subscription_takes_nothing() -> None:
-    asked = Asked()
-    subscription = asked.subscription
-    subscription.start()
-    subscription.offer_video(picture(0, keyframe=True))
-    subscription.close()
-    assert subscription.offer_video(picture(1)) == 0
+def test_a_lost_picture_asks_for_a_keyframe_of_the_layer_that_is_watched() -> None:
+    board, tape = Board(), Tape()
+    subscription, _ = flowing(board, tape, rung=0)
     subscription.request_keyframe()
-    assert asked.keyframes == 1
-    with pytest.raises(SubscriptionClosedError):
-        await subscription.next_video()
+    assert board.keyframes == [TOP]
+
+
+def test_probing_and_reports_follow_the_clock() -> None:
+    board, tape = Board(), Tape()
+    subscription, whim = flowing(board, tape)
+    whim.choice = Choice(1, 200_000)
+    subscription.tick(0.5)
+    assert (tape.probes, tape.ticks) == ([200_000], [0.5])
+
+
+def test_after_its_end_a_viewer_gets_and_watches_nothing() -> None:
+    board, tape = Board(), Tape()
+    subscription, whim = flowing(board, tape)
+    whim.choice = Choice(0, 0)
+    subscription.tick(1.0)
+    subscription.close()
+    subscription.close()
+    subscription.pictures(instant(1, keyframes=[TOP]))
+    subscription.audio(sound(1))
+    subscription.tick(2.0)
+    subscription.request_keyframe()
+    assert tape.shown == [(0, 1)]
+    assert board.watched == set()
+    assert board.left == [subscription]
+
+
+@pytest.mark.parametrize(("bitrates", "rung"), [((900_000,), 0), ((900_000, 600_000), 1)])
+def test_when_the_ladder_changes_viewers_move_to_what_there_is(bitrates: tuple[int, ...], rung: int) -> None:
+    board, tape = Board(), Tape()
+    subscription, _ = flowing(board, tape, rung=2)
+    board.bitrates = bitrates
+    subscription.ladder_changed()
+    subscription.pictures(instant(1, keyframes=[Layer("vp8", rung)]))
+    assert tape.shown == [(0, 2), (1, rung)]

@@ -4,7 +4,9 @@ import pytest
 
 from streamgen.webrtc.errors import (
     MalformedOfferError,
+    NoFreePortError,
     NoSuchSessionError,
+    NotAcceptableError,
     NotLiveError,
     OfferTooLargeError,
     SessionEndedError,
@@ -14,7 +16,9 @@ from streamgen.webrtc.errors import (
     WhepError,
 )
 from streamgen.webrtc.fanout import Fanout
-from streamgen.webrtc.whep import WhepLimits, WhepServer, require_content_type
+from streamgen.webrtc.port_range import PortRange
+from streamgen.webrtc.ports import MediaNetwork, PortPool
+from streamgen.webrtc.whep import WhepLimits, WhepServer, require_accept, require_content_type
 from tests.webrtc.loopback import PICTURE_TICKS, Player, Programme, until
 from tests.webrtc.test_offer import CANDIDATE, OFFER
 
@@ -48,6 +52,8 @@ async def test_answer_is_complete() -> None:
         assert any(line.startswith("a=candidate:") for line in lines)
         assert "a=end-of-candidates" in lines
         assert "a=fmtp:111 stereo=1;sprop-stereo=1" in lines
+        assert lines.index("a=ice-options:trickle") < next(at for at, line in enumerate(lines) if line.startswith("m="))
+        assert len({line.split()[0] for line in lines if line.startswith("a=msid:")}) == 1  # one stream
         assert answer.codec == "vp8"
         assert answer.headers == {
             "Streamgen-Rtp-Offset": str(answer.rtp_offset_video),
@@ -158,6 +164,76 @@ async def test_concurrent_offers_do_not_pass_the_limit() -> None:
         assert server.sessions == 3
 
 
+async def test_joins_per_second_are_limited_and_refused_ones_leave_nothing() -> None:
+    now_s = 0.0
+    fanout = Fanout()
+    async with WhepServer(fanout, WhepLimits(joins_per_s=2), clock_s=lambda: now_s) as server:
+        for _ in range(2):
+            await server.offer(OFFER)
+        with pytest.raises(TooManyViewersError, match="at this moment") as caught:
+            await server.offer(OFFER)
+        assert (caught.value.status, caught.value.retry_after_s) == (503, 1)
+        assert fanout.stats().subscribers == 2
+        now_s = 0.5
+        await server.offer(OFFER)
+
+
+async def test_a_malformed_offer_takes_no_turn_of_a_good_one() -> None:
+    async with WhepServer(Fanout(), WhepLimits(joins_per_s=1), clock_s=lambda: 0.0) as server:
+        for _ in range(5):
+            with pytest.raises(MalformedOfferError):
+                await server.offer("v=0\r\n")
+        await server.offer(OFFER)
+
+
+async def test_one_client_leaves_places_to_others_until_its_viewers_end() -> None:
+    async with WhepServer(Fanout(), WhepLimits(max_viewers=4)) as server:
+        mine = [await server.offer(OFFER, "192.0.2.7") for _ in range(3)]
+        with pytest.raises(TooManyViewersError, match="your address"):
+            await server.offer(OFFER, "192.0.2.7")
+        await server.delete(mine[0].session_id)
+        await server.offer(OFFER, "192.0.2.7")
+        await server.offer(OFFER, "192.0.2.8")
+        assert server.sessions == 4
+
+
+async def test_the_answer_names_a_port_of_the_range_and_its_end_frees_it() -> None:
+    pool = PortPool(PortRange(41_000, 41_999))
+    async with WhepServer(Fanout(), WhepLimits(include_loopback=True), network=MediaNetwork(pool)) as server:
+        answer = await server.offer(OFFER)
+        ports = {int(line.split()[5]) for line in answer.sdp.split("\r\n") if line.startswith("a=candidate:")}
+        assert len(ports) == 1
+        assert ports < set(range(41_000, 42_000))
+        assert pool.free == 999
+        await server.delete(answer.session_id)
+        assert pool.free == 1000
+
+
+async def test_without_a_free_port_the_server_is_full() -> None:
+    pool = PortPool(PortRange(41_000, 41_009))
+    fanout = Fanout()
+    limits = WhepLimits(max_viewers=100, max_pending=100)
+    async with WhepServer(fanout, limits, network=MediaNetwork(pool)) as server:
+        results = await asyncio.gather(*(server.offer(OFFER) for _ in range(12)), return_exceptions=True)
+        refused = [result for result in results if isinstance(result, WhepError)]
+        # Whoever was let in before the pool was seen to be empty is refused while gathering.
+        assert {type(error) for error in refused} == {NoFreePortError}
+        assert {(error.status, error.retry_after_s) for error in refused} == {(503, 10)}
+        assert server.sessions == fanout.stats().subscribers == 12 - len(refused)
+        assert pool.free == 0
+        with pytest.raises(NoFreePortError, match="41000-41009"):
+            await server.offer(OFFER)
+    assert pool.free == 10
+
+
+async def test_sessions_can_be_looked_up_until_they_end() -> None:
+    async with WhepServer(Fanout()) as server:
+        answer = await server.offer(OFFER)
+        assert server.has(answer.session_id)
+        await server.delete(answer.session_id)
+        assert not server.has(answer.session_id)
+
+
 async def test_unknown_sessions_are_not_found() -> None:
     async with WhepServer(Fanout()) as server:
         answer = await server.offer(OFFER)
@@ -220,7 +296,7 @@ async def test_close_ends_everybody_refuses_newcomers_and_is_idempotent() -> Non
 async def test_two_hundred_quick_joins_leave_no_tasks() -> None:
     fanout = Fanout()
     before = asyncio.all_tasks()
-    async with WhepServer(fanout) as server:
+    async with WhepServer(fanout, WhepLimits(joins_per_s=1000)) as server:
         for _ in range(20):
             answers = await asyncio.gather(*(server.offer(OFFER) for _ in range(10)))
             await asyncio.gather(*(server.delete(answer.session_id) for answer in answers))
@@ -239,3 +315,24 @@ def test_other_content_types_are_refused(value: str | None) -> None:
     with pytest.raises(UnsupportedContentTypeError, match="application/sdp") as caught:
         require_content_type(value)
     assert caught.value.status == 415
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, "", "*/*", "application/sdp", "Application/SDP", "application/*;q=0.1", "text/html, */*;q=0.8",
+        "application/sdp;q=1.0, text/html", "application/json, application/sdp", "application/*;q=0, application/sdp",
+    ],
+)  # fmt: skip
+def test_accept_that_allows_an_answer(value: str | None) -> None:
+    require_accept(value)
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["application/json", "text/*", "application/sdp;q=0", "*/*, application/sdp; q=0.000", "application/sdpx", ";;,"],
+)
+def test_accept_that_excludes_every_answer(value: str) -> None:
+    with pytest.raises(NotAcceptableError, match="Accept: application/sdp") as caught:
+        require_accept(value)
+    assert caught.value.status == 406

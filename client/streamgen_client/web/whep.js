@@ -10,6 +10,7 @@ import { withStereo } from "./sdp.js";
 const GATHERING_LIMIT_MS = 250; // our candidates help a server behind NAT; one that we can reach does without
 const POST_LIMIT_MS = 15_000;
 const DELETE_LIMIT_MS = 3000;
+const OPTIONS_LIMIT_MS = 2000;
 const CONNECT_LIMIT_MS = 15_000; // from the answer to a connected transport
 const DISCONNECTED_LIMIT_MS = 3000; // "disconnected" may heal by itself; after this long we start anew
 const STEADY_MS = 5000; // a session that held this long resets the back-off
@@ -121,9 +122,55 @@ function playAtOnce(receiver) {
   else Object.assign(receiver, { playoutDelayHint: 0 }); // s, before Chromium 124
 }
 
+/** @param {string | null} token @returns {Record<string, string>} */
+function authorization(token) {
+  return token === null ? {} : { Authorization: `Bearer ${token}` };
+}
+
+/**
+ * The STUN and TURN servers that a `Link` header names (RFC 9725, section 4.6).
+ *
+ * @param {string | null} link
+ * @returns {RTCIceServer[]}
+ */
+export function iceServersIn(link) {
+  const servers = [];
+  for (const [, url, rest] of (link ?? "").matchAll(/<((?:stun|turns?):[^>]+)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^",;]+))*)/gi)) {
+    /** @type {Record<string, string>} */
+    const given = {};
+    for (const [, name, quoted, plain] of (rest ?? "").matchAll(/;\s*([\w-]+)\s*=\s*(?:"([^"]*)"|([^",;]+))/g)) {
+      given[(name ?? "").toLowerCase()] = quoted ?? (plain ?? "").trim();
+    }
+    if (given["rel"] !== "ice-server" || url === undefined) continue;
+    const { username, credential } = given;
+    servers.push(username === undefined ? { urls: url } : { urls: url, username, credential: credential ?? "" });
+  }
+  return servers;
+}
+
+/**
+ * What the server says of STUN and TURN before an offer is made. A server that does not answer this is asked for a
+ * session all the same: most viewers need neither.
+ *
+ * @param {string} url
+ * @param {AbortSignal} signal
+ * @param {string | null} token
+ */
+async function serversOf(url, signal, token) {
+  try {
+    const limit = AbortSignal.any([signal, AbortSignal.timeout(OPTIONS_LIMIT_MS)]);
+    const response = await fetch(url, { method: "OPTIONS", headers: authorization(token), signal: limit });
+    return response.ok ? iceServersIn(response.headers.get("Link")) : [];
+  } catch {
+    signal.throwIfAborted();
+    return [];
+  }
+}
+
 /** One WHEP session. Open it with `WhepSession.open`, end it with `close`. */
 export class WhepSession {
   #location;
+  #token;
   #closed = false;
 
   /**
@@ -131,8 +178,9 @@ export class WhepSession {
    * @param {MediaStream} stream both tracks, lip-synchronised by the browser
    * @param {string} location the session's own URL
    * @param {Headers} headers of the answer
+   * @param {string | null} token with which it was opened
    */
-  constructor(peer, stream, location, headers) {
+  constructor(peer, stream, location, headers, token) {
     this.peer = peer;
     this.stream = stream;
     /** RTP timestamp of the picture whose pts is 0; null when the server does not say. */
@@ -140,6 +188,7 @@ export class WhepSession {
     /** Seconds of programme at the answer; null when the server does not say. */
     this.mediaTimeS = numeric(headers.get("Streamgen-Media-Time"));
     this.#location = location;
+    this.#token = token;
   }
 
   /**
@@ -150,6 +199,7 @@ export class WhepSession {
    * @returns {Promise<WhepSession>}
    */
   static async open(url, { signal, token = null }) {
+    const servers = serversOf(url, signal, token);
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     try {
       // One stream for both tracks, even if the answer names two: only then are sound and picture synchronised.
@@ -160,14 +210,16 @@ export class WhepSession {
       });
       peer.addTransceiver("video", { direction: "recvonly" });
       peer.addTransceiver("audio", { direction: "recvonly" });
-      const offer = await peer.createOffer();
+      const [offer, iceServers] = await Promise.all([peer.createOffer(), servers]);
+      // Before candidates are gathered, which setLocalDescription begins.
+      if (iceServers.length > 0) peer.setConfiguration({ bundlePolicy: "max-bundle", iceServers });
       await peer.setLocalDescription({ type: "offer", sdp: withStereo(offer.sdp ?? "") });
       await gathered(peer);
       signal.throwIfAborted();
 
       const response = await post(url, peer.localDescription?.sdp ?? "", signal, token);
       const location = new URL(response.headers.get("Location") ?? "", response.url).href;
-      const session = new WhepSession(peer, stream, location, response.headers);
+      const session = new WhepSession(peer, stream, location, response.headers, token);
       try {
         await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
         signal.throwIfAborted();
@@ -192,7 +244,8 @@ export class WhepSession {
     }
     // The request first: once the peer is closed the server no longer knows the session. keepalive lets it outlive
     // the page; a server that is gone has nothing left to be told.
-    void fetch(this.#location, { method: "DELETE", keepalive: true, signal: AbortSignal.timeout(DELETE_LIMIT_MS) })
+    const signal = AbortSignal.timeout(DELETE_LIMIT_MS);
+    void fetch(this.#location, { method: "DELETE", keepalive: true, signal, headers: authorization(this.#token) })
       .catch(() => undefined)
       .finally(() => this.peer.close());
   }
@@ -206,8 +259,7 @@ export class WhepSession {
  */
 async function post(url, sdp, signal, token) {
   /** @type {Record<string, string>} */
-  const headers = { "Content-Type": "application/sdp", Accept: "application/sdp" };
-  if (token !== null) headers["Authorization"] = `Bearer ${token}`;
+  const headers = { "Content-Type": "application/sdp", Accept: "application/sdp", ...authorization(token) };
   let response;
   try {
     response = await fetch(url, {

@@ -1,0 +1,1 @@
+"""RTP without I/O: payload formats, outgoing streams, retransmission, adaptation."""
