@@ -126,9 +126,8 @@ def test_a_new_first_viewer_is_not_silenced_by_an_unanswered_request() -> None:
 
 def test_a_picture_reaches_every_viewer_of_its_layer_only() -> None:
     encoders = Encoders()
-    (_, one), (_, two), (_, small), (_, other) = (
-        encoders.viewer(codec, rung) for codec, rung in (("vp8", 0), ("vp8", 0), ("vp8", 2), ("h264", 0))
-    )
+    (_, one), (_, two), (_, small) = (encoders.viewer("vp8", rung) for rung in (0, 0, 2))
+    _, other = encoders.viewer("h264")
     encoders.release(picture(0, keyframe=True), picture(0, keyframe=True, of=layer("h264")))
     encoders.release(picture(1), picture(1, of=layer("h264")), picture(1, keyframe=True, of=layer("vp8", 2)))
     assert numbers(one) == numbers(two) == numbers(other) == [0, 1]
