@@ -122,8 +122,15 @@ async def test_without_a_scale_pictures_are_as_large_as_the_model_asks(bundle: P
         viewer.close()
 
 
+class StartingChannel(TapedChannel):
+    """Its generator never gets ready: what plays is the slate, however slow the machine is at drawing it."""
+
+    async def _run_generator(self) -> None:
+        await asyncio.Event().wait()
+
+
 async def test_viewers_know_the_ladder_before_they_can_join_and_the_slate_is_in_every_layer(bundle: Path) -> None:
-    channel = TapedChannel(bundle, prompt="a red sun", scale=4, bitrate=900_000)
+    channel = StartingChannel(bundle, prompt="a red sun", scale=4, bitrate=900_000)
     channel.videos, channel.audios, channel.records = [], [], []
     async with asyncio.timeout(LIMIT_S), channel:
         assert channel.fanout.rungs == ladder(640, 384, 900_000)
