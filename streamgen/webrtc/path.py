@@ -45,11 +45,6 @@ class DatagramPath:
         self.octets = 0
         self.refused = 0
 
-    @property
-    def open(self) -> bool:
-        """Whether packets can be sent."""
-        return self._dtls._state is State.CONNECTED and self._pair() is not None
-
     def send(self, packets: Sequence[bytes]) -> None:
         """Send RTP packets in this order; those that cannot be sent now are lost."""
         if self._dtls._state is not State.CONNECTED:

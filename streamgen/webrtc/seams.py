@@ -26,19 +26,13 @@ def stand_in(transceiver: RTCRtpTransceiver, sender: TrackSender) -> None:
     transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
 
 
-def on_datagram(peer: RTCPeerConnection, callback: Callable[[], None]) -> None:
-    """Call back for everything that comes from the peer: checks of the path (STUN), DTLS and RTCP alike."""
-    for ice in _connections(peer):
-        _calling(ice, "data_received", callback)
-        _calling(ice, "request_received", callback)
-
-
 def offer_loopback(peer: RTCPeerConnection, *, always: bool) -> None:
     """Let ICE use 127.0.0.1: always, or only on a machine that has no other address.
 
     aioice leaves loopback out, which is right for a network. On the same machine 127.0.0.1 works whatever a firewall
     or VPN does to the other addresses. (Chromium uses it as a remote address only: on a machine with no other
-    interface it gathers nothing, and no WebRTC works in it.) To be called before gathering.
+    interface it gathers nothing, and no WebRTC works in it.) To be called between `setRemoteDescription`, which decides
+    which transports remain, and gathering; as are the next two.
     """
     for ice in _connections(peer):
         ice.get_component_candidates = _with_loopback(ice, always=always)  # type: ignore[method-assign]
@@ -49,29 +43,45 @@ def endure_nonsense(peer: RTCPeerConnection) -> None:
 
     aioice takes datagrams from any address and passes on what is no STUN; aiortc's reading stops for ever at an empty
     one, and at a REMB that names more streams than it holds. A STUN attribute of a wrong length is an error of the
-    event loop. RTP is not read at all: a viewer sends none. To be called before gathering, and before `on_datagram`.
+    event loop. RTP is not read at all: a viewer sends none. To be called before `on_sign_of_life`.
     """
     for ice in _connections(peer):
         ice.data_received = _bounded(ice)  # type: ignore[method-assign]
         ice.get_component_candidates = _with_patient_sockets(ice)  # type: ignore[method-assign]
-    for dtls in {id(each): each for each in (it.sender.transport for it in peer.getTransceivers())}.values():
+    for dtls in _transports(peer):
         _endure_feedback(dtls)
+
+
+def on_sign_of_life(peer: RTCPeerConnection, callback: Callable[[], None]) -> None:
+    """Call back for what can only come from the viewer: checks of the path that know its password, and its RTCP.
+
+    What a stranger sends to the same socket does not count.
+    """
+    for ice in _connections(peer):
+        _calling(ice, "check_incoming", callback)
+    for dtls in _transports(peer):
+        _calling(dtls, "_handle_rtcp_data", callback)
 
 
 def _connections(peer: RTCPeerConnection) -> list[Connection]:
     """The ICE connections of all transports, each once."""
-    found = [transceiver.sender.transport.transport._connection for transceiver in peer.getTransceivers()]
-    return list({id(ice): ice for ice in found}.values())
+    return [dtls.transport._connection for dtls in _transports(peer)]
 
 
-def _calling(ice: Connection, name: str, callback: Callable[[], None]) -> None:
-    theirs = getattr(ice, name)
+def _transports(peer: RTCPeerConnection) -> list[RTCDtlsTransport]:
+    """The DTLS transports of all sections, each once."""
+    found = [transceiver.sender.transport for transceiver in peer.getTransceivers()]
+    return list({id(dtls): dtls for dtls in found}.values())
+
+
+def _calling(it: Connection | RTCDtlsTransport, name: str, callback: Callable[[], None]) -> None:
+    theirs = getattr(it, name)
 
     def call(*arguments: Any, **named: Any) -> Any:
         callback()
         return theirs(*arguments, **named)
 
-    setattr(ice, name, call)
+    setattr(it, name, call)
 
 
 def _with_loopback(ice: Connection, *, always: bool) -> Any:

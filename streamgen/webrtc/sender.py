@@ -238,7 +238,8 @@ class Outlet:
         if self.video_stream is None:
             return
         self._send_rest()
-        self._timeline.anchor(picture.pts, VIDEO_CLOCK_HZ, self._now_ntp())
+        if not self._timeline.anchored:
+            self._timeline.anchor(picture.pts, VIDEO_CLOCK_HZ, self._now_ntp())
         packets = self.video_stream.packets(picture, _send_time())
         now_s = time.monotonic()
         size = sum(map(len, packets))
@@ -253,7 +254,8 @@ class Outlet:
         """Send 20 ms of sound."""
         if self.audio_stream is None:
             return
-        self._timeline.anchor(packet.pts, AUDIO_CLOCK_HZ, self._now_ntp())
+        if not self._timeline.anchored:
+            self._timeline.anchor(packet.pts, AUDIO_CLOCK_HZ, self._now_ntp())
         self.path.send([self.audio_stream.packet(packet.data, packet.pts)])
 
     def probe(self, bitrate: int) -> None:

@@ -16,6 +16,11 @@ class ReportTimeline:
     def __init__(self) -> None:
         self._origin_ntp: int | None = None  # NTP time of media time 0; None before the first packet
 
+    @property
+    def anchored(self) -> bool:
+        """Whether a packet has been told of; the time of later ones need not be asked for."""
+        return self._origin_ntp is not None
+
     def anchor(self, pts: int, clock_hz: int, now_ntp: int) -> None:
         """A packet is about to leave. Only the first one counts."""
         if self._origin_ntp is None:

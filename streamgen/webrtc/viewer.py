@@ -36,8 +36,7 @@ logger = logging.getLogger(__name__)
 # From the answer to the first media packet; a viewer whose network lets nothing through is given up after it.
 CONNECT_TIMEOUT_S: Final = 20.0
 
-
-# A viewer of whom nothing at all has been heard for so long is gone: browsers check the path (STUN) and report (RTCP)
+# A viewer of whom nothing has been heard for so long is gone: browsers check the path (STUN) and report (RTCP)
 # several times in it. ICE consent alone would take half a minute.
 SILENCE_S: Final = 8.0
 _LOOK_S: Final = 1.0
@@ -105,7 +104,7 @@ class Viewer:
         self._include_loopback = include_loopback
         self._connect_timeout_s = connect_timeout_s
         self._silence_s = silence_s
-        self._heard_s = 0.0  # monotonic time of the newest datagram of any kind
+        self._heard_s = 0.0  # monotonic time of the newest sign of life
         self._on_closed = on_closed
         # No ICE servers: aiortc's default is a public STUN server.
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
@@ -273,11 +272,13 @@ class Viewer:
         peer.on("connectionstatechange", self._connection_state_changed)
         for kind in self._offer.kinds:
             self._add_track(kind)
-        seams.offer_loopback(peer, always=self._include_loopback)
-        seams.endure_nonsense(peer)
-        seams.on_datagram(peer, self._heard)
         try:
             await peer.setRemoteDescription(RTCSessionDescription(sdp=self._offer.sdp, type="offer"))
+            # Only now it is known which transport all sections share: that of a data channel, if that comes first.
+            # Sockets are opened by setLocalDescription.
+            seams.offer_loopback(peer, always=self._include_loopback)
+            seams.endure_nonsense(peer)
+            seams.on_sign_of_life(peer, self._heard)
             await peer.setLocalDescription(await peer.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:
             raise UnusableOfferError(f"the offer cannot be answered: {error}") from error

@@ -84,6 +84,25 @@ async def test_a_strangers_datagrams_disturb_nobody(caplog: pytest.LogCaptureFix
         assert [record.getMessage() for record in caplog.records] == []
 
 
+async def test_a_stranger_does_not_keep_a_vanished_viewer(monkeypatch: pytest.MonkeyPatch) -> None:
+    programme = Programme("vp8")
+    async with Player() as player:
+        offer = Offer.read(await player.offer())
+        async with Viewer(programme.fanout.add(offer.codec), offer, silence_s=0.5) as viewer:
+            await player.accept(await viewer.answer())
+            await programme.play_until(lambda: len(player.video.frames) >= 1)
+            for transceiver in player.peer.getTransceivers():
+                for protocol in transceiver.receiver.transport.transport._connection._protocols:
+                    monkeypatch.setattr(protocol.transport, "sendto", lambda data, address=None: None)
+            ended = asyncio.create_task(viewer.wait_closed())
+            with stranger(nominated(viewer)) as sock:
+                async with asyncio.timeout(60):
+                    while not ended.done():
+                        for datagram in nonsense(seed=2):
+                            sock.send(datagram)
+                        await asyncio.sleep(0.05)
+
+
 async def test_what_nobody_reads_yet_is_not_kept_without_bound() -> None:
     programme = Programme("vp8")
     async with Player() as player:

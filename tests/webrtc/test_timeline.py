@@ -7,7 +7,9 @@ SECOND = 1 << 32  # NTP, 32.32 fixed point
 
 def test_both_clocks_share_the_anchor_of_the_first_packet() -> None:
     timeline = ReportTimeline()
+    assert not timeline.anchored
     timeline.anchor(90_000 * 10, 90_000, 1000 * SECOND)
+    assert timeline.anchored
     timeline.anchor(48_000 * 10, 48_000, 1000 * SECOND + SECOND // 5)  # the sound left 0.2 s late
     assert timeline.ntp(90_000 * 10, 90_000) == 1000 * SECOND
     assert timeline.ntp(48_000 * 10, 48_000) == 1000 * SECOND

@@ -206,6 +206,37 @@ async def test_viewer_that_says_goodbye_is_closed() -> None:
         assert programme.fanout.stats().subscribers == 0
 
 
+def data_channel_first(offer: str) -> str:
+    """The offer of a browser that made a data channel before anything else."""
+    head, *sections = offer.split("\r\nm=")
+    sections = [section.removesuffix("\r\n") for section in (sections[-1], *sections[:-1])]
+    mids = [next(line for line in section.splitlines() if line.startswith("a=mid:"))[6:] for section in sections]
+    lines = [
+        f"a=group:BUNDLE {' '.join(mids)}" if line.startswith("a=group:BUNDLE") else line for line in head.split("\r\n")
+    ]
+    return "\r\nm=".join(["\r\n".join(lines), *sections]) + "\r\n"
+
+
+def data_channel_last(answer: str) -> str:
+    """The answer to that, for a peer whose data channel comes last; which transport is shared stays as it is."""
+    head, first, *others = answer.split("\r\nm=")
+    return "\r\nm=".join([head, *(section.removesuffix("\r\n") for section in (*others, first))]) + "\r\n"
+
+
+async def test_a_data_channel_that_comes_first_changes_nothing() -> None:
+    """All sections then share its transport, which does not exist before the offer is read."""
+    programme = Programme("vp8")
+    async with Player() as player:
+        player.peer.createDataChannel("steering")
+        offer = Offer.read(data_channel_first(await player.offer()))
+        async with Viewer(programme.fanout.add(offer.codec), offer) as viewer:
+            heard: list[None] = []
+            original = viewer._heard
+            viewer._heard = lambda: (heard.append(None), original())[1]  # type: ignore[method-assign]
+            await player.accept(data_channel_last(await viewer.answer()))
+            await programme.play_until(lambda: len(player.video.frames) >= 5 and len(heard) >= 3)
+
+
 async def test_viewer_that_vanishes_is_closed(monkeypatch: pytest.MonkeyPatch) -> None:
     programme = Programme("vp8")
     async with Player() as player:
