@@ -15,7 +15,7 @@ import asyncio
 import fractions
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
@@ -24,6 +24,7 @@ import av
 import numpy as np
 from aiortc import MediaStreamTrack, RTCConfiguration, RTCPeerConnection, RTCSessionDescription
 from aiortc.contrib.media import MediaRelay
+from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from bench import record
@@ -45,6 +46,7 @@ BITRATE: Final = 1_000_000
 LOOP_PICTURES: Final = 100
 SLOT_S: Final = 0.02
 SLOTS_PER_PICTURE: Final = 2
+SETTLE_S: Final = 0.5  # for what an encoder still does after its source has ended
 START_S: Final = 2.0  # until everybody has started, before anything is measured
 _LAYER: Final = Layer("vp8", 0)
 _SAMPLED: Final = 10
@@ -57,7 +59,7 @@ class Programme:
 
     pictures: tuple[VideoPacket, ...]
     sound: tuple[bytes, ...]
-    raw: tuple[NDArray[np.uint8], ...]
+    planes: tuple[NDArray[np.uint8], ...]  # YUV 4:2:0
 
     @property
     def bitrate(self) -> float:
@@ -69,21 +71,21 @@ class Programme:
         """Moving stripes under noise, which is hard enough to take the whole bit rate."""
         rng = np.random.default_rng(1)
         y, x = np.mgrid[:HEIGHT, :WIDTH]
-        raw = []
+        scaler = Scaler((WIDTH, HEIGHT), (WIDTH, HEIGHT))
+        planes = []
         for number in range(LOOP_PICTURES):
             wave = 127 + 90 * np.sin((x + 3 * y + 8 * number) / 23)[..., None] * np.array([1.0, 0.6, -0.7])
-            raw.append(np.clip(wave + rng.normal(0, 12, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8))
-        scaler = Scaler((WIDTH, HEIGHT), (WIDTH, HEIGHT))
+            noisy = np.clip(wave + rng.normal(0, 12, (HEIGHT, WIDTH, 1)), 0, 255).astype(np.uint8)
+            planes.append(scaler.planes(noisy))
         encoder = VideoEncoder(_LAYER, Rung(WIDTH, HEIGHT, BITRATE), fps=(FPS, 1))
         ticks = VIDEO_CLOCK_HZ // FPS
         pictures = tuple(
-            encoder.encode(scaler.planes(picture), number * ticks, keyframe=number == 0)
-            for number, picture in enumerate(raw)
+            encoder.encode(picture, number * ticks, keyframe=number == 0) for number, picture in enumerate(planes)
         )
         sound = AudioEncoder(AUDIO_CLOCK_HZ, 2)
         tone = np.sin(np.arange(AUDIO_CLOCK_HZ) / 20, dtype=np.float32) * 0.3
         packets = sound.encode(np.stack((tone, tone)))
-        return cls(pictures, tuple(packet.data for packet in packets), tuple(raw))
+        return cls(pictures, tuple(packet.data for packet in packets), tuple(planes))
 
 
 class Way(Protocol):
@@ -143,11 +145,19 @@ class _Fed(MediaStreamTrack):
         self.queue: asyncio.Queue[Any] = asyncio.Queue(64)
 
     async def recv(self) -> Any:
-        return await self.queue.get()
+        if (item := await self.queue.get()) is None:
+            raise MediaStreamError
+        return item
 
     def put(self, item: Any) -> None:
         if not self.queue.full():
             self.queue.put_nowait(item)
+
+    def end(self) -> None:
+        """Nothing more comes: whoever waits for it ends."""
+        while not self.queue.empty():
+            self.queue.get_nowait()
+        self.queue.put_nowait(None)
 
 
 class _Stock:
@@ -158,6 +168,11 @@ class _Stock:
         self._peers: list[RTCPeerConnection] = []
 
     def tracks(self) -> tuple[MediaStreamTrack, MediaStreamTrack]:
+        """Picture and sound for one more viewer."""
+        raise NotImplementedError
+
+    def fed(self) -> Iterable[_Fed]:
+        """All tracks that are fed."""
         raise NotImplementedError
 
     async def answer(self, offer: str) -> str:
@@ -171,7 +186,10 @@ class _Stock:
         return str(peer.localDescription.sdp)
 
     async def close(self) -> None:
-        """Close every peer."""
+        """Close every peer, once none of their encoders is at work any more: aiortc frees those that are."""
+        for track in self.fed():
+            track.end()
+        await asyncio.sleep(SETTLE_S)
         await asyncio.gather(*(peer.close() for peer in self._peers))
 
 
@@ -186,6 +204,10 @@ class StockPackets(_Stock):
         """A queue per viewer and track."""
         self._fed.append((_Fed("video"), _Fed("audio")))
         return self._fed[-1]
+
+    def fed(self) -> Iterable[_Fed]:
+        """Two per viewer."""
+        return (track for pair in self._fed for track in pair)
 
     def picture(self, number: int) -> None:
         """To every queue."""
@@ -211,9 +233,15 @@ class StockRelay(_Stock):
         """Proxies of one source."""
         return self._relay.subscribe(self._video), self._relay.subscribe(self._audio)
 
+    def fed(self) -> Iterable[_Fed]:
+        """The relay's sources."""
+        return (self._video, self._audio)
+
     def picture(self, number: int) -> None:
         """To the relay."""
-        frame = av.VideoFrame.from_ndarray(self.programme.raw[number % LOOP_PICTURES], format="rgb24")
+        # Planes, as a camera gives them: the encoders of all viewers share the frame, and converting it in several
+        # threads at once crashes.
+        frame = av.VideoFrame.from_ndarray(self.programme.planes[number % LOOP_PICTURES], format="yuv420p")
         frame.pts, frame.time_base = number * VIDEO_CLOCK_HZ // FPS, fractions.Fraction(1, VIDEO_CLOCK_HZ)
         self._video.put(frame)
 
@@ -325,15 +353,15 @@ async def measure(programme: Programme, seconds: float, most: int) -> dict[str, 
     found: dict[str, Any] = {}
     for name, (make, audiences) in ways.items():
         loads = [await load(make, viewers, seconds) for viewers in audiences]
-        few, many = loads
-        slope = (many.core_share - few.core_share) / (many.viewers - few.viewers)
-        found[name] = {
-            "core_share_per_viewer": slope,
-            "viewers_per_core": 1 / slope if slope > 0 else None,
-            "loads": [asdict(each) for each in loads],
-        }
-        print(f"{name}: {100 * slope:.3f} % of a core for each viewer")
+        found[name] = slope(*loads) | {"loads": [asdict(each) for each in loads]}
+        print(f"{name}: {100 * found[name]['core_share_per_viewer']:.3f} % of a core for each viewer")
     return found
+
+
+def slope(few: Load, many: Load) -> dict[str, float | None]:
+    """What one viewer more costs; viewers per core is None where that drowned in noise."""
+    share = (many.core_share - few.core_share) / (many.viewers - few.viewers)
+    return {"core_share_per_viewer": share, "viewers_per_core": 1 / share if share > 0 else None}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

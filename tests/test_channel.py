@@ -140,6 +140,33 @@ async def test_viewers_know_the_ladder_before_they_can_join_and_the_slate_is_in_
         }
 
 
+async def test_the_programme_is_covered_without_the_generator_and_comes_back_with_a_keyframe(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        viewer = channel.fanout.add("vp8")
+        await channel.until(lambda: channel.stats().pacer.state == "live" and len(channel.videos) > 8)
+
+        channel.hold()
+        shown = len(channel.videos)
+        await channel.until_live()  # it plays on beneath
+        assert channel.stats().pacer.state == "held"
+        assert len(channel.videos) == shown
+
+        for cover, segments in ((channel.show_black, channel._black), (channel.show_slate, channel._slate)):
+            cover()
+            shown = len(channel.videos)
+            await channel.until(lambda least=shown + 3: len(channel.videos) >= least)  # type: ignore[misc]
+            prepared = {packet.data for segment in segments for packet in segment.video}
+            assert {packet.data for packet in channel.videos[shown:]} <= prepared
+
+        channel.resume()
+        shown, chunks = len(channel.videos), len(channel.records)
+        await channel.until(lambda: len(channel.videos) > shown)
+        assert channel.videos[shown].keyframe
+        # It was asked for: by itself the next one would come after four seconds, 12 chunks.
+        assert len(channel.records) - chunks <= 6
+        viewer.close()
+
+
 async def test_only_watched_layers_are_encoded(bundle: Path) -> None:
     async with running(bundle) as channel:
         await channel.until_live()
