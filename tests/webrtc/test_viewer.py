@@ -223,16 +223,21 @@ def data_channel_last(answer: str) -> str:
     return "\r\nm=".join([head, *(section.removesuffix("\r\n") for section in (*others, first))]) + "\r\n"
 
 
-async def test_a_data_channel_that_comes_first_changes_nothing() -> None:
+async def test_a_data_channel_that_comes_first_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """All sections then share its transport, which does not exist before the offer is read."""
     programme = Programme("vp8")
     async with Player() as player:
         player.peer.createDataChannel("steering")
         offer = Offer.read(data_channel_first(await player.offer()))
         async with Viewer(programme.fanout.add(offer.codec), offer) as viewer:
-            heard: list[None] = []
+            heard: list[bool] = []
             original = viewer._heard
-            viewer._heard = lambda: (heard.append(None), original())[1]  # type: ignore[method-assign]
+
+            def hear() -> None:
+                heard.append(True)
+                original()
+
+            monkeypatch.setattr(viewer, "_heard", hear)
             await player.accept(data_channel_last(await viewer.answer()))
             await programme.play_until(lambda: len(player.video.frames) >= 5 and len(heard) >= 3)
 
