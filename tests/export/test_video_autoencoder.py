@@ -5,9 +5,11 @@ import torch
 
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.video_autoencoder import (
+    FADE,
     INEXACT,
     VideoDecoder,
     VideoEncoder,
+    faded,
     float_to_pictures,
     least_squares,
     pictures_to_float,
@@ -68,6 +70,37 @@ def test_a_wrong_latent_is_forgotten_after_three_chunks_and_never_reaches_back()
     assert not change[:3].any()
     assert change[3] > 0.01
     assert not change[6:].any()
+
+
+def _fade(pictures: torch.Tensor) -> torch.Tensor:
+    """[T, 12, H, W] as decoded, one chunk after the other."""
+    last, begun = torch.zeros(1, 3, *pictures.shape[-2:]), torch.zeros(1)
+    made = []
+    for chunk in pictures:
+        made.append(faded(chunk[None], last, begun))
+        last, begun = made[-1][:, -3:], torch.ones(1)
+    return torch.cat(made)
+
+
+def test_a_jump_between_chunks_is_spread_over_the_pictures_of_the_later_one() -> None:
+    levels = torch.tensor([0.5, -0.5])[:, None, None, None].expand(2, 12, 4, 6)
+    shown = _fade(levels).unflatten(1, (4, 3))
+    assert torch.equal(shown[0], levels[0].unflatten(0, (4, 3)))  # the first chunk has nothing to fade from
+    torch.testing.assert_close(shown[1, :, 0, 0, 0], -0.5 + torch.tensor(FADE))
+    steps = shown[:, :, 0, 0, 0].flatten().diff()[3:].abs()
+    assert steps.max() < 0.4  # it was 1
+    assert torch.equal(shown[1, -1], levels[1, -3:])
+
+
+def test_what_was_held_back_is_gone_a_chunk_later() -> None:
+    torch.manual_seed(5)
+    pictures = torch.rand(5, 12, 8, 8)
+    wrong = pictures.clone()
+    wrong[1] += 1.0
+    change = (_fade(wrong) - _fade(pictures)).abs().amax((1, 2, 3))
+    assert not change[0]
+    assert change[2] > 0.1
+    assert not change[3:].any()
 
 
 @torch.no_grad()

@@ -10,7 +10,7 @@ from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.synth import Synthesiser
 from streamgen_export.pocket.transformer import MASKED, JointTransformer, Text, attention, rotate
-from streamgen_export.pocket.video_autoencoder import shrunk
+from streamgen_export.pocket.video_autoencoder import faded, shrunk
 
 
 @torch.library.custom_op("streamgen::ring_write", mutates_args=())
@@ -84,7 +84,7 @@ class Denoise(nn.Module):
 
 
 class DecodeVideo(nn.Module):
-    """`decode_video.onnx`: one latent to four pictures."""
+    """`decode_video.onnx`: one latent to four pictures, faded in from the last picture before."""
 
     def __init__(self, encoders: Encoders) -> None:
         super().__init__()
@@ -92,12 +92,16 @@ class DecodeVideo(nn.Module):
         self.register_buffer("mean", encoders.video_mean[None, :, None, None].clone())
         self.register_buffer("scale", encoders.video_scale[None, :, None, None].clone())
 
-    def forward(self, latent: Tensor, z_before: Tensor, features: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        self, latent: Tensor, z_before: Tensor, features: Tensor, last: Tensor, begun: Tensor
+    ) -> tuple[Tensor, ...]:
         """latent float32 [1, Z, h, w] -> pictures uint8 [4, H, W, 3] and the new states."""
         z = latent * self.get_buffer("scale") + self.get_buffer("mean")
         pictures, features = self.decoder(z, z_before, features)
+        pictures = faded(pictures, last, begun)
         rgb = pictures[0].unflatten(0, (4, 3)).permute(0, 2, 3, 1)
-        return ((rgb.clamp(-1, 1) + 1.0) * 127.5 + 0.5).to(torch.uint8), z, features
+        shown = ((rgb.clamp(-1, 1) + 1.0) * 127.5 + 0.5).to(torch.uint8)
+        return shown, z, features, pictures[:, -3:], torch.ones_like(begun)
 
     @staticmethod
     def states(config: PocketConfig) -> dict[str, tuple[int, ...]]:
@@ -106,6 +110,8 @@ class DecodeVideo(nn.Module):
         return {
             "z_before": (1, config.video_channels, rows, columns),
             "features": (1, config.decoder_widths[2], 4 * rows, 4 * columns),
+            "last": (1, 3, config.height, config.width),
+            "begun": (1,),
         }
 
 

@@ -2,6 +2,8 @@
 
 The encoder sees its own chunk only. The decoder sees the latents of its chunk and of two before it, through two
 carried states of finite reach, so an error in one chunk is forgotten three chunks later and nothing can drift.
+A latent says little about what moves within its chunk, so chunks would follow each other in jumps: `faded` spreads each
+jump over the pictures of the later chunk.
 Latents are the principal components of patches (16 x 16 pixels x 4 pictures), in closed form: nothing about them has to
 be learnt, a place of a picture and its latent cell say the same, and the decoder can train on after the transformer
 has. The decoder starts as the same linear code, beside which a learned branch starts at zero.
@@ -26,6 +28,11 @@ from streamgen_export.pocket.config import PocketConfig
 CHANNELS = 12  # four pictures of three colours
 INEXACT = 0.05
 """Variance of the error that the linear reconstruction expects in latents of unit variance."""
+
+
+FADE = (0.66, 0.4, 0.15, 0.0)
+"""Share of a jump between chunks by which each picture after it is held back. The last picture is as decoded, so that
+nothing adds up; with these, change across joints is as large as change elsewhere."""
 
 
 class Residual(nn.Module):
@@ -167,6 +174,20 @@ class VideoDecoder(nn.Module):
         pictures = self.paint(latents.flatten(0, 1), now.flatten(0, 1), last.flatten(0, 1))
         shaped: Tensor = pictures.unflatten(0, shape)
         return shaped
+
+
+def faded(pictures: Tensor, last: Tensor, begun: Tensor) -> Tensor:
+    """Spread the jump from the chunk before over the pictures of this one.
+
+    Args:
+        pictures: [1, 12, H, W] as decoded.
+        last: [1, 3, H, W], the last picture of the chunk before.
+        begun: [1], 1, or 0 where there is no chunk before.
+    """
+    each = pictures.unflatten(1, (4, 3))
+    share = torch.tensor(FADE, device=pictures.device)[:, None, None, None] * begun
+    out: Tensor = (each + share * (last[:, None] - each[:, :1])).flatten(1, 2)
+    return out
 
 
 def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
