@@ -16,6 +16,8 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays, arrays_of, orders_of, render
 from streamgen_export.pocket.config import POCKET_SMALL, SMOKE
 from streamgen_export.pocket.encoders import Encoders
+from streamgen_export.pocket.export import load_transformer
+from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, batch_of, read_shard, write_shard
 from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
@@ -166,6 +168,29 @@ def test_the_transformer_resumes_exactly(run: Path, monkeypatch: pytest.MonkeyPa
         assert torch.allclose(actual, expected, atol=1e-6), name
     entries = [json.loads(line) for line in (run / "transformer.jsonl").read_text().splitlines()]
     assert any("heldout_video" in entry for entry in entries)
+
+
+def test_the_few_step_stage_learns_from_the_transformer_and_resumes(run: Path) -> None:
+    weight = torch.ones(48)
+    TransformerTraining(SMOKE, run, 1).run(
+        Budget(3), alone_share=0.0, batch=1, rate=1e-2, channel_weight=weight, wait_clips=SHARD
+    )
+    teacher = load_transformer(SMOKE, run)
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+
+    def learn(steps: int) -> FewStepTraining:
+        training = FewStepTraining(SMOKE, run, 1, "cpu", teacher, compiled=False)
+        training.run(Budget(steps), alone_share=0.0, batch=1, rate=1e-3, channel_weight=weight, wait_clips=SHARD)
+        return training
+
+    assert learn(2).step == 2
+    student = learn(4)
+    assert student.step == 4
+    learnt, kept = student.averaged().state_dict(), load_transformer(SMOKE, run).state_dict()
+    assert all(torch.equal(teacher.state_dict()[name], value) for name, value in before.items()), "it only teaches"
+    assert all(torch.equal(kept[name], value) for name, value in before.items()), "its checkpoint stays"
+    assert any(not torch.equal(learnt[name], value) for name, value in before.items())
+    assert torch.equal(load_transformer(SMOKE, run, "few_step").place, learnt["place"])
 
 
 def test_what_has_no_past_is_learnt_from_clips_of_one_chunk(tmp_path: Path) -> None:

@@ -24,19 +24,12 @@ from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import load_encoders
 from streamgen_export.pocket.knobs import KNOBS
 from streamgen_export.pocket.latents import read_shard
+from streamgen_export.pocket.sampling import FEW_STEPS, GUIDED, Sampling
 from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo
 from streamgen_export.pocket.transformer import JointTransformer
 from streamgen_export.quantise import quantise_linears, relative_errors, rollout
 
 BUNDLES = Path("engines/streamgen_engines/bundles")
-SIGMAS = (1.0, 0.9, 0.75, 0.5, 0.0)
-"""Four even steps, shifted by 3 towards noise (Esser et al. 2024, section 5.3.2): there a picture is decided."""
-LEAST_STEPS = 2
-"""One step makes noise, and what follows continues it."""
-GUIDANCE = 2.5
-CHANGE = {"keep": 0, "guidance": 3.0, "chunks": 2}
-"""A model of this size trusts its past more than a new text: without this, a change took over a dozen chunks."""
-CONTEXT_NOISE = 0.05
 CHECKED_CHUNKS = 20
 GUARD_FILE = "guard.json"
 """Ranges that a run without latents of its own took over."""
@@ -91,22 +84,31 @@ def guard_for(run: Path) -> dict[str, Any]:
     return kept
 
 
-def load_transformer(config: PocketConfig, run: Path) -> JointTransformer:
-    """The averaged weights of a run.
+def load_transformer(config: PocketConfig, run: Path, stage: str = "transformer") -> JointTransformer:
+    """The averaged weights of a run, after this stage.
 
     Raises:
         FileNotFoundError: there is no checkpoint yet.
     """
-    state = checkpoint.load(run / "transformer.pt")
+    state = checkpoint.load(run / f"{stage}.pt")
     if state is None:
-        raise FileNotFoundError(f"{run}/transformer.pt is missing; train with: python -m streamgen_export.pocket.train")
+        raise FileNotFoundError(f"{run}/{stage}.pt is missing; train with: python -m streamgen_export.pocket.train")
     model = JointTransformer(config)
     model.load_state_dict(state["ema"])
     return model.eval()
 
 
-def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+def export(
+    config: PocketConfig,
+    run: Path,
+    bundle: Path,
+    notes: Mapping[str, Any] | None = None,
+    *,
+    few_steps: bool = False,
+) -> dict[str, Any]:
     """Write every graph and the manifest into `bundle`, where `text.onnx` and `tokenizer.json` already lie.
+
+    With `few_steps` it is the transformer after the few-step stage.
 
     Returns:
         the measured errors, which also go into the manifest's `training.parity`.
@@ -114,7 +116,8 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
     Raises:
         ParityError: a graph is off; nothing is written then.
     """
-    model, encoders = load_transformer(config, run), load_encoders(config, run)
+    model = load_transformer(config, run, "few_step" if few_steps else "transformer")
+    encoders = load_encoders(config, run)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         denoise = graphs.write_denoise(folder / "denoise.onnx", model)
@@ -148,7 +151,8 @@ def export(config: PocketConfig, run: Path, bundle: Path, notes: Mapping[str, An
             (bundle / f"{name}.onnx").write_bytes((small / f"{name}.onnx").read_bytes())
     training = {"parity": parity, **(notes or {})}
     states_of = {name: states for name, (_, _, states) in calls.items()}
-    write_manifest(config, bundle, states_of, guard_for(run), training)
+    sampling = FEW_STEPS if few_steps else GUIDED
+    write_manifest(config, bundle, states_of, guard_for(run), training, sampling)
     return parity
 
 
@@ -158,6 +162,7 @@ def write_manifest(
     states: Mapping[str, Mapping[str, Sequence[int]]],
     guard: Mapping[str, Any],
     training: Mapping[str, Any],
+    sampling: Sampling = GUIDED,
 ) -> None:
     """Write `manifest.json` for the graphs that lie in `bundle`, checked as a reader would check it."""
     precisions = {"text": "int8", "denoise": "int8", **dict.fromkeys(states.keys() - {"denoise"}, "fp32")}
@@ -190,12 +195,12 @@ def write_manifest(
             "sink": config.sink,
         },
         "sampler": {
-            "sigmas": list(SIGMAS),
-            "guidance": GUIDANCE,
-            "least_steps": LEAST_STEPS,
-            "context_noise": CONTEXT_NOISE,
+            "sigmas": list(sampling.sigmas),
+            "guidance": sampling.guidance,
+            "least_steps": sampling.least_steps,
+            "context_noise": sampling.context_noise,
             "guard": guard,
-            "change": CHANGE,
+            "change": sampling.change,
         },
         "text": {
             "max_tokens": config.text_tokens,
@@ -234,12 +239,13 @@ def main() -> None:
     parser.add_argument("--size", choices=sorted(CONFIGS), default="pocket")
     parser.add_argument("--run", type=Path, help="folder of the training (default runs/SIZE)")
     parser.add_argument("--bundle", type=Path, help="bundle folder with text.onnx (default: the size's own)")
+    parser.add_argument("--few-steps", action="store_true", help="the transformer after the few-step stage")
     options = parser.parse_args()
     config = CONFIGS[options.size]
     run = options.run or Path("runs") / options.size
     bundle = options.bundle or BUNDLES / config.name
     torch.set_grad_enabled(False)
-    parity = export(config, run, bundle)
+    parity = export(config, run, bundle, few_steps=options.few_steps)
     print(json.dumps(parity, indent=1))
     size = sum(path.stat().st_size for path in bundle.iterdir())
     print(f"{bundle}: {size / 1e6:.2f} MB")

@@ -56,7 +56,7 @@ def draw_sigma(
     return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 0.4)
 
 
-def _mixed(device: torch.device) -> torch.autocast:
+def mixed(device: torch.device) -> torch.autocast:
     """bfloat16 where it is safe, on the device of the batch."""
     return torch.autocast(device.type, torch.bfloat16)
 
@@ -75,10 +75,15 @@ def beginnings(text: Text, clips: int, chunks: int) -> Tensor:
 
 def _errors(batch: Batch, velocity: tuple[Tensor, Tensor], noise: tuple[Tensor, Tensor], channels: Tensor) -> Losses:
     """Weighted errors of predicted velocities; all of [B, C, ...]."""
+    off = (velocity[0].float() - (noise[0] - batch.video), velocity[1].float() - (noise[1] - batch.audio))
+    return weighted(batch, off, channels)
+
+
+def weighted(batch: Batch, errors: tuple[Tensor, Tensor], channels: Tensor) -> Losses:
+    """Mean squares of errors of velocities [B, C, ...], where subjects are and impacts sound more than elsewhere."""
     weight = (1 + SUBJECT_WEIGHT * batch.cells)[:, :, None] * channels[:, None, None]
-    error_v = (velocity[0].float() - (noise[0] - batch.video)).square() * weight
-    error_a = (velocity[1].float() - (noise[1] - batch.audio)).square()
-    return Losses(error_v.mean() / weight.mean(), (error_a * (1 + IMPACT_WEIGHT * batch.impacts)[:, :, None]).mean())
+    video = (errors[0].square() * weight).mean() / weight.mean()
+    return Losses(video, (errors[1].square() * (1 + IMPACT_WEIGHT * batch.impacts)[:, :, None]).mean())
 
 
 def losses(
@@ -107,7 +112,7 @@ def losses(
     seen_v, seen_a = past if past is not None else _some_start_from_a_picture(batch)
     clean = (noised(seen_v, torch.randn_like(seen_v), context), noised(seen_a, torch.randn_like(seen_a), context))
     noisy = (noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target))
-    with _mixed(device):
+    with mixed(device):
         sink = torch.rand(b, device=device) < SINK_SHARE
         velocity = model.train_forward(clean, noisy, sigma, batch.text, sink, start)
     return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
@@ -128,7 +133,7 @@ def alone_losses(model: JointTransformer, batch: Batch, channel_weight: Tensor) 
     target = draw_sigma((b, c), device=batch.video.device)
     eps_v, eps_a = torch.randn_like(batch.video), torch.randn_like(batch.audio)
     noisy = (noised(batch.video, eps_v, target).flatten(0, 1), noised(batch.audio, eps_a, target).flatten(0, 1))
-    with _mixed(batch.video.device):
+    with mixed(batch.video.device):
         v, a = model.alone_forward(noisy, target.flatten(), batch.text)
     velocity = (v.unflatten(0, (b, c)), a.unflatten(0, (b, c)))
     return _errors(batch, velocity, (eps_v, eps_a), channel_weight)
@@ -148,7 +153,7 @@ def own_predictions(model: JointTransformer, batch: Batch, start: Tensor) -> tup
         noised(batch.audio, torch.randn_like(eps_a), context),
     )
     noisy_v, noisy_a = noised(batch.video, eps_v, target), noised(batch.audio, eps_a, target)
-    with _mixed(device):
+    with mixed(device):
         sink = torch.rand(b, device=device) < SINK_SHARE
         # The plain function: compiling it a second time, without gradients, would not pay.
         v, a = type(model).train_forward(model, clean, (noisy_v, noisy_a), sigma, batch.text, sink, start)

@@ -24,7 +24,8 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import Order, collect, orders_of
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
-from streamgen_export.pocket.export import GUARD_FILE, export, guard_for
+from streamgen_export.pocket.export import GUARD_FILE, export, guard_for, load_transformer
+from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import Stock, make_shards
 from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
@@ -37,6 +38,8 @@ MEASURED_CLIPS = 192
 BUNDLES = Path("engines/streamgen_engines/bundles")
 AUTOENCODER_SHARE, SOUND_SHARE = 0.28, 0.1
 """Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound."""
+FEW_STEP_SHARE = 0.25
+"""Of the time that is left after the autoencoders, where the few-step stage is asked for."""
 SEEN_CLIPS = 4
 """One of so many clips for the autoencoders is drawn at the size that the encoder sees."""
 SHARD = 64
@@ -59,6 +62,9 @@ class Plan:
     transformer_steps: int
     batch: int
     rate: float = 2e-3
+    few_step_steps: int = 0
+    """Of the few-step stage, which runs where it is asked for."""
+    few_step_rate: float = 4e-4
     autoencoder_chunks: int = 3
     """Length of the clips on which the autoencoders train, all of which are in memory."""
     video_batch: int = 4
@@ -89,6 +95,7 @@ PLANS = {
         batch=12,
         lone_clips=40_960,
         rate=1.6e-3,
+        few_step_steps=1500,
     ),
     "pocket-small": Plan(
         POCKET_SMALL,
@@ -112,6 +119,7 @@ PLANS = {
         transformer_steps=6,
         batch=2,
         lone_clips=16,
+        few_step_steps=3,
     ),
 }
 
@@ -156,7 +164,14 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
 
 
 def train(
-    plan: Plan, run: Path, bundle: Path, seed: int, machine: Machine, seconds: float | None = None
+    plan: Plan,
+    run: Path,
+    bundle: Path,
+    seed: int,
+    machine: Machine,
+    seconds: float | None = None,
+    *,
+    few_steps: bool = False,
 ) -> TransformerTraining:
     """The whole training; resumes whatever `run` holds.
 
@@ -167,6 +182,7 @@ def train(
         seed: of everything random.
         machine: what it runs on.
         seconds: to spend, instead of the plan's numbers of steps.
+        few_steps: whether the few-step stage follows.
 
     Raises:
         FileNotFoundError: `bundle` lacks the text graph.
@@ -184,18 +200,39 @@ def train(
         maker.start()
     try:
         training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
+        until = (seconds or 0.0) * (1 - FEW_STEP_SHARE if few_steps else 1.0)
         training.run(
-            Budget(plan.transformer_steps, seconds and max(seconds - (time.monotonic() - began), 1.0)),
+            Budget(plan.transformer_steps, seconds and max(until - (time.monotonic() - began), 1.0)),
             alone_share=plan.alone_steps / plan.transformer_steps,
             batch=plan.batch,
             rate=plan.rate,
             channel_weight=encoders.video_weight,
             wait_clips=min(plan.lone_clips, FIRST_CLIPS),
         )
+        if few_steps:
+            left = seconds and max(seconds - (time.monotonic() - began), 1.0)
+            train_few_steps(plan, run, seed, machine, encoders, left)
     finally:
         for maker in makers:
             maker.terminate()
             maker.join()
+    return training
+
+
+def train_few_steps(
+    plan: Plan, run: Path, seed: int, machine: Machine, encoders: Encoders, seconds: float | None = None
+) -> FewStepTraining:
+    """The few-step stage on whole clips with their past, from the transformer that `run` holds."""
+    teacher = load_transformer(plan.config, run)
+    training = FewStepTraining(plan.config, run, seed, machine.device, teacher, compiled=machine.compiled)
+    training.run(
+        Budget(plan.few_step_steps, seconds),
+        alone_share=0.0,
+        batch=plan.batch,
+        rate=plan.few_step_rate,
+        channel_weight=encoders.video_weight,
+        wait_clips=1,
+    )
     return training
 
 
@@ -252,7 +289,8 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="processes that render")
     parser.add_argument("--minutes", type=float, help="time to spend, instead of the plan's numbers of steps")
     parser.add_argument("--weights", type=Path, help="of an earlier training (export/weights), to go on from")
-    parser.add_argument("--only", choices=["autoencoders", "decoder"], help="this stage alone")
+    parser.add_argument("--few-steps", action="store_true", help="let the few-step stage follow, and export its model")
+    parser.add_argument("--only", choices=["autoencoders", "decoder", "few-steps"], help="this stage alone")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
     machine = Machine(options.device, options.compile, options.workers)
@@ -267,9 +305,11 @@ def main() -> None:
     elif options.only == "autoencoders":
         train_autoencoders(plan, run, options.seed, machine, seconds)
         return
+    elif options.only == "few-steps":
+        train_few_steps(plan, run, options.seed, machine, load_encoders(plan.config, run), seconds)
     else:
-        train(plan, run, bundle, options.seed, machine, seconds)
-    export(plan.config, run, bundle)
+        train(plan, run, bundle, options.seed, machine, seconds, few_steps=options.few_steps)
+    export(plan.config, run, bundle, few_steps=options.few_steps or options.only == "few-steps")
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.config import PocketConfig
-from streamgen_export.pocket.flow import alone_losses, beginnings, losses, own_predictions
+from streamgen_export.pocket.flow import Losses, alone_losses, beginnings, losses, own_predictions
 from streamgen_export.pocket.latents import HELDOUT_SHARD, Batch, LatentSet, batch_of, read_shard
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
@@ -58,6 +58,9 @@ def moved(batch: Batch, device: torch.device) -> Batch:
 class TransformerTraining:
     """The transformer in training; `run` resumes where the last run stopped."""
 
+    stage = "transformer"
+    """Name of its checkpoint and of its log."""
+
     def __init__(
         self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, compiled: bool = False
     ) -> None:
@@ -82,7 +85,7 @@ class TransformerTraining:
     @property
     def path(self) -> Path:
         """Where the checkpoint lies."""
-        return self.folder / "transformer.pt"
+        return self.folder / f"{self.stage}.pt"
 
     def restore(self) -> float:
         """Take up the last checkpoint, if there is one; returns the seconds that were spent until then."""
@@ -136,9 +139,9 @@ class TransformerTraining:
         # Clips of one chunk are made before the others, so they are there first where they are wanted at all.
         while data.refresh() + lone.refresh() < wait_clips:
             time.sleep(2)
-        log = checkpoint.LossLog(self.folder / "transformer.jsonl")
+        log = checkpoint.LossLog(self.folder / f"{self.stage}.jsonl")
         done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="transformer", unit="step")
+        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc=self.stage, unit="step")
         for step in bar:
             if done:
                 break
@@ -161,7 +164,7 @@ class TransformerTraining:
                 start = beginnings(clips.text, *clips.video.shape[:2])
                 own = share > OWN_PAST_FROM and rng.random() < OWN_PAST_SHARE
                 past = own_predictions(self.model, clips, start) if own else None
-                loss = losses(self.model, clips, channel_weight, start, past)
+                loss = self.loss(clips, channel_weight, start, past)
             for optimiser in self.optimisers:
                 optimiser.zero_grad(set_to_none=True)
                 for group in optimiser.param_groups:
@@ -183,6 +186,16 @@ class TransformerTraining:
                 self.save(budget.elapsed_s)
                 log.draw()
 
+    def loss(
+        self,
+        batch: Batch,
+        channel_weight: torch.Tensor,
+        start: torch.Tensor,
+        past: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> Losses:
+        """What is learnt from whole clips; see `losses`."""
+        return losses(self.model, batch, channel_weight, start, past)
+
     def _average(self, step: int) -> None:
         decay = min(EMA_DECAY, (step + 1) / (step + 10))
         with torch.no_grad():
@@ -199,9 +212,17 @@ class TransformerTraining:
             rows = [(shard, row) for row in range(first, first + 8)]
             clips = moved(batch_of(rows, np.random.default_rng(0), 0.0), self.device)
             with torch.no_grad():
-                alone = alone_losses(model, clips, channel_weight)
-                unbroken = torch.zeros(clips.video.shape[:2], dtype=torch.int64, device=self.device)
-                loss = losses(model, clips, channel_weight, unbroken)
-            found.append([part.item() for part in (loss.video, loss.audio, alone.video, alone.audio)])
-        names = ("heldout_video", "heldout_audio", "heldout_video_alone", "heldout_audio_alone")
-        return dict(zip(names, map(float, np.mean(found, axis=0)), strict=True))
+                found.append(self.errors(model, clips, channel_weight))
+        return {name: float(np.mean([each[name] for each in found])) for name in found[0]}
+
+    def errors(self, model: JointTransformer, clips: Batch, channel_weight: torch.Tensor) -> dict[str, float]:
+        """How far a model is from held-out clips, without a past and with all of it."""
+        alone = alone_losses(model, clips, channel_weight)
+        unbroken = torch.zeros(clips.video.shape[:2], dtype=torch.int64, device=self.device)
+        loss = losses(model, clips, channel_weight, unbroken)
+        return {
+            "heldout_video": loss.video.item(),
+            "heldout_audio": loss.audio.item(),
+            "heldout_video_alone": alone.video.item(),
+            "heldout_audio_alone": alone.audio.item(),
+        }
