@@ -41,6 +41,7 @@ class Observed:
     sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     lost: int = 0  # entries that did not fit into the page's lists
+    session: tuple[int, float] | None = None  # RTP offset of the newest, and the media time (s) at which it began
     _sessions: list[tuple[float, RtpTimeline]] = field(default_factory=list)
 
     def take(self, log: dict[str, Any]) -> None:
@@ -53,6 +54,7 @@ class Observed:
         self.lost = log["lost"]
         for at_ms, offset, media_time_s in log["sessions"]:
             if offset is not None:
+                self.session = (int(offset), media_time_s or 0.0)
                 self._sessions.append((at_ms, RtpTimeline(int(offset), VIDEO_CLOCK_HZ, media_time_s or 0.0)))
         for timestamp, at_ms in log["pictures"]:
             self.shown_ms.append(at_ms)

@@ -83,11 +83,18 @@ class Browser:
         self.version = running.version
 
     @asynccontextmanager
-    async def viewer(self) -> AsyncIterator[Viewer]:
-        """A viewer in a profile of its own, which is given up with it."""
-        context = await self._running.new_context(viewport={"width": 1280, "height": 800})
+    async def viewer(self, *, beside: Path | None = None) -> AsyncIterator[Viewer]:
+        """A viewer in a profile of its own, which is given up with it.
+
+        `beside` is a script that runs in the page beside `observe.js`; with it the page's own policy on scripts is off.
+        """
+        context = await self._running.new_context(
+            viewport={"width": 1280, "height": 800}, bypass_csp=beside is not None
+        )
         try:
-            await context.add_init_script(path=_OBSERVE)
+            for script in (_OBSERVE, beside):
+                if script is not None:
+                    await context.add_init_script(path=script)
             yield Viewer(await context.new_page())
         finally:
             await context.close()

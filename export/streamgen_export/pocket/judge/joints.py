@@ -1,9 +1,16 @@
-"""Do chunks join without a seam? Change across the joints over change inside chunks, for picture and sound."""
+"""Do chunks join without a seam? Change across the joints over change inside chunks, for picture and sound.
+
+python -m streamgen_export.pocket.judge.joints     # this part of the judge alone, which needs no trained instrument
+"""
 
 from __future__ import annotations
 
+import argparse
+import json
+import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
@@ -105,3 +112,40 @@ def _ratio(sides: Sides) -> float | None:
     if not across or not inside or np.mean(inside) <= 0:
         return None
     return float(np.mean(across) / np.mean(inside))
+
+
+def main() -> None:
+    """Command line: seams of generated takes beside those of true renders of the same prompts."""
+    from streamgen_engines.bundle import bundle_at
+    from streamgen_engines.families import load
+    from streamgen_export.pocket.judge.briefs import change_briefs
+    from streamgen_export.pocket.judge.provenance import provenance_of
+    from streamgen_export.pocket.judge.renders import in_parallel, render
+    from streamgen_export.pocket.judge.run import Settings
+    from streamgen_export.pocket.judge.streams import ModelStream, side_by_side, take_of
+
+    parser = argparse.ArgumentParser(description="Measure how visible and audible the joints of chunks are.")
+    parser.add_argument("--bundle", type=Path, help="bundle folder (default: the one that ships with streamgen)")
+    parser.add_argument("--samples", type=int, default=32, help="takes, each with a change of prompt")
+    parser.add_argument("--out", type=Path, default=Path("bench/judge/joints.json"))
+    options = parser.parse_args()
+    processes = len(os.sched_getaffinity(0))
+    bundle = bundle_at(options.bundle)
+    streams = [ModelStream(load(bundle)) for _ in range(processes)]
+    briefs = change_briefs(Settings.seed, options.samples, Settings.before, Settings.after)
+    made = joints([seams(take) for take in side_by_side(streams, briefs, take_of)])
+    jobs = [(brief, streams[0].form) for brief in briefs]
+    true = joints([seams(take) for take in in_parallel(render, jobs, processes, "renders of the same")])
+    found = {
+        "command": f"python -m streamgen_export.pocket.judge.joints --samples {options.samples}",
+        "provenance": asdict(provenance_of(bundle)),
+        "generated": asdict(made),
+        "renders": asdict(true),
+    }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    print(json.dumps(found, indent=1))
+
+
+if __name__ == "__main__":
+    main()
