@@ -6,7 +6,8 @@ handshake it stops decrypting and counts packets, because otherwise the audience
 
 import asyncio
 import multiprocessing
-from collections.abc import Awaitable, Callable
+import os
+from collections.abc import Awaitable, Callable, Collection
 from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, Self
@@ -19,12 +20,18 @@ Answer = Callable[[str], Awaitable[str]]
 
 
 class Audience:
-    """Viewers of one server; `async with Audience() as audience: await audience.join(20, answer)`."""
+    """Viewers of one server; `async with Audience() as audience: await audience.join(20, answer)`.
+
+    With `cores` they stay on those, and what they receive too late there the kernel throws away.
+    """
+
+    def __init__(self, cores: Collection[int] = ()) -> None:
+        self._cores = frozenset(cores)
 
     async def __aenter__(self) -> Self:
         context = multiprocessing.get_context("spawn")
         self._ours, theirs = context.Pipe()
-        self._process = context.Process(target=_run, args=(theirs,), daemon=True)
+        self._process = context.Process(target=_run, args=(theirs, self._cores), daemon=True)
         self._process.start()
         theirs.close()
         return self
@@ -51,7 +58,9 @@ class Audience:
         return await asyncio.to_thread(self._ours.recv)
 
 
-def _run(connection: Connection) -> None:
+def _run(connection: Connection, cores: frozenset[int]) -> None:
+    if cores:
+        os.sched_setaffinity(0, cores)
     asyncio.run(_sit(connection))
 
 

@@ -6,17 +6,19 @@
   default, one encoder per viewer.
 
 The programme is the same: 25 pictures/s of VP8 at about 1 Mbit/s and Opus. Its viewers are real peers in a process of
-their own (`bench.audience`). What is measured is the processor time of this process, which also pays for the kernel's
-way through the loopback network. The cost of a viewer is the slope between a small and a larger audience.
+their own (`bench.audience`), on other cores than this one where there are several. What is measured is the processor
+time of this process, which also pays for the kernel's way through the loopback network. The cost of a viewer is the
+slope between a small and a larger audience.
 """
 
 import argparse
 import asyncio
 import fractions
+import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
-from contextlib import AsyncExitStack
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Protocol
 
@@ -295,12 +297,12 @@ async def play(way: Way, first: int, seconds: float, due: Callable[[float], None
     return after
 
 
-async def load(make: Callable[[], Way], viewers: int, seconds: float) -> Load:
+async def load(make: Callable[[], Way], viewers: int, seconds: float, audience_cores: Collection[int] = ()) -> Load:
     """Let an audience watch for so long."""
     async with AsyncExitStack() as stack:
         way = make()
         stack.push_async_callback(way.close)
-        audience = await stack.enter_async_context(Audience())
+        audience = await stack.enter_async_context(Audience(audience_cores))
         await audience.join(viewers, way.answer)
         slot = await play(way, 0, START_S)
         await audience.received()
@@ -343,7 +345,23 @@ class _Lateness:
         setattr(Outlet, "video", self._video)  # noqa: B010
 
 
-async def measure(programme: Programme, seconds: float, most: int) -> dict[str, Any]:
+@contextmanager
+def one_core() -> Iterator[frozenset[int]]:
+    """Keep this process on one core and tell the others, for the audience: it must not take the sender's time."""
+    if not hasattr(os, "sched_getaffinity") or len(cores := os.sched_getaffinity(0)) < 2:
+        yield frozenset()
+        return
+    own = min(cores)
+    os.sched_setaffinity(0, {own})
+    try:
+        yield frozenset(cores - {own})
+    finally:
+        os.sched_setaffinity(0, cores)
+
+
+async def measure(
+    programme: Programme, seconds: float, most: int, audience_cores: Collection[int] = ()
+) -> dict[str, Any]:
     """All ways, with a small and a larger audience each."""
     ways: dict[str, tuple[Callable[[], Way], tuple[int, int]]] = {
         "streamgen": (lambda: OurFanout(programme), (most // 5, most)),
@@ -352,7 +370,7 @@ async def measure(programme: Programme, seconds: float, most: int) -> dict[str, 
     }
     found: dict[str, Any] = {}
     for name, (make, audiences) in ways.items():
-        loads = [await load(make, viewers, seconds) for viewers in audiences]
+        loads = [await load(make, viewers, seconds, audience_cores) for viewers in audiences]
         found[name] = slope(*loads) | {"loads": [asdict(each) for each in loads]}
         print(f"{name}: {100 * found[name]['core_share_per_viewer']:.3f} % of a core for each viewer")
     return found
@@ -375,7 +393,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     run = record.begin(
         "fanout", record.open_bundle(None), {"seconds": options.seconds, "viewers": options.viewers, "fps": FPS}
     )
-    found = asyncio.run(measure(programme, options.seconds, options.viewers))
+    with one_core() as others:
+        found = asyncio.run(measure(programme, options.seconds, options.viewers, others))
     figures = {"video_bitrate": programme.bitrate, "ways": found}
     ours, relay, packets = (
         found[name]["viewers_per_core"] for name in ("streamgen", "aiortc, relay", "aiortc, packets")
