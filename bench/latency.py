@@ -1,14 +1,16 @@
 """Glass to glass, read off the pictures themselves: `python -m bench.latency --minutes 30`.
 
 Serves the test card (`streamgen serve --bundle testcard`), watches it in headless Chromium, and reads what is shown and
-heard: the number in each picture, the flash, the beep, and the colour of the prompt. What a figure means exactly is in
-bench/README.md.
+heard: the number in each picture, the flash, the beep, and the colour of the prompt. With `--loss` and `--delay` a bad
+network lies between the two. What a figure means exactly is in bench/README.md.
 """
 
 import argparse
 import asyncio
 import sys
 import time
+from contextlib import AsyncExitStack
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,15 +19,19 @@ from bench.figures import Summary, photons, trend
 from bench.glass import Card, colours_seen, glass_ms, lip_sync_ms, misread, sequel
 from bench.observed import Observed, reception_between
 from bench.server import Server
-from bench.viewer import Browser, Viewer, chromium
+from bench.viewer import Browser, Viewer, chromium, through
 from streamgen_client.rtp import VIDEO_CLOCK_HZ, RtpTimeline
 from streamgen_engines.bundle import bundled
+from tests.webrtc.impairment import Network
+from tests.webrtc.relay import Relay
 
 MINUTES: Final = 30.0
 PROMPT_EVERY_S: Final = 4.0
 JOINS: Final = 20
 COLLECT_EVERY_S: Final = 5.0
 SETTLE_S: Final = 5.0
+FREEZE_SETTLED_S: Final = 10.0  # of watching, before standstills count
+FROZEN_MS: Final = 500.0
 BUNDLE: Final = "testcard"
 PROMPTS: Final = ("a calm sea", "a red balloon", "rain on a city at night", "fireworks", "snow", "a forest at dawn")
 _READER: Final = Path(__file__).with_name("testcard.js")
@@ -34,15 +40,18 @@ _READER: Final = Path(__file__).with_name("testcard.js")
 class Watch:
     """One run: what was seen, and what follows from it."""
 
-    def __init__(self, server: Server, browser: Browser, *, minutes: float, joins: int) -> None:
-        self._server, self._browser = server, browser
+    def __init__(self, server: Server, browser: Browser, network: Network, *, minutes: float, joins: int) -> None:
+        self._server, self._browser, self._network = server, browser, network
         self._seconds, self._joins = 60 * minutes, joins
         self.figures: dict[str, Any] = {"chromium": browser.version, "server_start_s": server.started_in_s}
 
     async def all(self) -> None:
         """Everything in turn."""
         await asyncio.sleep(SETTLE_S)
-        async with self._browser.viewer(beside=_READER) as viewer:
+        async with self._browser.viewer(beside=_READER) as viewer, AsyncExitStack() as stack:
+            if self._network != Network():
+                relay = stack.enter_context(Relay(self._network, self._network))
+                await through(viewer.page, relay.offer, relay.answer)
             await viewer.open(self._server.url)
             await viewer.play()
             self.figures["first_picture_beside_another_ms"] = Summary.of(await self._join())
@@ -104,6 +113,7 @@ def figures_of(card: Card, observed: Observed, leads_ms: list[float]) -> dict[st
     lead_ms = 0.0 if lead is None else lead.p50
     return {
         "pictures": {"presented": len(read), "misread": misread(read), **vars_of(sequel(read))},
+        "standstills": standstills([each.at_ms for each in read]),
         "due_to_glass_ms": Summary.of(by_clock),
         "lead_ms": lead,
         "made_to_glass_ms": Summary.of(lead_ms + late_ms for late_ms in by_clock),
@@ -119,6 +129,15 @@ def figures_of(card: Card, observed: Observed, leads_ms: list[float]) -> dict[st
         "holds": observed.holds(),
         "observations_lost": observed.lost + card.lost,
     }
+
+
+def standstills(shown_ms: list[float]) -> dict[str, float] | None:
+    """The longest time between two pictures once the first seconds are over, and how many were too long."""
+    settled = [at_ms for at_ms in shown_ms if at_ms >= shown_ms[0] + 1000 * FREEZE_SETTLED_S]
+    gaps = [after - before for before, after in pairwise(settled)]
+    if not gaps:
+        return None
+    return {"longest_ms": max(gaps), "over_500_ms": sum(gap > FROZEN_MS for gap in gaps)}
 
 
 def stages(observed: Observed, photon_ms: dict[str, float]) -> dict[str, Summary | None]:
@@ -171,6 +190,10 @@ ROWS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("pictures whose number and media time disagree", ("pictures", "off_clock"), "{:.0f}"),
     ("prompts sent", ("prompts", "sent"), "{:.0f}"),
     ("prompts seen", ("prompts", "seen"), "{:.0f}"),
+    ("longest time between two pictures, after 10 s", ("standstills", "longest_ms"), "{:.0f} ms"),
+    ("... of more than 500 ms", ("standstills", "over_500_ms"), "{:.0f}"),
+    ("packets lost on the way", ("reception", "video", "packetsLost"), "{:.0f}"),
+    ("samples of sound that were concealed", ("reception", "audio", "concealedSamples"), "{:.0f}"),
     ("freezes that the browser counted", ("reception", "video", "freezeCount"), "{:.0f}"),
 )
 
@@ -187,10 +210,10 @@ def rows(run: record.Record) -> list[tuple[str, str]]:
     return found
 
 
-async def measure(minutes: float, joins: int) -> dict[str, Any]:
+async def measure(network: Network, minutes: float, joins: int) -> dict[str, Any]:
     """Figures of one run."""
     async with Server(bundled(BUNDLE).root, arguments=("--prompt", PROMPTS[-1])) as server, chromium() as browser:
-        watch = Watch(server, browser, minutes=minutes, joins=joins)
+        watch = Watch(server, browser, network, minutes=minutes, joins=joins)
         await watch.all()
         return watch.figures
 
@@ -202,11 +225,15 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of watching [{MINUTES:g}]")
     parser.add_argument("--joins", type=int, default=JOINS, help=f"of other viewers, before that [{JOINS}]")
+    parser.add_argument("--loss", type=float, default=0.0, help="of packets, both ways, percent [0]")
+    parser.add_argument("--delay", type=float, default=0.0, help="of packets, both ways, ms [0]")
     parser.add_argument("--results", type=Path, default=record.RESULTS, help="where the record goes")
     parser.add_argument("--no-record", action="store_true", help="only print")
     given = parser.parse_args()
-    run = record.begin("latency", bundled(BUNDLE), {"minutes": given.minutes, "joins": given.joins})
-    run = record.finish(run, asyncio.run(measure(given.minutes, given.joins)), [])
+    settings = {name: getattr(given, name) for name in ("minutes", "joins", "loss", "delay")}
+    network = Network(loss=given.loss / 100, delay_s=given.delay / 1000)
+    run = record.begin("latency", bundled(BUNDLE), settings)
+    run = record.finish(run, asyncio.run(measure(network, given.minutes, given.joins)), [])
     if not given.no_record:
         record.append(run, given.results)
     for name, value in rows(run):

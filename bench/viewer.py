@@ -3,14 +3,14 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, cast
 
 import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import Page, async_playwright, expect
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from bench.observed import Observed
 from bench.server import cpu_seconds
@@ -109,6 +109,20 @@ class Browser:
             except psutil.Error:
                 continue  # it ended meanwhile
         return total
+
+
+async def through(page: Page, offer: Callable[[str], str], answer: Callable[[str], str]) -> None:
+    """Let every offer of the page, and the answer to it, be rewritten on its way; what else it asks passes as it is."""
+
+    async def rewritten(route: Route) -> None:
+        if route.request.method != "POST":
+            await route.continue_()
+            return
+        response = await route.fetch(post_data=offer(route.request.post_data or ""))
+        body = await response.text()
+        await route.fulfill(response=response, body=answer(body) if response.ok else body)
+
+    await page.route("**/whep/**", rewritten)
 
 
 @asynccontextmanager
