@@ -234,6 +234,11 @@ class Channel:
         for layer in self.fanout.watched:
             self._command(RequestKeyframe(layer))
 
+    def mute(self, *, on: bool) -> None:
+        """Let nothing be heard, whatever is shown, until it is taken back."""
+        assert self._pacer is not None, "the channel has not been started"
+        self._pacer.mute(on=on)
+
     # The pacer's sink.
 
     def video(self, packet: VideoPacket) -> None:

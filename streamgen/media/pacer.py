@@ -181,6 +181,10 @@ class Pacer:
         self._pacing.resume()
         self._wake.set()
 
+    def mute(self, *, on: bool) -> None:
+        """Let nothing be heard from the next slot on, until it is taken back."""
+        self._pacing.mute(on=on)
+
     def stats(self) -> PacerStats:
         """How pacing goes. Resets `max_late_ns`."""
         late, self._max_late_ns = self._max_late_ns, 0

@@ -89,6 +89,12 @@ class Pacing:
         self._open: set[Layer] = set()  # layers that have had a keyframe since another encoder's pictures were shown
         self._cover: tuple[PlayState, Held | Loop] | None = None
         self._cover_pictures: deque[tuple[int, VideoPacket | ChunkRecord]] = deque()
+        self._muted: Held | None = None
+
+    @property
+    def muted(self) -> bool:
+        """Whether viewers hear nothing, whatever plays."""
+        return self._muted is not None
 
     @property
     def state(self) -> PlayState:
@@ -158,6 +164,14 @@ class Pacing:
             self._cover_pictures.clear()
             self._open.clear()
 
+    def mute(self, *, on: bool) -> None:
+        """Let nothing be heard from the next slot on, whatever is shown, until it is taken back. Idempotent."""
+        if on and self._muted is None:
+            heard = self._cover is None and self._programme != "slate"
+            self._muted = Held(fade=tuple(self._fade) if heard else (), silence=self._silence)
+        elif not on:
+            self._muted = None
+
     def next_due_ns(self) -> int:
         """Monotonic time of the next release; calling `release` earlier returns nothing."""
         return min([self._sound_due_ns(), *(self._due_ns(pictures) for pictures in self._picture_queues())])
@@ -202,6 +216,8 @@ class Pacing:
             # What the programme would sound like now is given up.
             pictures, data = self._cover[1].slot(self.clock, self._slot_pts)
             self._cover_pictures.extend((packet.pts, packet) for packet in pictures)
+        if self._muted is not None:
+            _, data = self._muted.slot(self.clock, self._slot_pts)
         self._announce(released)
         released.append(AudioPacket(pts=self._slot_pts, data=data))
         self._slot_pts += SLOT_SAMPLES

@@ -26,7 +26,7 @@ from tests.media.fakes import (
 )
 
 EPOCH = 7_000_000_000
-EVENTS = ("put", "put", "put", "slate", "flush", "restart", "hold", "standby", "resume")
+EVENTS = ("put", "put", "put", "slate", "flush", "restart", "hold", "standby", "resume", "mute", "unmute")
 
 
 def make_pacing() -> Pacing:
@@ -284,6 +284,38 @@ def test_hold_keeps_the_picture_and_fades_the_sound_within_one_slot() -> None:
     tape.check_rules()
 
 
+def test_mute_fades_the_sound_within_one_slot_and_leaves_the_pictures() -> None:
+    tape = covered()
+    heard = len(tape.audio())
+    tape.pacing.mute(on=True)
+    tape.pacing.mute(on=True)
+    assert tape.pacing.muted
+    tape.run_for(2 * CHUNK_NS)
+    assert tape.states() == ["live"], "what is shown is the programme"
+    assert tape.names(tape.audio)[heard : heard + 4] == ["fade 0.0", "fade 0.1", "fade 0.2", "silence"]
+    assert set(tape.names(tape.audio)[heard + 3 :]) == {"silence"}
+    shown = [packet.pts for packet in tape.video() if packet.layer == LAYERS[0]]
+    assert {later - earlier for earlier, later in pairwise(shown)} == {PICTURE_TICKS}
+    tape.pacing.mute(on=False)
+    muted = len(tape.audio())
+    tape.run_for(CHUNK_NS // 2)
+    assert all(name.startswith("sound 2.") for name in tape.names(tape.audio)[muted:]), (
+        "the present, not what was muted"
+    )
+    tape.check_rules()
+
+
+def test_a_muted_cover_is_silent_too() -> None:
+    tape = covered()
+    tape.pacing.show_standby(make_slate(1, name="black"))
+    tape.pacing.mute(on=True)
+    heard = len(tape.audio())
+    tape.run_for(CHUNK_NS)
+    assert set(tape.names(tape.audio)[heard:]) == {"silence"}
+    assert tape.names(tape.video)[-1].startswith("black")
+    tape.check_rules()
+
+
 def test_the_programme_is_consumed_while_it_is_covered() -> None:
     tape = covered()
     tape.pacing.hold()
@@ -431,6 +463,8 @@ def test_rules_hold_in_any_order_of_events(events: list[tuple[str, int]]) -> Non
             tape.pacing.show_standby(make_slate(1, name="black"))
         elif event == "resume":
             tape.pacing.resume()
+        elif event in ("mute", "unmute"):
+            tape.pacing.mute(on=event == "mute")
         tape.run_for(pause_ms * 1_000_000)
     tape.check_rules()
     assert tape.pacing.next_due_ns() > tape.now
