@@ -41,6 +41,7 @@ from streamgen.packets import (
     SetLayers,
     VideoPacket,
 )
+from streamgen.protocol import PanicAction
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.webrtc.fanout import Fanout, FanoutStats
@@ -129,7 +130,10 @@ class Channel:
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
-            SteeringSession(name, prompt=prompt), send=self._command, media_time_s=lambda: self.media_time_s
+            SteeringSession(name, prompt=prompt),
+            send=self._command,
+            panic=self.panic,
+            media_time_s=lambda: self.media_time_s,
         )
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
@@ -230,6 +234,8 @@ class Channel:
     def resume(self) -> None:
         """Show the programme again, from the next keyframe on, which is asked for here."""
         assert self._pacer is not None, "the channel has not been started"
+        if self._pacer.state not in ("held", "standby"):
+            return
         self._pacer.resume()
         for layer in self.fanout.watched:
             self._command(RequestKeyframe(layer))
@@ -238,6 +244,21 @@ class Channel:
         """Let nothing be heard, whatever is shown, until it is taken back."""
         assert self._pacer is not None, "the channel has not been started"
         self._pacer.mute(on=on)
+
+    def panic(self, action: PanicAction) -> None:
+        """What steering calls: one of the above, or all of it taken back."""
+        match action:
+            case "hold":
+                self.hold()
+            case "slate":
+                self.show_slate()
+            case "black":
+                self.show_black()
+            case "mute":
+                self.mute(on=True)
+            case "off":
+                self.mute(on=False)
+                self.resume()
 
     # The pacer's sink.
 

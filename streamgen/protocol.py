@@ -55,9 +55,11 @@ Reason: TypeAlias = Literal[
     "rate_limited",
     "unavailable",
 ]
-Permission: TypeAlias = Literal["prompt", "config"]
+Permission: TypeAlias = Literal["prompt", "config", "panic"]
 Stage: TypeAlias = Literal["accepted", "queued", "applied", "superseded", "rejected"]
 Status: TypeAlias = Literal["starting", "live", "buffering", "slate"]
+PanicAction: TypeAlias = Literal["hold", "slate", "black", "mute", "off"]
+Cover: TypeAlias = Literal["none", "hold", "slate", "black"]
 
 
 class ProtocolError(ValueError):
@@ -161,6 +163,18 @@ class ConfigUpdate(_FromClient):
     seed: Seed | None = None
 
 
+class Panic(_FromClient):
+    """Cover the programme at once, whatever the generator does.
+
+    `hold` keeps the last picture, in silence, `slate` and `black` show those; each replaces the one before. `mute`
+    takes the sound away, whatever is shown. `off` takes all of it back.
+    """
+
+    type: Literal["panic"] = "panic"
+    id: RequestId
+    action: PanicAction
+
+
 class Ping(_FromClient):
     """Ask for a `pong`; `t` is the client's own clock and comes back unchanged."""
 
@@ -169,7 +183,7 @@ class Ping(_FromClient):
     t: Annotated[float, Field(allow_inf_nan=False)]
 
 
-ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Ping
+ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Ping
 
 # Server to client ---------------------------------------------------------------------------------------------------
 
@@ -204,6 +218,8 @@ class State(_FromServer):
     knobs: dict[str, str] = {}  # of the prompt that plays
     choices: dict[str, tuple[str, ...]] = {}  # knobs that a prompt can turn, and to what
     config: Config = Config()
+    cover: Cover = "none"  # what is shown in the programme's place
+    muted: bool = False
     media_time: float = 0.0  # seconds: of the first picture of `chunk`
     chunk: int | None = None  # the chunk that is playing, None before the first
     viewers: int = 0
@@ -246,12 +262,13 @@ class Queued(_FromServer):
 class Applied(_FromServer):
     """The first chunk made with it starts now; `media_time` (seconds) is that of its first picture.
 
-    `rtp_video` is the pts of that picture in 90 kHz ticks: an RTP timestamp less the viewer's own offset.
+    `rtp_video` is the pts of that picture in 90 kHz ticks: an RTP timestamp less the viewer's own offset. For a `panic`
+    it is the media time that leaves now, and `chunk` the one that is covered, None before the first.
     """
 
     type: Literal["applied"] = "applied"
     id: str
-    chunk: int
+    chunk: int | None
     media_time: float
     rtp_video: int | None = None
 
@@ -300,7 +317,7 @@ ServerMessage: TypeAlias = (
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
 
-CLIENT_TYPES: Final = ("prompt.set", "config.update", "ping")
+CLIENT_TYPES: Final = ("prompt.set", "config.update", "panic", "ping")
 
 # pydantic's error types, in this protocol's words. A custom error above already carries one of ours.
 _REASONS: Final[dict[str, Reason]] = {
@@ -313,6 +330,7 @@ _REASONS: Final[dict[str, Reason]] = {
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
     "finite_number": "out_of_range",
+    "literal_error": "invalid",
     "empty": "empty",
     "too_long": "too_long",
     "invalid": "invalid",

@@ -11,9 +11,10 @@ import pytest
 
 from streamgen.channel import Channel
 from streamgen.generation.ladder import Patience
+from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import ladder
 from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
-from streamgen.protocol import ConfigUpdate, PromptSet, ServerMessage
+from streamgen.protocol import ConfigUpdate, Panic, PromptSet, ServerMessage
 from streamgen.steering.hub import Connection
 from streamgen_engines.errors import BundleError, HashMismatchError
 from tests.media.decoding import decode_opus, decode_video
@@ -164,6 +165,30 @@ async def test_the_programme_is_covered_without_the_generator_and_comes_back_wit
         assert channel.videos[shown].keyframe
         # It was asked for: by itself the next one would come after four seconds, 12 chunks.
         assert len(channel.records) - chunks <= 6
+        viewer.close()
+
+
+async def test_an_operator_covers_a_channel_whose_generator_is_dead(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        viewer = channel.fanout.add("vp8")
+        operator = channel.steering.connect("op", frozenset({"panic"}))
+        await channel.until(lambda: channel.stats().pacer.state == "live" and len(channel.videos) > 8)
+        assert channel.generator_pid is not None
+        os.kill(channel.generator_pid, signal.SIGSTOP)  # stuck, which nobody has noticed yet
+        try:
+            channel.steering.take(operator, Panic(id="a", action="black"))
+            channel.steering.take(operator, Panic(id="b", action="mute"))
+            shown, heard = len(channel.videos), len(channel.audios)
+            await channel.until(lambda: len(channel.videos) >= shown + 3 and len(channel.audios) >= heard + 10)
+            black = {packet.data for segment in channel._black for packet in segment.video}
+            assert {packet.data for packet in channel.videos[shown:]} <= black
+            assert {packet.data for packet in channel.audios[-4:]} == {silence()}
+            assert (channel.steering.state().cover, channel.steering.state().muted) == ("black", True)
+        finally:
+            os.kill(channel.generator_pid, signal.SIGCONT)
+        channel.steering.take(operator, Panic(id="c", action="off"))
+        await channel.until(lambda: channel.stats().pacer.state == "live")
+        assert channel.steering.state().cover == "none"
         viewer.close()
 
 

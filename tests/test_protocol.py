@@ -22,6 +22,7 @@ from streamgen.protocol import (
     PROTOCOL_VERSION,
     ClientMessage,
     ConfigUpdate,
+    Panic,
     Ping,
     PromptSet,
     ProtocolError,
@@ -58,6 +59,7 @@ def test_messages_are_read_into_their_types() -> None:
     assert parse_client(prompt_set(cut=True)) == PromptSet(id="a", text="rain", cut=True)
     assert parse_client('{"type":"config.update","id":"c","guidance":2}') == ConfigUpdate(id="c", guidance=2.0)
     assert parse_client('{"type":"config.update","id":"c","seed":7}') == ConfigUpdate(id="c", seed=7)
+    assert parse_client('{"type":"panic","id":"p","action":"black"}') == Panic(id="p", action="black")
     assert parse_client('{"type":"ping","id":"p","t":1.5}') == Ping(id="p", t=1.5)
 
 
@@ -83,6 +85,9 @@ def test_messages_are_read_into_their_types() -> None:
         ('{"type":"prompt.set","text":"rain"}', "missing", "id"),
         ('{"type":"prompt.set","id":"a"}', "missing", "text"),
         ('{"type":"ping","id":"a"}', "missing", "t"),
+        ('{"type":"panic","id":"a"}', "missing", "action"),
+        ('{"type":"panic","id":"a","action":"run"}', "invalid", "action"),
+        ('{"type":"panic","id":"a","action":1}', "invalid", "action"),
         ('{"type":"ping","id":"a","t":1e400}', "out_of_range", "t"),
         ('{"type":"config.update","id":"a"}', "missing", "guidance"),
         ('{"type":"config.update","id":"a","guidance":null}', "missing", "guidance"),

@@ -15,7 +15,7 @@ from typing import Final, Self
 from streamgen.protocol import Permission
 from streamgen.settings import Settings
 
-EVERYTHING: Final[frozenset[Permission]] = frozenset({"prompt", "config"})
+EVERYTHING: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic"})
 WATCHING: Final[frozenset[Permission]] = frozenset()
 
 _TOKEN_BYTES: Final = 24

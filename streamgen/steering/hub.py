@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
 from streamgen.protocol import (
     ClientMessage,
+    PanicAction,
     Permission,
     Ping,
     Pong,
@@ -40,7 +41,8 @@ class SteeringHub:
     `chunk_started`, `set_status` and `set_viewers` as those things happen; connections call `connect`, `take`,
     `reject` and `disconnect`.
     `send` hands a command to the running generator and must return at once; it is only called between
-    `generator_ready` and `generator_lost`. `media_time_s` gives the media time (s) that leaves the server now.
+    `generator_ready` and `generator_lost`. `panic` covers the programme, and must return at once too. `media_time_s`
+    gives the media time (s) that leaves the server now.
     """
 
     def __init__(
@@ -48,10 +50,12 @@ class SteeringHub:
         session: SteeringSession,
         *,
         send: Callable[[Command], None],
+        panic: Callable[[PanicAction], None] = lambda action: None,
         media_time_s: Callable[[], float] = lambda: 0.0,
     ) -> None:
         self.session = session
         self._send = send
+        self._panic = panic
         self._media_time_s = media_time_s
         self._connections: set[Connection] = set()
         self._anonymous = itertools.count()
@@ -132,7 +136,8 @@ class SteeringHub:
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
         else:
-            self._perform(self.session.request(connection.client, message, connection.can))
+            now_s = self._media_time_s()
+            self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
 
     def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
         """Answer a frame that cannot be taken."""
@@ -143,6 +148,8 @@ class SteeringHub:
         connection.outbox.put(rejected)
 
     def _perform(self, effects: Effects) -> None:
+        if effects.panic is not None:
+            self._panic(effects.panic)
         for delivery in effects.deliveries:
             for connection in self._connections:
                 if delivery.client is None or delivery.client == connection.client:

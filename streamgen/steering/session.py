@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from streamgen.packets import ChunkRecord, Command, SetConfig, SetPrompt
+from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig, SetPrompt
 from streamgen.protocol import (
     Accepted,
     Applied,
@@ -28,6 +28,9 @@ from streamgen.protocol import (
     Chunk,
     Config,
     ConfigUpdate,
+    Cover,
+    Panic,
+    PanicAction,
     Pending,
     Permission,
     PromptSet,
@@ -47,10 +50,14 @@ MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again ge
 MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
 START_ID: Final = "start"  # the id of the prompt that the channel starts with; no request can have it
 
-Request = PromptSet | ConfigUpdate
+Request = PromptSet | ConfigUpdate | Panic
 StandstillReason = Literal["underrun", "starting", "restarting"]
 
-_PERMISSION: Final[dict[str, Permission]] = {"prompt.set": "prompt", "config.update": "config"}
+_PERMISSION: Final[dict[str, Permission]] = {
+    "prompt.set": "prompt",
+    "config.update": "config",
+    "panic": "panic",
+}
 _REASON_OF: Final[dict[Status, StandstillReason]] = {
     "starting": "starting",
     "buffering": "underrun",
@@ -68,10 +75,11 @@ class Delivery:
 
 @dataclass(frozen=True, slots=True)
 class Effects:
-    """What the caller has to do: send the messages in this order, and hand the commands to the generator."""
+    """What the caller has to do: cover the programme, send the messages in this order, tell the generator."""
 
     deliveries: tuple[Delivery, ...] = ()
     commands: tuple[Command, ...] = ()
+    panic: PanicAction | None = None
 
 
 @dataclass(slots=True)
@@ -126,6 +134,8 @@ class SteeringSession:
         self._revision = 0
         self._viewers = 0
         self._config = Config()
+        self._cover: Cover = "none"
+        self._muted = False
         self._text = prompt
         self._knobs: dict[str, str] = {}  # of that prompt
         self._choices: dict[str, tuple[str, ...]] = {}
@@ -160,6 +170,8 @@ class SteeringSession:
             knobs=self._knobs,
             choices=self._choices,
             config=self._config,
+            cover=self._cover,
+            muted=self._muted,
             media_time=self._media_time_s,
             chunk=self._chunk,
             viewers=self._viewers,
@@ -168,8 +180,10 @@ class SteeringSession:
 
     # From clients.
 
-    def request(self, client: str, message: Request, can: frozenset[Permission]) -> Effects:
-        """Take a request of `client`, who holds the permissions `can`."""
+    def request(
+        self, client: str, message: Request, can: frozenset[Permission], *, media_time_s: float = 0.0
+    ) -> Effects:
+        """Take a request of `client`, who holds the permissions `can`, while media of `media_time_s` leaves."""
         known = self._requests.get((client, message.id))
         if known is not None:
             if known.message != message:
@@ -198,6 +212,8 @@ class SteeringSession:
                     offered = ", ".join(self._choices.get(name, ())) or "nothing: this model has no such knob"
                     told = f"{name} cannot be {value!r}; it can be {offered}"
                     return self._refuse(client, message.id, "invalid", f"knobs.{name}", told)
+        if isinstance(message, Panic):
+            return self._panic(client, message, media_time_s)
         return self._accept(client, message)
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
@@ -324,15 +340,33 @@ class SteeringSession:
 
     # Requests.
 
-    def _accept(self, client: str, message: Request) -> Effects:
+    def _open(self, client: str, message: Request) -> tuple[_Open, list[Delivery]]:
+        """Remember a request that is allowed, and say so."""
         self._order += 1
         request = _Open(client, message, self._unused_id(message.id), self._order, "accepted")
         self._requests[client, message.id] = request
         self._channel_ids[request.channel_id] = request
-        deliveries = [
+        return request, [
             self._answer(request, Received(id=message.id)),
             self._answer(request, Accepted(id=message.id)),
         ]
+
+    def _panic(self, client: str, message: Panic, media_time_s: float) -> Effects:
+        """It acts at once, and nothing of it has to wait for the generator."""
+        request, deliveries = self._open(client, message)
+        if message.action == "mute":
+            self._muted = True
+        elif message.action == "off":
+            self._cover, self._muted = "none", False
+        else:
+            self._cover = message.action
+        rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
+        applied = Applied(id=message.id, chunk=self._chunk, media_time=media_time_s, rtp_video=rtp_video)
+        deliveries.append(self._finish(request, "applied", applied))
+        return Effects((*deliveries, *self._changed()), panic=message.action)
+
+    def _accept(self, client: str, message: PromptSet | ConfigUpdate) -> Effects:
+        request, deliveries = self._open(client, message)
         command: Command
         if isinstance(message, PromptSet):
             self._prompts[request.channel_id] = request

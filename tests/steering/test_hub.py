@@ -1,5 +1,5 @@
 from streamgen.packets import Command, PromptFailed, PromptQueued, PromptSuperseded, SetPrompt
-from streamgen.protocol import Permission, Ping, Pong, PromptSet, ProtocolError, Rejected, ServerMessage, State
+from streamgen.protocol import Panic, Permission, Ping, Pong, PromptSet, ProtocolError, Rejected, ServerMessage, State
 from streamgen.steering.hub import Connection, SteeringHub
 from streamgen.steering.session import SteeringSession
 from tests.steering.records import record
@@ -48,6 +48,21 @@ async def test_answers_go_to_the_client_and_what_plays_to_everybody() -> None:
     assert sent == [SetPrompt("start", "sea"), SetPrompt("a", "rain")]
     assert await kinds(ann) == ["received", "accepted", "queued", "buffering", "applied", "chunk", "state"]
     assert await kinds(bob) == ["buffering", "chunk", "state"]
+
+
+async def test_panic_covers_before_anybody_is_told() -> None:
+    done: list[str] = []
+    steering = SteeringHub(
+        SteeringSession("main"), send=lambda command: None, panic=done.append, media_time_s=lambda: 3.0
+    )
+    operator, watcher = steering.connect(None, frozenset({"panic"})), steering.connect(None, frozenset())
+    await drain(operator)
+    await drain(watcher)
+    steering.take(operator, Panic(id="p", action="slate"))
+    steering.take(watcher, Panic(id="q", action="off"))
+    assert done == ["slate"]
+    assert await kinds(operator) == ["received", "accepted", "applied", "state"]
+    assert await kinds(watcher) == ["state", "received", "rejected"]
 
 
 async def test_every_connection_of_a_named_client_hears_of_its_requests() -> None:

@@ -133,6 +133,7 @@ class Steering(RuleBasedStateMachine):
         for key in self.prompts:
             final = self.answers[key][-1]
             if final.type == "applied":
+                assert final.chunk is not None
                 applied_chunks.append(final.chunk)
             if final.type == "superseded":
                 assert key != self.prompts[-1]
