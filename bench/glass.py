@@ -180,5 +180,15 @@ def colours_seen(asked: Sequence[Asked], read: Sequence[Read]) -> list[Seen]:
     return found
 
 
+def covered_ms(panics_ms: Sequence[float], read: Sequence[Read], *, covered: bool) -> list[float]:
+    """From each panic to the first picture that is no test card (`covered`), or to the first that is one again."""
+    found = []
+    for at_ms in panics_ms:
+        first = next((each for each in read if each.at_ms > at_ms and (each.number is None) == covered), None)
+        if first is not None:
+            found.append(first.at_ms - at_ms)
+    return found
+
+
 def _same(one: Sequence[float], other: Sequence[float]) -> bool:
     return all(abs(a - b) < SAME_COLOUR for a, b in zip(one, other, strict=True))

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any, Final
 
 from bench import record
-from bench.figures import Summary, photons, trend
-from bench.glass import Card, colours_seen, glass_ms, lip_sync_ms, misread, sequel
+from bench.figures import Summary, percentile, photons, trend
+from bench.glass import Card, colours_seen, covered_ms, glass_ms, lip_sync_ms, misread, sequel
 from bench.observed import Observed, reception_between
 from bench.server import Server
 from bench.viewer import Browser, Viewer, chromium, through
@@ -29,6 +29,8 @@ MINUTES: Final = 30.0
 PROMPT_EVERY_S: Final = 4.0
 JOINS: Final = 20
 COLLECT_EVERY_S: Final = 5.0
+PANICS: Final = 100
+COVERED_S: Final = 0.7
 SETTLE_S: Final = 5.0
 FREEZE_SETTLED_S: Final = 10.0  # of watching, before standstills count
 FROZEN_MS: Final = 500.0
@@ -56,6 +58,7 @@ class Watch:
             await viewer.play()
             self.figures["first_picture_beside_another_ms"] = Summary.of(await self._join())
             await self._watch(viewer)
+            await self._panic(viewer)
 
     async def _join(self) -> list[float]:
         """Others join the running channel, one after the other, and leave again."""
@@ -90,6 +93,23 @@ class Watch:
         await self._collect(viewer, card)
         self.figures["reception"] = reception_between(before, await viewer.reception())
         self.figures |= figures_of(card, observed, leads_ms)
+
+    async def _panic(self, viewer: Viewer) -> None:
+        """Black over the programme and away again, each time at another moment of a chunk."""
+        card, began, ended = Card(), list[float](), list[float]()
+        await self._collect(viewer, card)
+        card.read.clear()
+        for number in range(PANICS):
+            began.append(await viewer.page.evaluate("panic('black')"))
+            await asyncio.sleep(COVERED_S + (number * 0.037) % 0.16)
+            ended.append(await viewer.page.evaluate("panic('off')"))
+            await asyncio.sleep(COVERED_S)
+        await self._collect(viewer, card)
+        for name, at_ms, covered in (("panic_to_glass_ms", began, True), ("off_to_glass_ms", ended, False)):
+            times = sorted(covered_ms(at_ms, card.read, covered=covered))
+            self.figures[name] = Summary.of(times)
+            if times:
+                self.figures[f"{name.removesuffix('_ms')}_p99_ms"] = percentile(times, 99)
 
     async def _collect(self, viewer: Viewer, card: Card) -> None:
         await viewer.collect()
@@ -184,6 +204,10 @@ ROWS: Final[tuple[tuple[str, tuple[str, ...], str], ...]] = (
     ("picture against sound as the browser tells it (p95)", ("playout_skew_abs_ms", "p95"), "{:.0f} ms"),
     ("first picture, somebody watches (median)", ("first_picture_beside_another_ms", "p50"), "{:.0f} ms"),
     ("first picture, somebody watches (p95)", ("first_picture_beside_another_ms", "p95"), "{:.0f} ms"),
+    ("panic to black (median)", ("panic_to_glass_ms", "p50"), "{:.0f} ms"),
+    ("panic to black (p99)", ("panic_to_glass_p99_ms",), "{:.0f} ms"),
+    ("off to the programme (median)", ("off_to_glass_ms", "p50"), "{:.0f} ms"),
+    ("off to the programme (p99)", ("off_to_glass_p99_ms",), "{:.0f} ms"),
     ("pictures presented", ("pictures", "presented"), "{:.0f}"),
     ("pictures that could not be read", ("pictures", "misread"), "{:.0f}"),
     ("pictures never shown", ("pictures", "missing"), "{:.0f}"),

@@ -20,6 +20,11 @@
   // Which media time leaves the server now, from a connection of its own: the page's may carry other messages.
   const clock = () => {
     const socket = new WebSocket(`ws://${location.host}/steer/main`);
+    window.panic = (action) => {
+      const at = performance.now();
+      socket.send(JSON.stringify({ type: "panic", id: `panic-${at}`, action }));
+      return at;
+    };
     const asked = new Map();
     let number = 0;
     const timer = setInterval(() => {

@@ -15,6 +15,7 @@ from bench.glass import (
     Read,
     Sequel,
     colours_seen,
+    covered_ms,
     flashes_ms,
     glass_ms,
     lip_sync_ms,
@@ -110,3 +111,10 @@ def test_a_prompt_whose_colour_never_came_before_the_next_is_not_seen() -> None:
     read = [replace(each, colour=RED if (each.number or 0) >= 55 else BLUE) for each in shown(60)]
     asked = [Asked("a", 1500.0, None, 1900.0, 30 * PICTURE_TICKS), Asked("b", 3000.0, None, 3100.0, 55 * PICTURE_TICKS)]
     assert [each.id for each in colours_seen(asked, read)] == ["b"]
+
+
+def test_a_cover_is_seen_where_the_number_is_gone_and_again_where_it_is_back() -> None:
+    read = [replace(each, number=None) if 20 <= (each.number or 0) < 40 else each for each in shown(60)]
+    assert covered_ms([1000 + 40 * 19], read, covered=True) == [40 + 90]
+    assert covered_ms([1000 + 40 * 39], read, covered=False) == [40 + 90]
+    assert covered_ms([9000.0], read, covered=True) == []
