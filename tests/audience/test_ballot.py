@@ -92,7 +92,13 @@ def test_stored_votes_that_do_not_add_up_are_refused() -> None:
     vote = ballot()
     vote.cast("ann", "a", 0.0)
     stored = vote.dump()
-    for wrong in ({"votes": {"ann": "z"}}, {"votes": {}}, {"rises": ((), (1,), ())}, {"rises": ((1,),)}):
+    wrongs: list[dict[str, object]] = [
+        {"votes": {"ann": "z"}},
+        {"votes": {}},
+        {"rises": ((), (1,), ())},
+        {"rises": ((1,),)},
+    ]
+    for wrong in wrongs:
         with pytest.raises(AudienceStateError, match="add up"):
             Ballot.load(stored.model_copy(update=wrong), closes_s=9.0, max_voters=9, change=True)
 
