@@ -1,0 +1,1 @@
+"""The audience steers: proposals, votes and what they choose. Free of I/O; see `docs/audience.md`."""
