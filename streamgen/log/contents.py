@@ -71,6 +71,7 @@ class ChunkMade(_Content):
     sound: Shares = ()  # empty: as the picture
     exact: bool = False
     keep: int | None = None
+    alone_above: float | None = None
     cut: bool = False
     picture: str | None = None  # `streamgen.replay.picture_name` of the latent that it continues
     fresh: bool = False  # the generator had run away, and began anew with this chunk
@@ -94,6 +95,7 @@ class ChunkMade(_Content):
             sound=details.sound,
             exact=details.exact,
             keep=details.keep,
+            alone_above=details.alone_above,
             cut=details.cut,
             picture=details.picture,
             fresh=details.fresh,
@@ -145,6 +147,7 @@ class Details:
     sound: Shares = ()
     exact: bool = False
     keep: int | None = None
+    alone_above: float | None = None
     cut: bool = False
     picture: str | None = None
     fresh: bool = False

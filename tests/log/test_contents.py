@@ -1,7 +1,7 @@
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgen.log.contents import (
@@ -83,6 +83,7 @@ def test_what_is_no_record_is_none(line: bytes) -> None:
     assert from_line(line) is None
 
 
+@settings(deadline=None)
 @given(st.floats(0, 1), st.floats(allow_nan=False, allow_infinity=False), st.text())
 def test_numbers_come_back_to_the_last_bit_and_texts_as_far_as_utf_8_goes(
     share: float, guidance: float, text: str

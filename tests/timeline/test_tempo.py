@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgen.timeline.document import MAX_TEMPOS, Tempo
@@ -72,6 +72,7 @@ def test_changes_ahead_are_limited_and_past_ones_are_forgotten() -> None:
     assert beats.beat_at(70.0) == before
 
 
+@settings(deadline=None)
 @given(tempos, st.lists(st.floats(0, 1000), min_size=2, max_size=20))
 def test_beats_and_times_rise_together_and_undo_each_other(tempos: list[Tempo], times: list[float]) -> None:
     beats = TempoMap(tempos)
@@ -84,6 +85,7 @@ def test_beats_and_times_rise_together_and_undo_each_other(tempos: list[Tempo], 
     assert found == sorted(found, key=lambda value: value or 0.0)
 
 
+@settings(deadline=None)
 @given(tempos)
 def test_a_map_can_be_made_again(tempos: list[Tempo]) -> None:
     beats = TempoMap(tempos)
