@@ -64,9 +64,16 @@ class KvRing:
         """The rows of a slot in the ring."""
         return slice(slot * self._tokens, (slot + 1) * self._tokens)
 
-    def ages(self) -> Float32Array:
-        """Age of every slot in chunks, float32 `[slots]`: 0 = being written, 1 = the chunk before, `EMPTY` = hidden."""
+    def ages(self, *, alone: bool = False) -> Float32Array:
+        """Age of every slot in chunks, float32 `[slots]`: 0 = being written, 1 = the chunk before, `EMPTY` = hidden.
+
+        Args:
+            alone: hide everything but the chunk that is being made, this time only.
+        """
         ages = np.full(self.slots, EMPTY, np.float32)
+        if alone:
+            ages[self.slot] = 0
+            return ages
         for back in range(min(self._position - self._first_seen, self._window) + 1):
             ages[self._slot_of(self._position - back)] = back
         hidden = self._anchor is None or self._anchor < self._first_seen

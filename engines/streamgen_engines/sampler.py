@@ -74,6 +74,17 @@ def guided(null: Latents, told: Latents, guidance: float) -> Latents:
     )
 
 
+def weighted(velocities: Sequence[tuple[Latents, float]]) -> Latents:
+    """The sum of velocities by share (Liu et al. 2022, composable diffusion, section 3); one alone is itself."""
+    (first, share), *rest = velocities
+    if not rest:
+        return first
+    video, audio = share * first.video, share * first.audio
+    for velocity, share in rest:
+        video, audio = video + share * velocity.video, audio + share * velocity.audio
+    return Latents(video, audio)
+
+
 def _euler(x: Float32Array, velocity: Float32Array, sigma: float, lower: float, limit: float | None) -> Float32Array:
     clean = x - sigma * velocity
     if limit is not None:

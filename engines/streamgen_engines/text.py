@@ -2,57 +2,25 @@
 to a thread of its own, not to the one that denoises.
 """
 
-import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from tokenizers import Tokenizer
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Float32Array
 from streamgen_engines.errors import BundleError, PromptError
-from streamgen_engines.manifest import Text
+from streamgen_engines.prompt import MAX_BLENDED, blend
+from streamgen_engines.prompt import PADDING_BIAS as PADDING_BIAS
+from streamgen_engines.prompt import Prompt as Prompt
+from streamgen_engines.prompt import null_prompt as null_prompt
 from streamgen_engines.runtimes.interface import Runtime, Signature, TensorSpec
 
-PADDING_BIAS: Final = -1e4
-"""Added to the attention score of a place without a token: no weight is left, and no float type overflows."""
 MAX_CHARACTERS: Final = 4_096
 """Of a longer text only the beginning is read; it holds many times the tokens that any model takes."""
 CACHED_PROMPTS: Final = 128  # about 50 kB each
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Prompt:
-    """An encoded text. Arrays are read-only and may be shared by all threads.
-
-    Attributes:
-        text: what was encoded, at most `MAX_CHARACTERS` of it.
-        context: float32 `[1, T, W]`, hidden state per token; zero where there is none.
-        context_bias: float32 `[1, T]`, added to attention scores: 0 = attend, `PADDING_BIAS` = no token here.
-        pooled: float32 `[1, W]`, the whole text as one vector of length 1 (0 for the null prompt).
-    """
-
-    text: str
-    context: Float32Array
-    context_bias: Float32Array
-    pooled: Float32Array
-
-    def __post_init__(self) -> None:
-        for array in (self.context, self.context_bias, self.pooled):
-            array.setflags(write=False)
-
-
-def null_prompt(text: Text) -> Prompt:
-    """No text at all: what a model saw when its caption was dropped in training. Guidance starts from it."""
-    bias = np.full((1, text.max_tokens), PADDING_BIAS, np.float32)
-    bias[0, 0] = 0.0  # one place must stay open, or attention would have nothing to divide by
-    return Prompt(
-        "", np.zeros((1, text.max_tokens, text.width), np.float32), bias, np.zeros((1, text.width), np.float32)
-    )
 
 
 class TextEncoder:
@@ -98,38 +66,18 @@ class TextEncoder:
             return prompt
 
     def blend(self, weighted: Sequence[tuple[str, float]]) -> Prompt:
-        """Mix texts: pooled vectors by weight, and token by token the hidden states of those that have one there.
-
-        A place that only some texts fill is attended to in proportion to their weight. One text alone gives exactly
-        its own `encode`.
+        """Mix texts, as `streamgen_engines.prompt` describes. One text alone gives exactly its own `encode`.
 
         Args:
             weighted: (text, weight) pairs; weights are relative, those of 0 drop out.
 
         Raises:
-            PromptError: no positive weight, or one that is negative or not finite.
+            PromptError: no positive weight, one that is negative or not finite, or more than `MAX_BLENDED` texts.
         """
-        if any(not math.isfinite(weight) or weight < 0 for _, weight in weighted):
-            raise PromptError("a weight of a blend is negative or not finite; give numbers from 0 up")
-        total = sum(weight for _, weight in weighted)
-        if not 0 < total < math.inf:
-            raise PromptError(f"the weights of a blend add up to {total}; give at least one text a weight above 0")
-        parts = [(self.encode(text), weight / total) for text, weight in weighted if weight > 0]
-        if len(parts) == 1:
-            return parts[0][0]
-        shares = [share * (prompt.context_bias == 0) for prompt, share in parts]  # [1, T] each
-        filled = sum(shares[1:], shares[0])
-        context = np.stack([s[..., None] * p.context for s, (p, _) in zip(shares, parts, strict=True)]).sum(axis=0)
-        context /= np.maximum(filled, np.finfo(np.float32).tiny)[..., None]
-        bias = np.where(filled > 0, np.log(filled, where=filled > 0, out=np.zeros_like(filled)), PADDING_BIAS)
-        pooled = np.stack([share * prompt.pooled for prompt, share in parts]).sum(axis=0)
-        length = np.linalg.norm(pooled)
-        return Prompt(
-            " + ".join(f"{share:.2g} {prompt.text}" for prompt, share in parts),
-            context.astype(np.float32),
-            bias.astype(np.float32),
-            (pooled / length if length > 0 else pooled).astype(np.float32),
-        )
+        texts = dict.fromkeys(text for text, weight in weighted if weight > 0)
+        if len(texts) > MAX_BLENDED:
+            raise PromptError(f"a blend has {len(texts)} texts, at most {MAX_BLENDED} fit; leave some out")
+        return blend([(self.encode(text), weight) for text, weight in weighted])
 
     def _run(self, text: str) -> Prompt:
         tokens = self._tokenizer.encode(text).ids

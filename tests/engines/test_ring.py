@@ -140,3 +140,14 @@ def test_after_a_change_the_sink_comes_back_with_a_chunk_of_the_new_prompt() -> 
     assert ring.ages()[SINK_SLOT] == 4
     ring.cut()
     assert sorted(ring.ages())[-1] == 0
+
+
+def test_alone_hides_everything_this_time_only() -> None:
+    ring = KvRing(window=2, sink=1, tokens=3)
+    for _ in range(5):
+        ring.advance()
+    before = ring.ages().tolist()
+    alone = ring.ages(alone=True)
+    assert sorted(alone.tolist()) == [EMPTY, EMPTY, EMPTY, 0]
+    assert alone[ring.slot] == 0
+    assert ring.ages().tolist() == before

@@ -7,7 +7,7 @@ import pytest
 
 from streamgen_engines.chunk import Float32Array, Latents
 from streamgen_engines.errors import ConditionError
-from streamgen_engines.sampler import guided, noised, sample, schedule
+from streamgen_engines.sampler import guided, noised, sample, schedule, weighted
 
 SIGMAS = (1.0, 0.9, 0.7, 0.4, 0.0)
 
@@ -117,3 +117,12 @@ def test_guidance_goes_from_null_through_told() -> None:
     close(guided(null, told, 0.0), null, 0)
     close(guided(null, told, 1.0), told)
     close(guided(null, told, 2.0), Latents(2 * told.video - null.video, 2 * told.audio - null.audio))
+
+
+def test_velocities_are_added_by_share_and_one_alone_is_itself() -> None:
+    one, two = (Latents(np.full((1, 2, 2, 2), v, np.float32), np.full((1, 2, 3), -v, np.float32)) for v in (1.0, 3.0))
+    mixed = weighted([(one, 0.25), (two, 0.75)])
+    assert (mixed.video == 2.5).all()
+    assert (mixed.audio == -2.5).all()
+    assert mixed.video.dtype == np.float32
+    assert weighted([(one, 1.0)]) is one

@@ -200,3 +200,9 @@ def test_a_text_graph_of_other_sizes_is_refused(folder: Path) -> None:
     raw["text"]["max_tokens"] = 48
     with pytest.raises(GraphMismatchError, match=r"graphs\.text does not fit .*input_ids is int64\[1, 32\]"):
         TextEncoder(reopen(folder, raw), OnnxRuntimeCpu())
+
+
+def test_a_blend_of_too_many_texts_is_refused(encoder: TextEncoder) -> None:
+    with pytest.raises(PromptError, match="9 texts, at most 8"):
+        encoder.blend([(str(i), 1.0) for i in range(9)])
+    assert len(encoder.blend([*((str(i), 1.0) for i in range(8)), ("9", 0.0)]).shares) == 8

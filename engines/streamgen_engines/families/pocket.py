@@ -3,58 +3,32 @@
 `PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
 """
 
-import math
-from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, UInt8Array
+from streamgen_engines.condition import Condition as Condition
+from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.guard import StatisticsGuard
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.prompt import Prompt, moved, null_prompt
 from streamgen_engines.ring import SINK_SLOT, KvRing
 from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
-from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
-from streamgen_engines.text import Prompt, null_prompt
+from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule, weighted
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
 
+SUDDEN: Final = 0.5
+"""A prompt that gives more than this share to other texts than the one before changes suddenly: it may hide the past,
+and guidance is raised. Less is a step of a transition or a blend that is shifted, and flows on."""
+
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
 _SOUND_STREAM: Final = 1
-
-
-@dataclass(frozen=True, slots=True)
-class Condition:
-    """What one chunk is made from, besides the chunks before it.
-
-    Attributes:
-        prompt: the text.
-        guidance: how far past the velocity without text to go; None = the bundle's own, 1 = one pass per step.
-        seed: new random numbers from here on when it differs from the seed in use; None keeps them going.
-        steps: denoising steps; None = the bundle's own, fewer are faster and coarser.
-        cut: drop the context: nothing of the chunks before is seen.
-        picture: start from this picture: the context is dropped, and it takes the place of the chunk before.
-            Latent of the picture as `PictureEncoder` makes it, float32 `[1, C, H/16, W/16]`.
-    """
-
-    prompt: Prompt
-    guidance: float | None = None
-    seed: int | None = None
-    steps: int | None = None
-    cut: bool = False
-    picture: Float32Array | None = None
-
-    def __post_init__(self) -> None:
-        if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
-            raise ConditionError(f"guidance is {self.guidance}; give a finite number from 0 up, 1.5 is usual")
-        if self.seed is not None:
-            _check_seed(self.seed)
-        if self.steps is not None and self.steps < 1:
-            raise ConditionError(f"steps is {self.steps}; give at least 1, or leave it out for the bundle's own")
 
 
 class PocketGenerator:
@@ -76,9 +50,11 @@ class PocketGenerator:
         self._engine = runtime.load(bundle.path("denoise"), graph.states, threads=threads, in_place=True)
         self._engine.signature.require(_denoise_signature(manifest), graph="denoise")
         self._index = 0
-        self._prompt: Prompt | None = None  # of the last chunk
+        # Of the last chunk, for picture and sound.
+        self._shown: Prompt | None = None
+        self._heard: Prompt | None = None
         self._pushes = 0  # chunks that still get the guidance of a change
-        self._seed = _check_seed(seed)
+        self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _LATENT_STREAM))
 
     def step(self, condition: Condition) -> LatentChunk:
@@ -90,13 +66,13 @@ class PocketGenerator:
         """
         self._follow(condition)
         if condition.picture is not None:
-            self._start_from(condition.picture, condition.prompt)
+            self._start_from(condition.picture, condition.remembered)
         start, echo = self._noise(), self._noise()
         sigmas = schedule(self._sampler.sigmas, condition.steps)
         clean = sample(start, sigmas, self._velocity(condition), limit=self._limit)
         clean = self._steady(clean) if self._steady is not None else clean
         _check_finite(clean)
-        self._remember(noised(clean, echo, self._sampler.context_noise), condition.prompt)
+        self._remember(noised(clean, echo, self._sampler.context_noise), condition.remembered)
         return self._deliver(clean, condition.picture)
 
     def reset(self, seed: int | None = None) -> None:
@@ -107,9 +83,9 @@ class PocketGenerator:
         """
         self._engine.reset()
         self._ring.cut()
-        self._prompt = None
+        self._shown = self._heard = None
         self._pushes = 0
-        self._reseed(self._seed if seed is None else _check_seed(seed))
+        self._reseed(self._seed if seed is None else check_seed(seed))
 
     def _follow(self, condition: Condition) -> None:
         """Take over what differs from the last chunk's condition, before anything is computed."""
@@ -117,13 +93,23 @@ class PocketGenerator:
             self._reseed(condition.seed)
         if condition.cut or condition.picture is not None:
             self._ring.cut()
-        change = self._sampler.change
         self._pushes = max(self._pushes - 1, 0)
-        changed = self._prompt is not None and condition.prompt.text != self._prompt.text
-        if changed and condition.picture is None:  # a change may hide the past, and the picture is to be seen
-            self._ring.prompt_changed(change.keep if change is not None else None)
+        if condition.picture is None:  # a change may hide the past, and the picture is to be seen
+            self._follow_prompts(condition)
+        self._shown, self._heard = condition.prompt, condition.heard
+
+    def _follow_prompts(self, condition: Condition) -> None:
+        shown = 0.0 if self._shown is None else moved(self._shown, condition.prompt)
+        heard = 0.0 if self._heard is None else moved(self._heard, condition.heard)
+        change = self._sampler.change
+        keep = condition.keep
+        # A new sound alone hides nothing: the ring holds both, and the picture would jump with it.
+        if keep is None and shown > SUDDEN and change is not None:
+            keep = change.keep
+        if keep is not None or max(shown, heard) > 0:
+            self._ring.prompt_changed(keep)
+        if max(shown, heard) > SUDDEN:
             self._pushes = change.chunks if change is not None else 0
-        self._prompt = condition.prompt
 
     def _reseed(self, seed: int) -> None:
         self._seed = seed
@@ -145,15 +131,32 @@ class PocketGenerator:
         if self._pushes and self._sampler.change is not None:
             guidance = max(guidance, self._sampler.change.guidance)
         if guidance == 1:
-            return lambda x, sigma: self._pass(x, sigma, condition.prompt)
+            return lambda x, sigma: self._told(x, sigma, condition)
 
         def velocity(x: Latents, sigma: float) -> Latents:
-            null = self._pass(x, sigma, self._null)
-            return guided(null, self._pass(x, sigma, condition.prompt), guidance)
+            null = self._pass(x, sigma, self._null, alone=_alone(condition, sigma))
+            return guided(null, self._told(x, sigma, condition), guidance)
 
         return velocity
 
-    def _pass(self, x: Latents, sigma: float, prompt: Prompt) -> Latents:
+    def _told(self, x: Latents, sigma: float, condition: Condition) -> Latents:
+        """The velocity with text; that of the sound from a pass of its own where it follows another prompt.
+
+        Attention over a chunk joins both sides, so each pass takes the noisy state of the other side as it is: a
+        picture still moves with the sound that it gets, whatever that was told.
+        """
+        shown = self._mixed(x, sigma, condition.prompt, condition)
+        if not condition.split:
+            return shown
+        return Latents(shown.video, self._mixed(x, sigma, condition.heard, condition).audio)
+
+    def _mixed(self, x: Latents, sigma: float, prompt: Prompt, condition: Condition) -> Latents:
+        alone = _alone(condition, sigma)
+        if not condition.exact:
+            return self._pass(x, sigma, prompt, alone=alone)
+        return weighted([(self._pass(x, sigma, part, alone=alone), share) for part, share in prompt.alone])
+
+    def _pass(self, x: Latents, sigma: float, prompt: Prompt, *, alone: bool = False) -> Latents:
         """One run of the graph: velocity, and the keys and values of `x` in the current slot."""
         out = self._engine.run(
             {
@@ -163,7 +166,7 @@ class PocketGenerator:
                 "context": prompt.context,
                 "context_bias": prompt.context_bias,
                 "pooled": prompt.pooled,
-                "age": self._ring.ages(),
+                "age": self._ring.ages(alone=alone),
                 "write_index": np.array([self._ring.write_index], np.int64),
             }
         )
@@ -203,7 +206,7 @@ class PocketDecoder:
         self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
-        self._seed = _check_seed(seed)
+        self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _SOUND_STREAM))
 
     def decode(self, latents: LatentChunk) -> Chunk:
@@ -232,7 +235,7 @@ class PocketDecoder:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
         self._video.reset()
         self._audio.reset()
-        self._reseed(self._seed if seed is None else _check_seed(seed))
+        self._reseed(self._seed if seed is None else check_seed(seed))
 
     def _reseed(self, seed: int) -> None:
         self._seed = seed
@@ -276,10 +279,8 @@ class PictureEncoder:
         return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
 
 
-def _check_seed(seed: int) -> int:
-    if seed < 0:
-        raise ConditionError(f"seed is {seed}; give a whole number from 0 up")
-    return seed
+def _alone(condition: Condition, sigma: float) -> bool:
+    return condition.alone_above is not None and sigma > condition.alone_above
 
 
 def _check_finite(latents: Latents) -> None:

@@ -1,0 +1,233 @@
+"""A log is made into the very latents of the channel again."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamgen.log.contents import ChunkMade, Content, Decided, GeneratorStarted, Shares
+from streamgen.log.errors import ReplayError
+from streamgen.log.reader import LogReader
+from streamgen.log.writer import ChannelLog
+from streamgen.replay import fingerprint, lives, picture_name, replay
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import LatentChunk
+from streamgen_engines.families import Condition, Model, load
+from streamgen_engines.prompt import transition
+from tests.tiny_bundle import write_tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
+
+
+class Show:
+    """Makes chunks as a channel does, and writes down what made them."""
+
+    def __init__(self, bundle: Bundle) -> None:
+        self.bundle = bundle
+        self.contents: list[Content] = []
+        self.latents: list[LatentChunk] = []
+        self.life = 0
+        self.chunk = 0
+        self.model: Model
+
+    def start(self, seed: int, *, warmed_up: bool = False) -> None:
+        self.life += 1
+        self.chunk = 0
+        self.model = load(self.bundle, seed=seed)
+        if warmed_up:
+            self.model.generator.step(Condition(self.model.text.encode("warming up")))
+            self.model.generator.reset()
+        self.contents.append(
+            GeneratorStarted(life=self.life, bundle="tiny", fingerprint=fingerprint(self.bundle.manifest), seed=seed)
+        )
+
+    def make(self, condition: Condition, *, fresh: bool = False, **more: Any) -> None:
+        if fresh:
+            self.model.generator.reset()
+        latents = self.model.generator.step(condition)
+        sampler = self.bundle.manifest.sampler
+        fields: dict[str, Any] = {
+            "told": condition.prompt.shares,
+            "sound": condition.sound.shares if condition.sound is not None else (),
+            **more,
+        }
+        self.latents.append(latents)
+        self.contents.append(
+            ChunkMade(
+                life=self.life,
+                chunk=self.chunk,
+                prompt="shown to people",
+                seed=latents.seed,
+                guidance=sampler.guidance if condition.guidance is None else condition.guidance,
+                steps=sampler.steps if condition.steps is None else condition.steps,
+                cut=condition.cut,
+                keep=condition.keep,
+                alone_above=condition.alone_above,
+                exact=condition.exact,
+                picture=None if condition.picture is None else picture_name(condition.picture),
+                fresh=fresh,
+                **fields,
+            )
+        )
+        self.contents.append(Decided(id=str(self.chunk), decision="applied"))
+        self.chunk += 1
+
+
+def equal(a: LatentChunk, b: LatentChunk) -> bool:
+    return np.array_equal(a.video, b.video) and np.array_equal(a.audio, b.audio)
+
+
+def check(show: Show, made: Iterable[LatentChunk]) -> None:
+    for ours, theirs in zip(made, show.latents, strict=True):
+        assert equal(ours, theirs)
+        assert (ours.seed, ours.cut) == (theirs.seed, theirs.cut)
+
+
+def whole_show(bundle: Bundle) -> Show:
+    show = Show(bundle)
+    show.start(5, warmed_up=True)
+    text = show.model.text
+    sea, fire, drums = text.encode("calm sea at night"), text.encode("a campfire"), text.encode("fast drums")
+    show.make(Condition(text.encode("")))
+    for _ in range(8):
+        show.make(Condition(sea))
+    show.make(Condition(sea, steps=2))
+    for i in range(1, 4):
+        show.make(Condition(transition(sea, fire, i / 3), alone_above=0.6, keep=0 if i == 3 else None))
+    show.make(Condition(fire, sound=drums))
+    show.make(Condition(text.blend([("a campfire", 1), ("snow", 2), ("rain", 0.7)]), exact=True))
+    show.make(Condition(fire, cut=True))
+    show.make(Condition(fire, seed=9, guidance=1.0))
+    show.make(Condition(fire, keep=1))
+    show.make(Condition(sea, seed=9, guidance=3.0), fresh=True)  # it ran away, and was reset
+    for _ in range(9):
+        show.make(Condition(sea, guidance=3.0))
+    show.start(5)  # the process was replaced
+    text = show.model.text
+    show.make(Condition(text.encode("calm sea at night"), seed=11))
+    for _ in range(3):
+        show.make(Condition(text.encode("calm sea at night")))
+    return show
+
+
+@pytest.fixture(scope="module")
+def show(tiny: Bundle) -> Show:
+    return whole_show(tiny)
+
+
+def test_a_replay_is_the_same_to_the_last_bit(tiny: Bundle, show: Show, tmp_path: Path) -> None:
+    with ChannelLog(tmp_path, "main", max_bytes=2000) as log:
+        for i, content in enumerate(show.contents):
+            log.add(content, i * 0.32)
+    made = list(replay((each.content for each in LogReader(tmp_path, "main")), tiny))
+    check(show, made)
+    assert [chunk.index for chunk in made[-5:]] == [27, 0, 1, 2, 3]
+
+
+def test_one_generator_can_be_replayed_alone(tiny: Bundle, show: Show) -> None:
+    made = list(replay(show.contents, tiny, life=2))
+    assert len(made) == 4
+    assert all(equal(a, b) for a, b in zip(made, show.latents[-4:], strict=True))
+
+
+FIELDS: dict[str, object] = {
+    "seed": 123,
+    "told": (("something else", 1.0),),
+    "cut": True,
+    "keep": 0,
+    "fresh": True,
+    "sound": (("something else", 1.0),),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+def test_every_field_counts(tiny: Bundle, field: str) -> None:
+    """A replay that left one of them out would still pass above if it changed nothing."""
+    show = Show(tiny)
+    show.start(5)
+    # The tiny model forgets its noise when it has no limit to run into; another prompt and the past it does not.
+    for _ in range(9):
+        show.make(Condition(show.model.text.encode("calm sea at night")))
+    changed = [
+        content.model_copy(update={field: FIELDS[field]})
+        if isinstance(content, ChunkMade) and content.chunk == 5
+        else content
+        for content in show.contents
+    ]
+    made = list(replay(changed, tiny))
+    assert not all(equal(a, b) for a, b in zip(made, show.latents, strict=True))
+
+
+def test_without_the_told_texts_the_prompt_and_its_knobs_are_told(tiny: Bundle) -> None:
+    show = Show(tiny)
+    show.start(1)
+    sea = show.model.text.encode("calm sea at night")
+    for _ in range(3):
+        show.make(Condition(sea), told=(), prompt_id="a")
+    contents = [
+        content.model_copy(update={"prompt": "calm sea at night"}) if isinstance(content, ChunkMade) else content
+        for content in show.contents
+    ]
+    check(show, replay(contents, tiny))
+
+
+def test_a_programme_that_starts_from_a_picture(tiny: Bundle) -> None:
+    show = Show(tiny)
+    show.start(1)
+    picture = np.full((1, *tiny.manifest.video.latent), 0.3, np.float32)
+    prompt = show.model.text.encode("calm sea at night")
+    show.make(Condition(prompt, picture=picture))
+    show.make(Condition(prompt))
+    check(show, replay(show.contents, tiny, pictures=[picture + 1, picture]))
+    with pytest.raises(ReplayError, match="starts from a picture"):
+        list(replay(show.contents, tiny))
+
+
+def test_what_cannot_be_replayed_says_why(tiny: Bundle, show: Show, tmp_path: Path) -> None:
+    started, first, *rest = show.contents
+    for contents, life, message in (
+        ([first, *rest], None, "beginning of generator 1 is not in the log"),
+        ([started, *rest], None, r"chunk 0 of generator 1 is not in the log \(chunk 1 comes next\)"),
+        ([started], None, "no chunk"),
+        (show.contents, 7, "no chunk of generator 7"),
+    ):
+        with pytest.raises(ReplayError, match=message):
+            list(replay(contents, tiny, life=life))
+    other = Bundle.open(write_tiny_bundle(tmp_path / "other", guidance=2.0))
+    with pytest.raises(ReplayError, match="ran another bundle"):
+        list(replay(show.contents, other))
+
+
+def test_the_generators_of_a_log_are_listed(show: Show) -> None:
+    assert [(life.number, life.first, life.last, life.whole) for life in lives(show.contents)] == [
+        (1, 0, 27, True),
+        (2, 0, 3, True),
+    ]
+    cut_off = [
+        each for each in show.contents[9:] if not (isinstance(each, ChunkMade) and (each.life, each.chunk) == (2, 1))
+    ]
+    assert [(life.number, life.first, life.last, life.whole) for life in lives(cut_off)] == [
+        (1, 4, 27, False),
+        (2, 0, 0, False),
+    ]
+
+
+def test_a_smaller_sibling_has_the_same_fingerprint(tiny: Bundle) -> None:
+    manifest = tiny.manifest
+    small = manifest.model_copy(update={"name": "small", "smaller": None})
+    assert fingerprint(small) == fingerprint(manifest)
+
+
+def test_shares_of_a_blend_come_back_as_they_were(tiny: Bundle) -> None:
+    text = load(tiny).text
+    blended = text.blend([("a", 1), ("b", 3), ("c", 7)])
+    shares: Shares = blended.shares
+    again = text.blend(shares)
+    assert again.shares == shares
+    assert np.array_equal(again.context, blended.context)
+    assert np.array_equal(again.pooled, blended.pooled)
