@@ -15,6 +15,9 @@ from typing import Literal
 from streamgen.media.layers import Rung
 
 VideoCodec = Literal["vp8", "h264"]
+Target = Literal["av", "video", "audio"]
+Shares = tuple[tuple[str, float], ...]
+"""Texts and their shares of a blend, which add up to 1."""
 
 VIDEO_CODECS: tuple[VideoCodec, ...] = ("vp8", "h264")
 
@@ -86,6 +89,20 @@ class ChunkRecord:
     """Ids of the prompts that were given up since the chunk before."""
     knobs: Mapping[str, str] = field(default_factory=dict)
     """Of the prompt."""
+    told: Shares = ()
+    """What the picture was told, in the bundle's words."""
+    sound: Shares = ()
+    """What the sound was told, where that is something else."""
+    cut: bool = False
+    """It sees nothing of the chunks before."""
+    keep: int | None = None
+    """It sees so many of them at most; None: as the bundle has it."""
+    alone_above: float | None = None
+    """Noise level above which it sees none of them, in a transition."""
+    picture: str | None = None
+    """Name of the picture that it continues: SHA-256 of its latent."""
+    fresh: bool = False
+    """The model had run away, and began anew with this chunk."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due)."""
 
@@ -118,15 +135,29 @@ class EncodedChunk:
 
 @dataclass(frozen=True, slots=True)
 class SetPrompt:
-    """Show this text from the next chunk that has not started. `cut` forgets what was shown before.
+    """Show this text from the next chunk that has not started.
 
-    `knobs` (name to value, of those that the bundle offers) go with the text: camera, mood and the like.
+    Attributes:
+        id: of the request.
+        text: to show, and to name it by where it is a blend.
+        cut: forget what was shown before.
+        knobs: name to value, of those that the bundle offers; go with the text: camera, mood and the like.
+        blend: texts and weights that are shown together; empty: `text` alone.
+        target: whether it is for the picture, the sound or both.
+        transition_ms: how long the way from what is told now takes; 0 = at once.
+        keep: chunks of the past that stay visible to the first chunk; None = as the bundle has it.
+        sound: texts and weights that the sound is told in its place, for a generator that begins in the middle.
     """
 
     id: str
     text: str
     cut: bool = False
     knobs: Mapping[str, str] = field(default_factory=dict)
+    blend: tuple[tuple[str, float], ...] = ()
+    target: Target = "av"
+    transition_ms: float = 0.0
+    keep: int | None = None
+    sound: tuple[tuple[str, float], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

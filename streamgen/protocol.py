@@ -34,6 +34,10 @@ MAX_TRANSPORT_BYTES: Final = 1024 * 1024  # a longer frame ends the connection (
 MAX_TEXT_CHARS: Final = 500  # of a prompt, after normalisation
 MAX_ID_CHARS: Final = 64
 MAX_KNOBS: Final = 16  # of one prompt
+MAX_BLENDED: Final = 8  # texts of one prompt
+MAX_WEIGHT: Final = 1000.0
+MAX_TRANSITION_MS: Final = 120_000
+MAX_KEEP: Final = 64  # chunks
 MAX_GUIDANCE: Final = 10.0
 MAX_SEED: Final = 2**32 - 1
 
@@ -60,6 +64,7 @@ Stage: TypeAlias = Literal["accepted", "queued", "applied", "superseded", "rejec
 Status: TypeAlias = Literal["starting", "live", "buffering", "slate"]
 PanicAction: TypeAlias = Literal["hold", "slate", "black", "mute", "off"]
 Cover: TypeAlias = Literal["none", "hold", "slate", "black"]
+Target: TypeAlias = Literal["av", "video", "audio"]
 
 
 class ProtocolError(ValueError):
@@ -130,6 +135,11 @@ Guidance = Annotated[float, Field(ge=0.0, le=MAX_GUIDANCE, allow_inf_nan=False)]
 Seed = Annotated[int, Field(ge=0, le=MAX_SEED)]
 
 
+def _as_tuple(value: object) -> object:
+    """JSON has lists only, and strict checking takes no list for a tuple."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 class _FromClient(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
@@ -141,17 +151,41 @@ class _FromServer(BaseModel):
 # Client to server ---------------------------------------------------------------------------------------------------
 
 
-class PromptSet(_FromClient):
-    """Play `text` from the next chunk that can still take it; `cut` also drops what the model remembers.
+class Weighted(_FromClient):
+    """One text of a blend; weights are relative to one another."""
 
-    `knobs` turn what the channel offers in `state.choices`, for as long as this prompt plays.
+    text: PromptText
+    weight: Annotated[float, Field(gt=0.0, le=MAX_WEIGHT, allow_inf_nan=False)] = 1.0
+
+
+class PromptSet(_FromClient):
+    """Play `text`, or the texts of `blend` together, from the next chunk that can still take it.
+
+    `cut` also drops what the model remembers, `keep` all of it but the last so many chunks. `knobs` turn what the
+    channel offers in `state.choices`, for as long as this prompt plays. `target` says whether it is for the picture,
+    the sound or both. `transition_ms` is how long the way from what plays takes.
     """
 
     type: Literal["prompt.set"] = "prompt.set"
     id: RequestId
-    text: PromptText
+    text: PromptText | None = None
+    blend: Annotated[tuple[Weighted, ...], Field(max_length=MAX_BLENDED), BeforeValidator(_as_tuple)] = ()
     cut: bool = False
+    keep: Annotated[int, Field(ge=0, le=MAX_KEEP)] | None = None
     knobs: Knobs = {}
+    target: Target = "av"
+    transition_ms: Annotated[int, Field(ge=0, le=MAX_TRANSITION_MS)] = 0
+
+    @property
+    def shown(self) -> str:
+        """The text, or the texts of the blend with their shares, to be read."""
+        if self.text is not None:
+            return self.text
+        if len(self.blend) == 1:
+            return self.blend[0].text
+        total = sum(part.weight for part in self.blend)
+        words = " + ".join(f"{100 * part.weight / total:.0f} % {part.text}" for part in self.blend)
+        return words if len(words) <= MAX_TEXT_CHARS else f"{words[: MAX_TEXT_CHARS - 1]}…"
 
 
 class ConfigUpdate(_FromClient):
@@ -214,6 +248,7 @@ class State(_FromServer):
     status: Status
     prompt: str
     prompt_id: str | None = None
+    sound: str | None = None  # what the sound was told where that is not `prompt`
     pending: tuple[Pending, ...] = ()
     knobs: dict[str, str] = {}  # of the prompt that plays
     choices: dict[str, tuple[str, ...]] = {}  # knobs that a prompt can turn, and to what
@@ -330,6 +365,7 @@ _REASONS: Final[dict[str, Reason]] = {
     "greater_than_equal": "out_of_range",
     "less_than_equal": "out_of_range",
     "finite_number": "out_of_range",
+    "greater_than": "out_of_range",
     "literal_error": "invalid",
     "empty": "empty",
     "too_long": "too_long",
@@ -361,7 +397,21 @@ def parse_client(frame: str | bytes) -> ClientMessage:
         raise _frame_too_long(request_id)
     if isinstance(message, ConfigUpdate) and message.guidance is None and message.seed is None:
         raise ProtocolError("guidance", "missing", "give guidance, seed or both", id=message.id)
+    if isinstance(message, PromptSet):
+        _check_prompt(message)
     return message
+
+
+def _check_prompt(message: PromptSet) -> None:
+    """What cannot be said field by field."""
+    if message.text is None and not message.blend:
+        raise ProtocolError("text", "missing", "give a text, or a blend of several", id=message.id)
+    if message.text is not None and message.blend:
+        raise ProtocolError("blend", "invalid", "give a text or a blend, not both", id=message.id)
+    if message.cut and message.keep is not None:
+        raise ProtocolError("keep", "invalid", "cut drops everything; leave out cut or keep", id=message.id)
+    if message.cut and message.transition_ms > 0:
+        raise ProtocolError("transition_ms", "invalid", "a cut has no way; leave out one of the two", id=message.id)
 
 
 def parse_server(frame: str | bytes) -> ServerMessage:

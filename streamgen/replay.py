@@ -15,7 +15,7 @@ from typing import Protocol
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.errors import ReplayError
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Float32Array, LatentChunk
+from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import Model, load
 from streamgen_engines.manifest import Manifest
@@ -63,11 +63,6 @@ def fingerprint(manifest: Manifest) -> str:
         "attention": manifest.attention.model_dump(mode="json"),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def picture_name(latent: Float32Array) -> str:
-    """The name under which the log knows a picture that a stream started from: a hash of its latent."""
-    return hashlib.sha256(latent.tobytes()).hexdigest()
 
 
 def lives(contents: Iterable[Content]) -> tuple[Life, ...]:

@@ -13,11 +13,13 @@ from hypothesis import strategies as st
 
 from streamgen.protocol import (
     CLIENT_TYPES,
+    MAX_BLENDED,
     MAX_FRAME_BYTES,
     MAX_GUIDANCE,
     MAX_ID_CHARS,
     MAX_SEED,
     MAX_TEXT_CHARS,
+    MAX_TRANSITION_MS,
     MAX_TRANSPORT_BYTES,
     PROTOCOL_VERSION,
     ClientMessage,
@@ -30,6 +32,7 @@ from streamgen.protocol import (
     Rejected,
     ServerMessage,
     State,
+    Weighted,
     encode,
     normalise_text,
     parse_client,
@@ -59,6 +62,9 @@ def test_messages_are_read_into_their_types() -> None:
     assert parse_client(prompt_set(cut=True)) == PromptSet(id="a", text="rain", cut=True)
     assert parse_client('{"type":"config.update","id":"c","guidance":2}') == ConfigUpdate(id="c", guidance=2.0)
     assert parse_client('{"type":"config.update","id":"c","seed":7}') == ConfigUpdate(id="c", seed=7)
+    blend = parse_client(prompt_set(text=None, blend=[{"text": "rain", "weight": 3}, {"text": "snow"}]))
+    assert blend == PromptSet(id="a", blend=(Weighted(text="rain", weight=3.0), Weighted(text="snow")))
+    assert blend.shown == "75 % rain + 25 % snow"
     assert parse_client('{"type":"panic","id":"p","action":"black"}') == Panic(id="p", action="black")
     assert parse_client('{"type":"ping","id":"p","t":1.5}') == Ping(id="p", t=1.5)
 
@@ -99,7 +105,17 @@ def test_messages_are_read_into_their_types() -> None:
         ('{"type":"config.update","id":"a","seed":1.5}', "wrong_type", "seed"),
         ('{"type":"config.update","id":"a","seed":true}', "wrong_type", "seed"),
         (prompt_set(text=5), "wrong_type", "text"),
-        (prompt_set(text=None), "wrong_type", "text"),
+        (prompt_set(text=None), "missing", "text"),
+        (prompt_set(blend=[{"text": "snow"}]), "invalid", "blend"),
+        (prompt_set(text=None, blend=[{"text": "snow", "weight": 0}]), "out_of_range", "blend.0.weight"),
+        (prompt_set(text=None, blend=[{"text": ""}]), "empty", "blend.0.text"),
+        (prompt_set(text=None, blend=[{"text": "snow"}] * (MAX_BLENDED + 1)), "too_long", "blend"),
+        (prompt_set(text=None, blend="snow"), "wrong_type", "blend"),
+        (prompt_set(target="smell"), "invalid", "target"),
+        (prompt_set(transition_ms=MAX_TRANSITION_MS + 1), "out_of_range", "transition_ms"),
+        (prompt_set(keep=-1), "out_of_range", "keep"),
+        (prompt_set(keep=1, cut=True), "invalid", "keep"),
+        (prompt_set(transition_ms=500, cut=True), "invalid", "transition_ms"),
         (prompt_set(text=""), "empty", "text"),
         (prompt_set(text=" \n\t\u2003"), "empty", "text"),
         (prompt_set(text="\u200d\u202e\u200b"), "empty", "text"),

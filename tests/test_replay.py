@@ -7,13 +7,14 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen.log.contents import ChunkMade, Content, Decided, GeneratorStarted, Shares
+from streamgen.log.contents import ChunkMade, Content, Decided, GeneratorStarted
 from streamgen.log.errors import ReplayError
 from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
-from streamgen.replay import fingerprint, lives, picture_name, replay
+from streamgen.packets import Shares
+from streamgen.replay import fingerprint, lives, replay
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import LatentChunk
+from streamgen_engines.chunk import LatentChunk, picture_name
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.prompt import transition
 from tests.tiny_bundle import write_tiny_bundle

@@ -1,5 +1,6 @@
 """What moves from stage to stage: latents from the generator, then the decoded picture and sound."""
 
+import hashlib
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -57,3 +58,8 @@ class Chunk:
     index: int
     video: UInt8Array
     audio: Float32Array
+
+
+def picture_name(latent: Float32Array) -> str:
+    """The name under which records know a picture that a stream started from: a hash of its latent."""
+    return hashlib.sha256(latent.tobytes()).hexdigest()

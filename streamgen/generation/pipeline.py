@@ -16,6 +16,7 @@ from typing import Final, Protocol, Self, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from streamgen.generation.prompt_flow import PromptFlow
 from streamgen.generation.prompts import Taken
 from streamgen.media.audio_encoder import AudioEncoder
 from streamgen.media.layers import ladder
@@ -24,11 +25,12 @@ from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
 from streamgen.packets import ChunkRecord, EncodedChunk, Layer, SetPrompt, VideoPacket
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, picture_name
 from streamgen_engines.errors import GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, Model, load_pictures
 from streamgen_engines.manifest import Manifest
-from streamgen_engines.text import Prompt
+from streamgen_engines.prompt import Prompt
+from streamgen_engines.text import TextEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -103,7 +105,7 @@ class Decoded:
 
 
 class DenoiseStage:
-    """Makes latents; keeps what stays the same from chunk to chunk: prompt, guidance and seed."""
+    """Makes latents; keeps what stays the same from chunk to chunk: prompts, guidance and seed."""
 
     def __init__(
         self, generator: Generator, manifest: Manifest, null: Prompt, picture: Float32Array | None = None
@@ -112,8 +114,8 @@ class DenoiseStage:
         self._generator = generator
         self._timeline = Timeline.of(manifest)
         self._sampler = manifest.sampler
-        self._prompt: Taken[Prompt] | None = None
-        self._null = null
+        self._request: SetPrompt | None = None
+        self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration))
         self._picture = picture
         self._guidance: float | None = None
         self._seed: int | None = None
@@ -138,20 +140,32 @@ class DenoiseStage:
         """
         started = time.perf_counter_ns()
         if taken is not None:
-            self._prompt = taken
+            self._request = taken.request
+            self._flow.take(taken)
         self._guidance = self._guidance if guidance is None else guidance
         self._seed = self._seed if seed is None else seed
+        told = self._flow.next()
+        picture, self._picture = self._picture, None
         condition = Condition(
-            prompt=self._null if self._prompt is None else self._prompt.encoded,
+            prompt=told.prompt,
             guidance=self._guidance,
             seed=self._seed,
             steps=steps,
-            cut=taken is not None and taken.request.cut,
-            picture=self._picture,
+            cut=told.cut,
+            picture=picture,
+            keep=None if picture is not None else told.keep,
+            alone_above=told.alone_above,
+            sound=told.sound,
         )
-        self._picture = None
-        latents = _twice(lambda: self._generator.step(condition), self._generator.reset)
-        request = None if self._prompt is None else self._prompt.request
+        fresh = False
+
+        def begin_anew() -> None:
+            nonlocal fresh
+            fresh = True
+            self._generator.reset()
+
+        latents = _twice(lambda: self._generator.step(condition), begin_anew)
+        request = self._request
         record = ChunkRecord(
             chunk=self._chunk,
             first_frame=self._chunk * self._timeline.pictures,
@@ -165,6 +179,13 @@ class DenoiseStage:
             knobs={} if request is None else request.knobs,
             applied=() if taken is None else (taken.request.id,),
             superseded=superseded,
+            told=condition.prompt.shares,
+            sound=() if told.sound is None else told.sound.shares,
+            cut=told.cut,
+            keep=condition.keep,
+            alone_above=told.alone_above,
+            picture=None if picture is None else picture_name(picture),
+            fresh=fresh,
             timings_ms={"denoise": _ms_since(started)},
         )
         self._chunk += 1
@@ -313,7 +334,7 @@ class Pipeline:
 
     def set_prompt(self, request: SetPrompt) -> None:
         """Show this prompt from the next chunk on."""
-        self._taken = Taken(request, self._text.encode(self._manifest.told(request.text, request.knobs)))
+        self._taken = Taken(request, *encode_request(request, self._text, self._manifest))
 
     def next_decoded(self, *, guidance: float | None = None, steps: int | None = None) -> Decoded:
         """The next chunk's pictures and sound."""
@@ -330,6 +351,20 @@ class Pipeline:
     ) -> EncodedChunk:
         """The next chunk as packets."""
         return self._encode.encode(self.next_decoded(steps=steps), layers, keyframes)
+
+
+def encode_request(request: SetPrompt, text: TextEncoder, manifest: Manifest) -> tuple[Prompt, Prompt | None]:
+    """What a model is told for a prompt, in the bundle's words: text or blend with its knobs, and that of the sound.
+
+    Raises:
+        EngineError: the text encoder failed, or the weights are of no use.
+    """
+
+    def blended(parts: tuple[tuple[str, float], ...]) -> Prompt:
+        return text.blend([(manifest.told(part, request.knobs), weight) for part, weight in parts])
+
+    shown = blended(request.blend or ((request.text, 1.0),))
+    return shown, blended(request.sound) if request.sound else None
 
 
 def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:

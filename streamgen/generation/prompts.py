@@ -21,6 +21,7 @@ class Taken(Generic[Encoded]):
 
     request: SetPrompt
     encoded: Encoded
+    sound: Encoded | None = None  # of the sound, where the request has one for it
 
 
 class PromptSlot(Generic[Encoded]):
@@ -49,12 +50,12 @@ class PromptSlot(Generic[Encoded]):
         self._encoding, self._incoming = self._incoming, None
         return self._encoding
 
-    def encoded(self, encoded: Encoded) -> list[PromptSuperseded]:
+    def encoded(self, encoded: Encoded, sound: Encoded | None = None) -> list[PromptSuperseded]:
         """The prompt is ready for the next chunk; returns what it takes the place of."""
         assert self._encoding is not None, "nothing is being encoded"
         request, self._encoding = self._encoding, None
         given_up = None if self._ready is None else self._ready.request
-        self._ready = Taken(request, encoded)
+        self._ready = Taken(request, encoded, sound)
         return self._give_up(given_up, request)
 
     def failed(self) -> SetPrompt:

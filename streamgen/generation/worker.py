@@ -32,6 +32,7 @@ from streamgen.generation.pipeline import (
     Denoised,
     DenoiseStage,
     EncodeStage,
+    encode_request,
     start_picture,
     with_timings,
 )
@@ -109,7 +110,7 @@ class Worker:
         self, model: Model, settings: GeneratorSettings, outbox: "_Outbox", picture: Float32Array | None = None
     ) -> None:
         manifest = model.bundle.manifest
-        self._name, self._told = manifest.name, manifest.told
+        self._name, self._manifest = manifest.name, manifest
         self._video, self._audio, self._sampler = manifest.video, manifest.audio, manifest.sampler
         self._text = model.text
         self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
@@ -201,7 +202,7 @@ class Worker:
         while (request := self._next_request()) is not None:
             events: list[Event] = []
             try:
-                encoded = self._text.encode(self._told(request.text, request.knobs))
+                prompt, sound = encode_request(request, self._text, self._manifest)
             except EngineError as error:  # one bad prompt must not end the stream
                 with self._changed:
                     self._slot.failed()
@@ -209,7 +210,7 @@ class Worker:
                 events.append(PromptFailed(request.id, str(error)))
             else:
                 with self._changed:
-                    events += self._slot.encoded(encoded)
+                    events += self._slot.encoded(prompt, sound)
                     now_ns = time.monotonic_ns()
                     eta_ns = self._schedule.eta_ns(self._next_chunk, now_ns, guided=self._guided)
                     self._changed.notify_all()

@@ -11,10 +11,7 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, ValidationError
 from pydantic_core import from_json
 
-from streamgen.packets import ChunkRecord
-
-Shares: TypeAlias = tuple[tuple[str, float], ...]
-"""Texts as the model was told them, and their shares of a blend: `Prompt.shares`."""
+from streamgen.packets import ChunkRecord, Shares
 
 
 class _Content(BaseModel):
@@ -73,13 +70,12 @@ class ChunkMade(_Content):
     keep: int | None = None
     alone_above: float | None = None
     cut: bool = False
-    picture: str | None = None  # `streamgen.replay.picture_name` of the latent that it continues
+    picture: str | None = None  # `picture_name` of the latent that it continues
     fresh: bool = False  # the generator had run away, and began anew with this chunk
 
     @classmethod
-    def of(cls, record: ChunkRecord, life: int, details: "Details | None" = None) -> Self:
+    def of(cls, record: ChunkRecord, life: int) -> Self:
         """From the record that the generator sent. Timings are left out: they are metrics."""
-        details = details if details is not None else Details()
         return cls(
             life=life,
             chunk=record.chunk,
@@ -91,14 +87,13 @@ class ChunkMade(_Content):
             steps=record.steps,
             applied=record.applied,
             superseded=record.superseded,
-            told=details.told,
-            sound=details.sound,
-            exact=details.exact,
-            keep=details.keep,
-            alone_above=details.alone_above,
-            cut=details.cut,
-            picture=details.picture,
-            fresh=details.fresh,
+            told=record.told,
+            sound=record.sound,
+            keep=record.keep,
+            alone_above=record.alone_above,
+            cut=record.cut,
+            picture=record.picture,
+            fresh=record.fresh,
         )
 
 
@@ -137,20 +132,6 @@ class Lost(_Content):
 
 
 Content: TypeAlias = Requested | Decided | GeneratorStarted | ChunkMade | ChunkShown | Panicked | Voted | Lost
-
-
-@dataclass(frozen=True, slots=True)
-class Details:
-    """What a chunk was made with beyond today's `ChunkRecord`; see `ChunkMade` for the fields."""
-
-    told: Shares = ()
-    sound: Shares = ()
-    exact: bool = False
-    keep: int | None = None
-    alone_above: float | None = None
-    cut: bool = False
-    picture: str | None = None
-    fresh: bool = False
 
 
 @dataclass(frozen=True, slots=True)

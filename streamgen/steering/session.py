@@ -17,7 +17,7 @@ that counts, so a restart forgets nothing that was accepted.
 import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
 from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig, SetPrompt
@@ -138,7 +138,11 @@ class SteeringSession:
         self._muted = False
         self._text = prompt
         self._knobs: dict[str, str] = {}  # of that prompt
+        # What a new generator is told: the prompt that plays, and that of the sound where it has another.
+        self._plays = SetPrompt(id=START_ID, text=prompt)
+        self._sounds: SetPrompt | None = None
         self._choices: dict[str, tuple[str, ...]] = {}
+        self._told_id = START_ID  # of the newest prompt that a chunk was made with
         self._text_id: str | None = None  # None while it is the prompt that the channel started with
         self._chunk: int | None = None
         self._media_time_s = 0.0
@@ -162,8 +166,9 @@ class SteeringSession:
             status=self._status,
             prompt=self._text,
             prompt_id=self._text_id,
+            sound=None if self._sounds is None else self._sounds.text,
             pending=tuple(
-                Pending(id=each.channel_id, text=each.message.text, stage=each.stage, eta_ms=each.eta_ms)
+                Pending(id=each.channel_id, text=each.message.shown, stage=each.stage, eta_ms=each.eta_ms)
                 for each in waiting
                 if isinstance(each.message, PromptSet)
             ),
@@ -231,9 +236,9 @@ class SteeringSession:
             commands.append(SetConfig(guidance=self._config.guidance, seed=self._config.seed))
         newest = self._newest()
         if newest is not None:
-            commands.append(_set_prompt(newest))
+            commands.append(self._whole(_set_prompt(newest)))
         elif self._text:
-            commands.append(SetPrompt(id=self._text_id or START_ID, text=self._text, knobs=self._knobs))
+            commands.append(self._whole(self._plays))
         return Effects(commands=tuple(commands))
 
     def generator_lost(self) -> Effects:
@@ -288,9 +293,9 @@ class SteeringSession:
                 changed = True
         prompt_id = None if record.prompt_id == START_ID else record.prompt_id
         # Without a prompt the generator plays something of its own; what is to come back after a restart stays.
-        if record.prompt_id is not None and (prompt_id, record.prompt) != (self._text_id, self._text):
-            self._text_id, self._text, self._knobs = prompt_id, record.prompt, dict(record.knobs)
-            changed = True
+        if record.prompt_id is not None and record.prompt_id != self._told_id:
+            self._told_id = record.prompt_id
+            changed |= self._now_plays(record)
         deliveries += self._apply_configs(record)
         chunk = Chunk(
             index=record.chunk,
@@ -394,6 +399,38 @@ class SteeringSession:
             return Effects((rejected,))
         return Effects((Delivery(client, Received(id=id)), rejected))
 
+    def _now_plays(self, record: ChunkRecord) -> bool:
+        """Another prompt plays than in the chunk before; returns whether what plays is another than was told."""
+        assert record.prompt_id is not None
+        request = self._channel_ids.get(record.prompt_id)
+        if request is not None:
+            command = replace(_set_prompt(request), cut=False, keep=None, transition_ms=0.0)
+        else:  # the prompt that the channel started with, or one that is forgotten
+            command = SetPrompt(id=record.prompt_id, text=record.prompt, knobs=record.knobs)
+        before = (self._text_id, self._text, self._sounds)
+        if command.target == "audio":
+            self._sounds = command
+        else:
+            if command.target == "av":
+                self._sounds = None
+            elif self._sounds is None:
+                self._sounds = self._plays
+            self._plays = replace(command, target="av")
+            self._text_id = None if record.prompt_id == START_ID else record.prompt_id
+            self._text, self._knobs = record.prompt, dict(record.knobs)
+        return (self._text_id, self._text, self._sounds) != before
+
+    def _whole(self, command: SetPrompt) -> SetPrompt:
+        """A prompt for a generator that knows nothing: one that is for one side alone brings the other's along."""
+        if command.target == "audio":
+            return replace(
+                self._plays, id=command.id, blend=_parts(self._plays), sound=_parts(command), text=self._plays.text
+            )
+        other = self._sounds if command.target == "av" and command.id == self._plays.id else None
+        if command.target == "video":
+            other = self._sounds or self._plays
+        return replace(command, target="av", sound=() if other is None else _parts(other))
+
     def _unused_id(self, wanted: str) -> str:
         if wanted not in self._channel_ids and wanted != START_ID:
             return wanted
@@ -493,7 +530,20 @@ class SteeringSession:
 def _set_prompt(request: _Open) -> SetPrompt:
     assert isinstance(request.message, PromptSet)
     asked = request.message
-    return SetPrompt(id=request.channel_id, text=asked.text, cut=asked.cut, knobs=asked.knobs)
+    return SetPrompt(
+        id=request.channel_id,
+        text=asked.shown,
+        cut=asked.cut,
+        knobs=asked.knobs,
+        blend=tuple((part.text, part.weight) for part in asked.blend),
+        target=asked.target,
+        transition_ms=asked.transition_ms,
+        keep=asked.keep,
+    )
+
+
+def _parts(command: SetPrompt) -> tuple[tuple[str, float], ...]:
+    return command.blend or ((command.text, 1.0),)
 
 
 def _applied(request: _Open, record: ChunkRecord) -> Applied:

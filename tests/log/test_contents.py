@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -9,7 +10,6 @@ from streamgen.log.contents import (
     ChunkShown,
     Content,
     Decided,
-    Details,
     GeneratorStarted,
     Logged,
     Lost,
@@ -61,7 +61,7 @@ def test_wall_time_is_utc() -> None:
 
 
 def test_a_chunk_is_what_its_record_says_without_timings() -> None:
-    made = ChunkMade.of(record(3, "p", "rain", applied=("p",)), 1, Details(told=(("rain", 1.0),), cut=True))
+    made = ChunkMade.of(replace(record(3, "p", "rain", applied=("p",)), told=(("rain", 1.0),), cut=True), 1)
     assert (made.life, made.chunk, made.prompt_id, made.prompt, made.applied) == (1, 3, "p", "rain", ("p",))
     assert (made.told, made.cut, made.fresh) == ((("rain", 1.0),), True, False)
     assert b"timings" not in to_line(Logged(NOON, 0.0, made))

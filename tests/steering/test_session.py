@@ -1,6 +1,6 @@
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import pytest
 
@@ -22,6 +22,7 @@ from streamgen.protocol import (
     ServerMessage,
     State,
     Superseded,
+    Weighted,
 )
 from streamgen.steering.session import MAX_SETTLED_SHOWN, START_ID, Effects, SteeringSession
 from tests.steering.records import record
@@ -68,6 +69,52 @@ def test_a_prompt_walks_from_received_to_applied() -> None:
     assert everybody(shown, Chunk) == [
         Chunk(index=7, media_time=7 * 0.32, prompt="rain", prompt_id="a", rtp_video=7 * 28_800)
     ]
+
+
+def test_a_prompt_carries_all_that_it_asks_for() -> None:
+    blend = (Weighted(text="rain", weight=3.0), Weighted(text="snow"))
+    asked = running().request("ann", PromptSet(id="a", blend=blend, keep=2, target="video", transition_ms=800), ALL)
+    assert asked.commands == (
+        SetPrompt(
+            id="a",
+            text="75 % rain + 25 % snow",
+            blend=(("rain", 3.0), ("snow", 1.0)),
+            keep=2,
+            target="video",
+            transition_ms=800,
+        ),
+    )
+
+
+def play(session: SteeringSession, chunk: int, **asked: Any) -> None:
+    """Ask for a prompt and let a chunk show it."""
+    session.request("ann", PromptSet(**asked), ALL)
+    session.chunk_started(record(chunk, asked["id"], asked.get("text", ""), applied=(asked["id"],)))
+
+
+def test_a_new_generator_is_told_what_the_picture_and_what_the_sound_was_told() -> None:
+    session = running()
+    play(session, 1, id="a", text="a city", cut=True, transition_ms=0)
+    assert session.generator_ready().commands == (SetPrompt(id="a", text="a city"),)
+    play(session, 2, id="b", text="thunder", target="audio", transition_ms=500)
+    assert (session.state().prompt, session.state().sound) == ("a city", "thunder")
+    assert session.state().prompt_id == "a"
+    assert session.generator_ready().commands == (SetPrompt(id="a", text="a city", sound=(("thunder", 1.0),)),)
+    play(session, 3, id="c", text="a desert", target="video")
+    assert session.generator_ready().commands == (SetPrompt(id="c", text="a desert", sound=(("thunder", 1.0),)),)
+    play(session, 4, id="d", text="a forest")
+    assert session.state().sound is None
+    assert session.generator_ready().commands == (SetPrompt(id="d", text="a forest"),)
+
+
+def test_a_prompt_for_one_side_that_waits_brings_the_other_along_to_a_new_generator() -> None:
+    session = running("calm sea")
+    session.request("ann", PromptSet(id="a", text="thunder", target="audio"), ALL)
+    (told,) = session.generator_ready().commands
+    assert told == SetPrompt(id="a", text="calm sea", blend=(("calm sea", 1.0),), sound=(("thunder", 1.0),))
+    session.request("ann", PromptSet(id="b", text="a storm", target="video"), ALL)
+    (told,) = session.generator_ready().commands
+    assert told == SetPrompt(id="b", text="a storm", sound=(("calm sea", 1.0),))
 
 
 def test_panic_acts_at_once_and_needs_no_generator() -> None:

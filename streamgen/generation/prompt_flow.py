@@ -1,0 +1,87 @@
+"""What picture and sound are told, chunk by chunk: one prompt for both or one for each, at once or on the way there.
+
+A transition moves a side's prompt evenly from what it is told now to the new one. Each side moves by itself, and a
+prompt that comes in the middle goes on from where that side is. Free of I/O and threads.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from streamgen.generation.prompts import Taken
+from streamgen_engines.condition import ALONE_IN_TRANSITION
+from streamgen_engines.prompt import Prompt, same, transition
+
+Side: TypeAlias = Literal["video", "audio"]
+
+SIDES: Final[tuple[Side, ...]] = ("video", "audio")
+ARRIVAL_KEEP: Final = 0
+"""Chunks of the past that the last chunk of a transition sees; see `ALONE_IN_TRANSITION`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What one chunk is told; the fields are those of `Condition`."""
+
+    prompt: Prompt
+    sound: Prompt | None = None
+    cut: bool = False
+    keep: int | None = None
+    alone_above: float | None = None
+
+
+@dataclass(slots=True)
+class _Way:
+    """One side's way from one prompt to another, in chunks."""
+
+    before: Prompt
+    after: Prompt
+    chunks: int
+    done: int = 0
+
+    @property
+    def now(self) -> Prompt:
+        return transition(self.before, self.after, self.done / self.chunks)
+
+
+class PromptFlow:
+    """The prompts in force; `take` brings a new one and `next` makes one step."""
+
+    def __init__(self, null: Prompt, chunk_ms: float) -> None:
+        """`null` is told while nobody has asked for anything; `chunk_ms` is the length of a chunk."""
+        self._chunk_ms = chunk_ms
+        self._ways: dict[Side, _Way] = {side: _Way(null, null, 1, 1) for side in SIDES}
+        self._cut = False
+        self._keep: int | None = None
+
+    def take(self, taken: Taken[Prompt]) -> None:
+        """This prompt holds from the next chunk on, for the sides that it is meant for."""
+        request = taken.request
+        chunks = max(1, math.ceil(request.transition_ms / self._chunk_ms))
+        for side in SIDES:
+            if request.target in ("av", side):
+                told = taken.sound if side == "audio" and taken.sound is not None else taken.encoded
+                self._ways[side] = _Way(self._ways[side].now, told, chunks)
+        self._cut = request.cut
+        self._keep = None if request.cut else request.keep
+
+    def next(self) -> Told:
+        """What the next chunk is told."""
+        arriving, moving = False, False
+        for way in self._ways.values():
+            if way.done < way.chunks:
+                way.done += 1
+                moving |= way.chunks > 1
+                arriving |= way.chunks > 1 and way.done == way.chunks
+        shown, heard = (self._ways[side].now for side in SIDES)
+        cut, self._cut = self._cut, False
+        keep, self._keep = self._keep, None
+        if arriving and self._ways["video"].chunks > 1 and not cut and keep is None:
+            keep = ARRIVAL_KEEP
+        return Told(
+            prompt=shown,
+            sound=None if same(shown, heard) else heard,
+            cut=cut,
+            keep=keep,
+            alone_above=ALONE_IN_TRANSITION if moving and self._ways["video"].chunks > 1 else None,
+        )

@@ -1,0 +1,113 @@
+"""What each chunk is told: at once, on the way, and for picture and sound apart."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from streamgen.generation.prompt_flow import ARRIVAL_KEEP, PromptFlow, Told
+from streamgen.generation.prompts import Taken
+from streamgen.packets import SetPrompt
+from streamgen_engines.condition import ALONE_IN_TRANSITION, Condition
+from streamgen_engines.prompt import Prompt
+
+CHUNK_MS = 240.0
+
+
+def prompt(text: str) -> Prompt:
+    rng = np.random.default_rng(len(text))
+    pooled = rng.standard_normal((1, 8)).astype(np.float32)
+    context = rng.standard_normal((1, 4, 8)).astype(np.float32)
+    return Prompt(text, context, np.zeros((1, 4), np.float32), pooled / np.linalg.norm(pooled))
+
+
+NULL, SEA, CITY, STORM = (prompt(text) for text in ("", "a sea", "the city", "some storm"))
+
+
+def asked(what: Prompt, **how: Any) -> Taken[Prompt]:
+    return Taken(SetPrompt("id", what.text, **how), what)
+
+
+def shares(told: Told) -> dict[str, float]:
+    return {text: round(share, 3) for text, share in told.prompt.shares}
+
+
+def after(flow: PromptFlow, chunks: int) -> list[Told]:
+    found = [flow.next() for _ in range(chunks)]
+    for told in found:  # whatever happens, it is a condition
+        Condition(told.prompt, cut=told.cut, keep=told.keep, alone_above=told.alone_above, sound=told.sound)
+    return found
+
+
+def test_nobody_has_asked_for_anything() -> None:
+    assert after(PromptFlow(NULL, CHUNK_MS), 2) == [Told(NULL), Told(NULL)]
+
+
+def test_a_prompt_holds_from_the_next_chunk_on_and_cuts_once() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA, cut=True))
+    assert after(flow, 2) == [Told(SEA, cut=True), Told(SEA)]
+    flow.take(asked(CITY, keep=2))
+    assert after(flow, 2) == [Told(CITY, keep=2), Told(CITY)]
+
+
+def test_a_transition_is_even_takes_its_time_and_arrives_exactly() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA))
+    flow.next()
+    flow.take(asked(CITY, transition_ms=900.0))
+    way = after(flow, 5)
+    assert [shares(told).get("the city", 0.0) for told in way] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert way[3].prompt is CITY
+    assert [told.alone_above for told in way] == [ALONE_IN_TRANSITION] * 4 + [None]
+    assert [told.keep for told in way] == [None, None, None, ARRIVAL_KEEP, None]
+
+
+def test_a_prompt_in_the_middle_of_a_transition_goes_on_from_there() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA))
+    flow.next()
+    flow.take(asked(CITY, transition_ms=2 * CHUNK_MS))
+    flow.next()
+    flow.take(asked(STORM, transition_ms=2 * CHUNK_MS))
+    assert shares(flow.next()) == {"a sea": 0.25, "the city": 0.25, "some storm": 0.5}
+    assert shares(flow.next()) == {"some storm": 1.0}
+
+
+def test_picture_and_sound_can_be_told_apart_and_together_again() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA))
+    flow.next()
+    flow.take(asked(STORM, target="audio"))
+    (told,) = after(flow, 1)
+    assert (told.prompt, told.sound) == (SEA, STORM)
+    flow.take(asked(CITY, target="video"))
+    (told,) = after(flow, 1)
+    assert (told.prompt, told.sound) == (CITY, STORM)
+    flow.take(asked(CITY))
+    assert after(flow, 1) == [Told(CITY)]
+
+
+def test_a_transition_of_the_sound_alone_leaves_the_picture_its_past() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA))
+    flow.next()
+    flow.take(asked(STORM, target="audio", transition_ms=2 * CHUNK_MS))
+    way = after(flow, 3)
+    assert [(told.keep, told.alone_above) for told in way] == [(None, None)] * 3
+    assert [told.prompt for told in way] == [SEA] * 3
+    assert way[-1].sound is STORM
+
+
+@pytest.mark.parametrize("transition_ms", [0.0, 1.0, CHUNK_MS])
+def test_a_way_of_one_chunk_is_none(transition_ms: float) -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA, transition_ms=transition_ms))
+    assert after(flow, 1) == [Told(SEA)]
+
+
+def test_a_new_prompt_takes_back_a_cut_that_no_chunk_has_made() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS)
+    flow.take(asked(SEA, cut=True))
+    flow.take(asked(CITY, keep=1))
+    assert after(flow, 1) == [Told(CITY, keep=1)]
