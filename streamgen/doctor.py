@@ -338,7 +338,7 @@ def check_secret(settings: Settings, open_to_all: bool) -> Check:
     if weak:
         return Check(
             "access", "token secret", "warning",
-            f"a secret has fewer than {LEAST_DISTINCT_CHARS} different characters: it can be guessed, and tokens forged",
+            f"a secret has fewer than {LEAST_DISTINCT_CHARS} different characters: it can be guessed",
             NEW_SECRET,
         )  # fmt: skip
     also = f"; {len(older)} older accepted as well" if older else ""
