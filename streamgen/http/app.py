@@ -124,7 +124,9 @@ def create_app(
             if identity.new_cookie is not None:
                 headers.append((b"set-cookie", _cookie(identity.new_cookie, websocket.url.scheme == "wss")))
         await websocket.accept(headers=headers)
-        guest = steering.Guest(voter, host, grant.expires_at)
+        # The operator's token has no subject: it is shared by all who run the server.
+        trusted = grant.subject is None and "admin" in grant.roles
+        guest = steering.Guest(voter, host, grant.expires_at, trusted)
         await steering.serve(websocket, channel.steering, client=client, can=can, guest=guest, limits=limits)
 
     @app.get("/healthz")

@@ -104,7 +104,7 @@ class OperatorAccess:
         if self.viewer_token is not None and _same(given, self.viewer_token):
             return WATCHER
         if self.keys is None or given.count(".") != 2:  # a signed token has three parts
-            raise WrongTokenError("wrong token; open the link that you were given, or that the server printed")
+            raise WrongTokenError("Wrong token: open the link that you were given, or that the server printed")
         claims = read_token(self.keys, given, channel=self.channel, now_s=self.wall_s())
         return Grant(claims.roles, claims.subject, claims.expires_at)
 

@@ -214,7 +214,7 @@ def test_nobody_is_offered_what_the_channel_has_no_messages_for() -> None:
     [
         (signed("vote", lifetime_s=-1), "expired"),
         ("a.b.c", "no token of this server"),
-        ("x" * 3000, "wrong token"),
+        ("x" * 3000, "Wrong token"),
         (f"{'x' * 3000}.y.z", "at most 2048"),
         (signed("publish"), "allows watching"),
     ],
@@ -291,6 +291,16 @@ def test_one_person_is_limited_over_all_of_their_connections() -> None:
         refused = ask(second, type="prompt.set", id="b", text="snow")[-1]
         assert (refused["type"], refused["reason"], refused["id"]) == ("rejected", "rate_limited", "b")
         assert 3590 < refused["retry_after_s"] <= 3600
+
+
+def test_whoever_runs_the_server_is_limited_by_their_connections_only() -> None:
+    everybody = Server(prompt_rate="1/3600s", offered=TAKING_PART)
+    operator = Server(prompt_rate="1/3600s", offered=TAKING_PART, host="0.0.0.0", operator_token=TOKEN)
+    for server, query in ((everybody, ""), (operator, f"?token={TOKEN}")):
+        with steering(server, query) as socket:
+            assert set(socket.receive_json()["can"]) == TAKING_PART
+            for name in ("a", "b"):
+                assert ask(socket, type="prompt.set", id=name, text="rain")[1]["type"] == "accepted"
 
 
 def test_limits_follow_the_settings() -> None:
