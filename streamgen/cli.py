@@ -1,4 +1,4 @@
-"""The command `streamgen`: serve, render, doctor.
+"""The command `streamgen`: serve, render, token, doctor.
 
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
@@ -9,12 +9,15 @@ import json
 import logging
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
 from streamgen.errors import StreamgenError
 from streamgen.version import __version__
+
+if TYPE_CHECKING:
+    from streamgen.settings import Settings
 
 app = typer.Typer(
     name="streamgen",
@@ -93,6 +96,12 @@ def serve(
     allowed_hosts: Annotated[
         str | None, typer.Option(help="Names under which a reverse proxy reaches this server, with commas.")
     ] = None,
+    anonymous: Annotated[
+        str | None, typer.Option(help="What visitors without a token may do: watch, propose, vote, or nothing.")
+    ] = None,
+    allowed_origins: Annotated[
+        str | None, typer.Option(help="Origins of the pages that may steer and play, with commas; * is every page.")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
 ) -> None:
     """Run a live channel and serve its page, WHEP and steering until Ctrl+C."""
@@ -118,6 +127,8 @@ def serve(
         "turn_urls": turn_urls,
         "trusted_proxies": trusted_proxies,
         "allowed_hosts": allowed_hosts,
+        "anonymous": anonymous,
+        "allowed_origins": allowed_origins,
         "log_level": log_level,
     }
     try:
@@ -193,6 +204,58 @@ def render(
 
 
 @app.command()
+def token(
+    role: Annotated[
+        list[str], typer.Option(help="watch, propose, vote, operate, publish or admin; can be given several times.")
+    ],
+    subject: Annotated[
+        str | None, typer.Option(help="Whom it is for: one subject is one voter. [a random name]", metavar="NAME")
+    ] = None,
+    expires: Annotated[str, typer.Option(help="For how long it holds: 90s, 30m, 12h, 7d.")] = "12h",
+    channel: Annotated[str | None, typer.Option(help="The only channel on which it holds. [every one]")] = None,
+    count: Annotated[int, typer.Option(help="How many, for NAME-1, NAME-2 and so on.")] = 1,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Links with tokens, as a table.")] = False,
+    url: Annotated[str | None, typer.Option(help="Address of the page, for the links.", metavar="URL")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
+    ] = None,
+) -> None:
+    """Issue tokens, signed with the secret of the settings (token_secret)."""
+    import time
+
+    from streamgen.access import issue as issuing
+    from streamgen.http.auth import token_keys
+    from streamgen.settings import SettingsError, load
+
+    try:
+        settings = load(config=config)
+        keys = token_keys(settings)
+        if keys is None:
+            raise SettingsError(
+                "token_secret: there is no secret to sign with; set the same one for this command and for the server: "
+                "export STREAMGEN_TOKEN_SECRET=$(openssl rand -hex 32)"
+            )
+        try:
+            every = issuing.issue(
+                keys,
+                issuing.subjects(subject, count),
+                roles=issuing.read_roles(role),
+                lifetime_s=_lifetime_s(expires),
+                channel=channel,
+                now_s=time.time(),
+            )
+            if as_csv:
+                typer.echo(issuing.as_csv(every, _page(settings) if url is None else url), nl=False)
+            else:
+                for each in every:
+                    typer.echo(each.token)
+        except ValueError as error:
+            raise SettingsError(str(error)) from None
+    except StreamgenError as error:
+        _fail(error)
+
+
+@app.command()
 def doctor(
     bundle: BundleOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report for programs.")] = False,
@@ -234,6 +297,27 @@ def _bundle(path: Path | None, scale: int | None, picture: Path | None = None) -
     return found.root, fitting
 
 
+def _lifetime_s(text: str) -> int:
+    from streamgen.access.issue import read_duration
+
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise ValueError(f"expires: {error}") from None
+
+
+def _page(settings: "Settings") -> str:
+    """Where people find the page: behind the proxy if there is one, else where the server listens."""
+    from streamgen.http.listener import ANY_ADDRESS, network_addresses
+
+    if settings.allowed_hosts:
+        return f"https://{settings.allowed_hosts[0]}/"
+    host = settings.host.strip("[]")
+    if host in ANY_ADDRESS:
+        host = next(iter(network_addresses()), "localhost")
+    return f"http://[{host}]:{settings.port}/" if ":" in host else f"http://{host}:{settings.port}/"
+
+
 def _loop_factory() -> Any:
     if sys.platform == "win32":
         return None
@@ -245,7 +329,9 @@ def _loop_factory() -> Any:
 def _announce(url: str, operator_link: str | None) -> None:
     typer.echo(f"streamgen {__version__} serves channel main")
     typer.echo(f"  page:     {url}")
-    if operator_link is not None:
+    if operator_link is None:
+        typer.echo(f"  operator: {url} (everybody on this machine may steer)")
+    else:
         typer.echo(f"  operator: {operator_link}")
     typer.echo("  stop it with Ctrl+C")
     sys.stdout.flush()

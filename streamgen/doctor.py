@@ -16,8 +16,10 @@ import av.codec
 import psutil
 from aioice.ice import get_host_addresses
 
+from streamgen.access.origins import EVERY
 from streamgen.errors import StreamgenError
 from streamgen.generation.ladder import smaller_sibling
+from streamgen.http.auth import OperatorAccess
 from streamgen.http.listener import network_addresses
 from streamgen.http.page import web_folder
 from streamgen.media.video_encoder import usual_scale
@@ -36,6 +38,8 @@ MIN_FREE_BYTES: Final = 1024**3  # what a server with the bundled model and some
 UDP_TIMEOUT_S: Final = 1.0
 ENOUGH: Final = 1.1
 """Times real time that a machine must generate, measured alone, to keep up while it serves."""
+LEAST_DISTINCT_CHARS: Final = 10  # of a secret: 32 random hexadecimal digits have fewer once in 10,000 times
+NEW_SECRET: Final = "export STREAMGEN_TOKEN_SECRET=$(openssl rand -hex 32)"
 FASTER: Final = "close other programs, or use a processor with AVX-512 VNNI or AVX-VNNI"
 REINSTALL_AV: Final = "pip install --force-reinstall av"
 
@@ -79,6 +83,7 @@ def examine(bundle: Path | None = None, settings: Settings | None = None) -> lis
         check_udp(),
         check_addresses(network_addresses()),
         *check_reachability(settings),
+        *check_access(settings),
         check_page(web_folder()),
     ]
 
@@ -292,6 +297,52 @@ def check_turn(urls: Iterable[str]) -> Check:
         "network", "TURN", "optional", "none: viewers must reach this machine's UDP ports themselves",
         "run coturn and set turn_urls and turn_secret, as docs/operations.md says",
     )  # fmt: skip
+
+
+def check_access(settings: Settings | None) -> Iterator[Check]:
+    """Whether those may steer, vote and watch who are meant to."""
+    try:
+        found = load() if settings is None else settings
+    except SettingsError:
+        return  # `check_reachability` says so
+    open_to_all = OperatorAccess.for_settings(found).token is None
+    yield check_secret(found, open_to_all)
+    if open_to_all and EVERY in found.allowed_origins:
+        yield Check(
+            "access", "origins", "warning", "steering needs no token, and every web page may steer through the browser",
+            'name the pages in allowed_origins, such as ["https://stage.example"], or set operator_token',
+        )  # fmt: skip
+    votes = set(found.anonymous or ()) & {"propose", "vote"}
+    if votes and found.allowed_hosts and not found.trusted_proxies:
+        yield Check(
+            "access", "visitors", "warning",
+            "visitors without a token take part, and behind the proxy all of them come from one address",
+            "name the proxy in trusted_proxies, or give people tokens with `streamgen token`",
+        )  # fmt: skip
+
+
+def check_secret(settings: Settings, open_to_all: bool) -> Check:
+    """Whether tokens can be signed, and not guessed. Never shows a secret."""
+    if settings.token_secret is None:
+        detail = (
+            "none: everybody on this machine may do everything"
+            if open_to_all
+            else "none: there are no tokens for roles, only the operator's"
+            + ("" if settings.operator_token is not None else ", new at each start")
+        )
+        return Check("access", "token secret", "optional", detail, NEW_SECRET)
+    older = settings.token_secrets_previous
+    weak = [
+        each for each in (settings.token_secret, *older) if len(set(each.get_secret_value())) < LEAST_DISTINCT_CHARS
+    ]
+    if weak:
+        return Check(
+            "access", "token secret", "warning",
+            f"a secret has fewer than {LEAST_DISTINCT_CHARS} different characters: it can be guessed",
+            NEW_SECRET,
+        )  # fmt: skip
+    also = f"; {len(older)} older accepted as well" if older else ""
+    return Check("access", "token secret", "ok", f"set{also}")
 
 
 def check_page(folder: Path | None) -> Check:

@@ -59,7 +59,7 @@ Reason: TypeAlias = Literal[
     "rate_limited",
     "unavailable",
 ]
-Permission: TypeAlias = Literal["prompt", "config", "panic"]
+Permission: TypeAlias = Literal["watch", "propose", "vote", "prompt", "config", "moderate", "panic", "schedule"]
 Stage: TypeAlias = Literal["accepted", "queued", "applied", "superseded", "rejected"]
 Status: TypeAlias = Literal["starting", "live", "buffering", "slate"]
 PanicAction: TypeAlias = Literal["hold", "slate", "black", "mute", "off"]

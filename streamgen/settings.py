@@ -22,6 +22,18 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from streamgen.access.keys import MAX_SECRETS, MIN_SECRET_CHARS
+from streamgen.access.limits import (
+    ADDRESS_CONNECTIONS,
+    ADDRESS_FACTOR,
+    PROMPT_RATE,
+    PROPOSE_RATE,
+    VISITOR_RATE,
+    VOTE_RATE,
+)
+from streamgen.access.origins import EVERY, normal_origin
+from streamgen.access.rate_limit import RateLimit
+from streamgen.access.roles import Role
 from streamgen.errors import StreamgenError
 from streamgen.protocol import MAX_SEED, PromptText
 from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
@@ -32,6 +44,7 @@ ENV_PREFIX: Final = "STREAMGEN_"
 CONFIG_VARIABLE: Final = "STREAMGEN_CONFIG"
 CONFIG_FILE: Final = "streamgen.toml"
 MIN_TOKEN_CHARS: Final = 16
+NOTHING: Final = "nothing"  # what anonymous visitors may do where they may do nothing
 DEFAULT_PROMPT: Final = "a golden sun over a calm sea in the evening"
 
 
@@ -95,6 +108,38 @@ def _port_range(value: object) -> object:
         raise _wrong(str(error)) from None
 
 
+def _rate(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    try:
+        return RateLimit.read(value)
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+
+
+def _visitors_roles(value: object) -> object:
+    return () if value in (NOTHING, [NOTHING]) else _separate(value)
+
+
+def _origins(values: tuple[str, ...]) -> tuple[str, ...]:
+    normal = [EVERY if value == EVERY else normal_origin(value.removesuffix("/")) for value in values]
+    for value, origin in zip(values, normal, strict=True):
+        if origin is None:
+            raise _wrong(f"{value} is no origin of a page; write https://stage.example or https://stage.example:8443")
+    if EVERY in values and len(values) > 1:
+        raise _wrong(f"{EVERY} means every page; leave the others out")
+    return tuple(origin for origin in normal if origin is not None)
+
+
+def _strong(value: SecretStr | None) -> SecretStr | None:
+    text = value.get_secret_value() if value is not None else None
+    if text is not None and (text.startswith("ssh-") or "-----BEGIN" in text):
+        raise _wrong("this is a key for something else; take random text, such as of `openssl rand -hex 32`")
+    return value
+
+
+Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_CHARS), AfterValidator(_strong)]
+Rate = Annotated[RateLimit, NoDecode, BeforeValidator(_rate)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separate)]
 
 
@@ -129,6 +174,31 @@ class Settings(BaseSettings):
         default=None,
         min_length=MIN_TOKEN_CHARS,
         description="Secret that allows watching; without it watching is open.",
+    )
+    # After both tokens, with which it is compared.
+    token_secret: Secret | None = Field(
+        default=None, description="Secret that signs tokens for roles; without it there are none."
+    )
+    token_secrets_previous: Annotated[
+        tuple[Secret, ...], NoDecode, BeforeValidator(_separate), Field(max_length=MAX_SECRETS - 1)
+    ] = Field(default=(), description="Older secrets, whose tokens still hold.")
+    anonymous: Annotated[
+        tuple[Literal["watch", "propose", "vote"], ...] | None, NoDecode, BeforeValidator(_visitors_roles)
+    ] = Field(default=None, description="What visitors without a token may do: watch, propose, vote, or nothing.")
+    allowed_origins: Annotated[Names, AfterValidator(_origins)] = Field(
+        default=(), description="Origins of the pages that may steer and play; * is every page."
+    )
+    vote_rate: Rate = Field(default=VOTE_RATE, description="Votes of one person: how many in how long.")
+    propose_rate: Rate = Field(default=PROPOSE_RATE, description="Proposals of one person.")
+    prompt_rate: Rate = Field(default=PROMPT_RATE, description="Prompts and settings of one person with a token.")
+    address_rate_factor: int = Field(
+        default=ADDRESS_FACTOR, ge=1, le=1000, description="How many times as much one address may do."
+    )
+    address_connections: int = Field(
+        default=ADDRESS_CONNECTIONS, ge=1, le=10_000, description="Steering connections of one address."
+    )
+    address_visitors: Rate = Field(
+        default=VISITOR_RATE, description="New visitors of one address that count as a person of their own."
     )
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
@@ -171,6 +241,20 @@ class Settings(BaseSettings):
     def _not_the_operators(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
         if value is not None and value == info.data.get("operator_token"):
             raise _wrong("this is the operator's token, so that every viewer could steer; take another one")
+        return value
+
+    @field_validator("token_secret", mode="after")
+    @classmethod
+    def _nobodys_token(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if value is not None and value in (info.data.get("operator_token"), info.data.get("viewer_token")):
+            raise _wrong("this is a token that people are given, and with it they could sign others; take another one")
+        return value
+
+    @field_validator("anonymous", mode="after")
+    @classmethod
+    def _one_of_both(cls, value: tuple[Role, ...] | None, info: ValidationInfo) -> tuple[Role, ...] | None:
+        if value and info.data.get("viewer_token") is not None:
+            raise _wrong("viewer_token lets only those watch who have it; leave it out, or say anonymous = nothing")
         return value
 
     @field_validator("turn_secret", mode="after")

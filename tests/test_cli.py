@@ -1,15 +1,19 @@
+import csv
 import json
 import os
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
-from streamgen.cli import app
+from streamgen.access.keys import TokenKeys
+from streamgen.access.tokens import read_token
+from streamgen.cli import _announce, app
 from streamgen.version import __version__
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -122,6 +126,73 @@ def test_a_render(bundle: Path) -> None:
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("out.mp4: 4 pictures, 0.32 s, made in ")
     assert Path("out.mp4").stat().st_size > 0
+
+
+SECRET = "0123456789abcdef0123456789abcdef"
+
+
+def issued(*arguments: str) -> str:
+    result = CliRunner().invoke(app, ["token", *arguments])
+    assert (result.exit_code, result.stderr) == (0, ""), result.output
+    assert SECRET not in result.output
+    return result.stdout
+
+
+def test_tokens_are_signed_with_the_secret_of_the_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_TOKEN_SECRET", SECRET)
+    (line,) = issued("--role", "vote", "--role", "propose", "--subject", "seat-12", "--expires", "4h").splitlines()
+    claims = read_token(TokenKeys([SECRET]), line, channel="main", now_s=time.time())
+    assert claims.roles == {"vote", "propose"}
+    assert (claims.subject, claims.channel) == ("seat-12", None)
+    assert claims.expires_at - claims.not_before == 4 * 3600
+    (line,) = issued("--role", "watch", "--channel", "main").splitlines()
+    claims = read_token(TokenKeys([SECRET]), line, channel="main", now_s=time.time())
+    assert (claims.channel, claims.expires_at - claims.not_before) == ("main", 12 * 3600)
+    assert claims.subject.startswith("guest-")
+
+
+def test_a_table_of_links_for_a_hall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_TOKEN_SECRET", SECRET)
+    arguments = ("--role", "vote", "--subject", "seat", "--count", "500", "--csv")
+    rows = list(csv.DictReader(issued(*arguments, "--url", "https://stage.example/").splitlines()))
+    assert len({row["token"] for row in rows}) == 500
+    assert (rows[0]["subject"], rows[-1]["subject"]) == ("seat-001", "seat-500")
+    assert all(row["link"] == f"https://stage.example/#token={row['token']}" for row in rows)
+
+
+@pytest.mark.parametrize(
+    ("variables", "page"),
+    [
+        ({}, "http://127.0.0.1:8000/"),
+        ({"HOST": "::1", "PORT": "80"}, "http://[::1]:80/"),
+        ({"ALLOWED_HOSTS": "stage.example,b.example"}, "https://stage.example/"),
+    ],
+)
+def test_links_lead_to_where_the_server_is(
+    variables: dict[str, str], page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"TOKEN_SECRET": SECRET, **variables}.items():
+        monkeypatch.setenv(f"STREAMGEN_{name}", value)
+    (row,) = csv.DictReader(issued("--role", "vote", "--csv").splitlines())
+    assert row["link"].startswith(f"{page}#token=")
+
+
+def test_tokens_that_cannot_be_issued(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "export STREAMGEN_TOKEN_SECRET=$(openssl rand -hex 32)" in failure("token", "--role", "vote")
+    monkeypatch.setenv("STREAMGEN_TOKEN_SECRET", SECRET)
+    assert "there is no role emperor" in failure("token", "--role", "emperor")
+    assert "expires: write 90s" in failure("token", "--role", "vote", "--expires", "soon")
+    assert "count goes from 1" in failure("token", "--role", "vote", "--count", "0")
+    assert "printable characters" in failure("token", "--role", "vote", "--subject", "")
+    assert "printable characters" in failure("token", "--role", "vote", "--channel", "")
+    assert CliRunner().invoke(app, ["token"]).exit_code == 2
+
+
+def test_the_operators_link_is_always_told(capsys: pytest.CaptureFixture[str]) -> None:
+    _announce("http://127.0.0.1:8000/", None)
+    assert "operator: http://127.0.0.1:8000/ (everybody" in capsys.readouterr().out
+    _announce("http://192.0.2.7:8000/", "http://192.0.2.7:8000/?token=x")
+    assert "operator: http://192.0.2.7:8000/?token=x\n" in capsys.readouterr().out
 
 
 def test_the_doctor_speaks_to_people_and_programs(bundle: Path) -> None:

@@ -15,6 +15,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.runtimes import RuntimeReport
 from tests.tiny_bundle import write_tiny_bundle
 
+SECRET = "0123456789abcdef0123456789abcdef"
 RANGE = PortRange(40_000, 40_100)
 CPUINFO = "processor\t: 0\nmodel name\t: A fine processor\nflags\t\t: fpu sse2 avx2 {}\n"
 
@@ -24,7 +25,7 @@ def test_everything_is_looked_at(tmp_path: Path) -> None:
     names = [check.name for check in checks]
     for name in (
         "streamgen", "bundle", "onnxruntime-cpu", "VP8", "H.264", "Opus", "CPU", "cores", "memory", "UDP", "page",
-        "UDP ports", "public address", "IPv6", "TURN",
+        "UDP ports", "public address", "IPv6", "TURN", "token secret",
     ):  # fmt: skip
         assert name in names
     by_name = {check.name: check for check in checks}
@@ -174,6 +175,46 @@ def test_the_settings_of_the_server_are_looked_at(monkeypatch: pytest.MonkeyPatc
     (check,) = doctor.check_reachability(None)
     assert (check.name, check.verdict) == ("settings", "missing")
     assert "turn_secret: turn_urls needs it" in check.detail
+
+
+def found(name: str, **changes: object) -> Check | None:
+    checks = {check.name: check for check in doctor.check_access(Settings(**changes))}  # type: ignore[arg-type]
+    return checks.get(name)
+
+
+@pytest.mark.parametrize(
+    ("changes", "verdict", "words"),
+    [
+        ({}, "optional", "everybody on this machine"),
+        ({"host": "0.0.0.0"}, "optional", "new at each start"),
+        ({"host": "0.0.0.0", "operator_token": "correct horse battery"}, "optional", "only the operator's"),
+        ({"token_secret": "a" * 64}, "warning", "can be guessed"),
+        ({"token_secret": SECRET, "token_secrets_previous": "a" * 64}, "warning", "can be guessed"),
+        ({"token_secret": SECRET}, "ok", "set"),
+        ({"token_secret": SECRET, "token_secrets_previous": SECRET[::-1]}, "ok", "1 older accepted"),
+    ],
+)
+def test_a_secret_that_is_missing_or_weak(changes: dict[str, object], verdict: str, words: str) -> None:
+    check = found("token secret", **changes)
+    assert check is not None
+    assert (check.verdict, words in check.detail) == (verdict, True), check
+    assert bool(check.fix) == (verdict != "ok")
+    for secret in ("a" * 64, SECRET):
+        assert secret not in check.detail + check.fix
+
+
+def test_pages_and_visitors_that_nobody_can_tell_apart() -> None:
+    assert found("origins") is None
+    assert found("origins", allowed_origins="*", host="0.0.0.0") is None
+    check = found("origins", allowed_origins="*")
+    assert check is not None
+    assert check.verdict == "warning"
+    proxied: dict[str, object] = {"allowed_hosts": "stage.example", "anonymous": "vote"}
+    check = found("visitors", **proxied)
+    assert check is not None
+    assert "trusted_proxies" in check.fix
+    assert found("visitors", **proxied, trusted_proxies="127.0.0.1") is None
+    assert found("visitors", allowed_hosts="stage.example", anonymous="watch") is None
 
 
 def test_a_page_that_is_not_installed(tmp_path: Path) -> None:

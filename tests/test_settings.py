@@ -2,6 +2,7 @@ from pathlib import Path
 
 import pytest
 
+from streamgen.access.rate_limit import RateLimit
 from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
 from streamgen.webrtc.port_range import PortRange
 
@@ -101,6 +102,19 @@ def test_the_prompt_is_brought_into_its_one_form() -> None:
         ({"turn_secret": "north"}, "turn_secret: it is of no use without turn_urls"),
         ({"turn_ttl_s": 5}, "turn_ttl_s: "),
         ({"joins_per_s": 0}, "joins_per_s: "),
+        ({"token_secret": "x" * 31}, "token_secret: "),
+        ({"token_secret": "ssh-ed25519 " + "x" * 40}, "token_secret: this is a key for something else"),
+        ({"token_secrets_previous": "short"}, "token_secrets_previous: "),
+        ({"token_secrets_previous": ",".join(["x" * 32] * 5)}, "token_secrets_previous: "),
+        ({"anonymous": "operate"}, "anonymous: "),
+        ({"anonymous": "watch, nothing"}, "anonymous: "),
+        ({"allowed_origins": "stage.example"}, "allowed_origins: stage.example is no origin"),
+        ({"allowed_origins": "null"}, "allowed_origins: null is no origin"),
+        ({"allowed_origins": "https://stage.example/page"}, "allowed_origins: https://stage.example/page is no"),
+        ({"allowed_origins": "*, https://stage.example"}, "allowed_origins: * means every page"),
+        ({"vote_rate": "often"}, "vote_rate: write how often in how many seconds"),
+        ({"prompt_rate": "0/1s"}, "prompt_rate: use 1 to 10000 times"),
+        ({"address_connections": 0}, "address_connections: "),
     ],
 )
 def test_a_wrong_flag_is_named(flags: dict[str, object], start: str) -> None:
@@ -170,6 +184,53 @@ def test_viewers_do_not_get_the_operators_token(monkeypatch: pytest.MonkeyPatch)
     assert settings.viewer_token is not None
     assert settings.viewer_token.get_secret_value() == "for those who watch"
     assert "those" not in repr(settings)
+
+
+def test_who_may_do_what_is_read_from_a_file(elsewhere: Path) -> None:
+    write(
+        elsewhere,
+        """
+        token_secret = "north-north-north-north-north-north"
+        token_secrets_previous = ["south-south-south-south-south-south"]
+        anonymous = ["watch", "vote"]
+        allowed_origins = ["HTTPS://Stage.Example:443/", "http://localhost:5173"]
+        vote_rate = "3/2s"
+        """,
+    )
+    settings = load()
+    assert settings.token_secret is not None
+    assert settings.token_secret.get_secret_value() == "north-north-north-north-north-north"
+    assert [each.get_secret_value() for each in settings.token_secrets_previous] == [
+        "south-south-south-south-south-south"
+    ]
+    assert "north" not in repr(settings)
+    assert "south" not in repr(settings)
+    assert settings.anonymous == ("watch", "vote")
+    assert settings.allowed_origins == ("https://stage.example", "http://localhost:5173")
+    assert settings.vote_rate == RateLimit(3, 2.0)
+
+
+def test_it_is_read_from_the_environment_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STREAMGEN_ANONYMOUS", "nothing")
+    monkeypatch.setenv("STREAMGEN_TOKEN_SECRETS_PREVIOUS", f"{'a' * 32}, {'b' * 32}")
+    monkeypatch.setenv("STREAMGEN_PROPOSE_RATE", "2/s")
+    settings = load()
+    assert settings.anonymous == ()
+    assert len(settings.token_secrets_previous) == 2
+    assert settings.propose_rate == RateLimit(2, 1.0)
+    monkeypatch.setenv("STREAMGEN_TOKEN_SECRETS_PREVIOUS", "too-short-a-secret")
+    assert "too-short-a-secret" not in error()
+
+
+def test_a_secret_is_nobodys_token_and_visitors_do_not_bypass_the_viewers(monkeypatch: pytest.MonkeyPatch) -> None:
+    shared = "x" * 32
+    for name in ("operator_token", "viewer_token"):
+        monkeypatch.setenv(f"STREAMGEN_{name.upper()}", shared)
+        assert error(token_secret=shared).startswith("token_secret: this is a token that people are given")
+        monkeypatch.delenv(f"STREAMGEN_{name.upper()}")
+    monkeypatch.setenv("STREAMGEN_VIEWER_TOKEN", shared)
+    assert error(anonymous="watch").startswith("anonymous: viewer_token lets only those watch")
+    assert load({"anonymous": "nothing"}).anonymous == ()
 
 
 def test_an_unknown_name_in_the_file_is_an_error_that_lists_the_known_ones(elsewhere: Path) -> None:

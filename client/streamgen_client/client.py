@@ -19,8 +19,9 @@ class Client:
 
     def __init__(self, url: str, token: str | None = None, *, channel: str = DEFAULT_CHANNEL) -> None:
         base = httpx.URL(url if "://" in url else f"http://{url}")
-        # A link from the server's start message may be pasted as it is: its token is the operator's.
-        token = token if token is not None else base.params.get("token")
+        # A link from the server's start message or from `streamgen token` may be pasted as it is, with its token.
+        if token is None:
+            token = base.params.get("token") or httpx.QueryParams(base.fragment).get("token")
         self._base = base.copy_with(query=None, fragment=None, path=base.path.rstrip("/") + "/")
         self._token = token
         self._channel = channel
@@ -65,6 +66,7 @@ class Client:
 def connect(url: str, token: str | None = None, *, channel: str = DEFAULT_CHANNEL) -> Client:
     """A client of the server at `url`, such as `http://127.0.0.1:8080`.
 
-    `token` is the operator's, needed to steer a server that is not on this machine. Use it with `async with`.
+    `token` is the operator's or a signed one of `streamgen token`, needed to steer a server that is not on this
+    machine; a link that carries one needs no other. Use it with `async with`.
     """
     return Client(url, token, channel=channel)

@@ -1,19 +1,26 @@
 """The HTTP surface of one channel, put together. It starts and stops nothing: whoever made its parts owns them."""
 
+import asyncio
 import logging
+import secrets
 from typing import Final, Protocol
 
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 
-from streamgen.http.auth import OperatorAccess, ViewerAccess, WrongTokenError, is_loopback
-from streamgen.http.hosts import HostGuard, origin_allowed
+from streamgen.access.errors import WrongTokenError
+from streamgen.access.keys import TokenKeys
+from streamgen.access.limits import Limits, Rates
+from streamgen.access.visitors import COOKIE, LIFETIME_S, identify
+from streamgen.http.auth import CHANNEL as CHANNEL
+from streamgen.http.auth import OperatorAccess, ViewerAccess, challenge, is_loopback
+from streamgen.http.hosts import HostGuard, steering_origin_allowed
 from streamgen.http.metrics import METRICS_TYPE, ChannelStats, metrics_text
 from streamgen.http.page import PageFiles, web_folder
 from streamgen.http.problem import problem
 from streamgen.http.whep import PREFIX, WhepCors, WhepSessions, whep_routes
-from streamgen.protocol import MAX_ID_CHARS
+from streamgen.protocol import MAX_ID_CHARS, Permission
 from streamgen.settings import Settings
 from streamgen.steering import websocket as steering
 from streamgen.steering.hub import SteeringHub
@@ -22,8 +29,14 @@ from streamgen.webrtc.turn import IceServers
 
 logger = logging.getLogger(__name__)
 
-CHANNEL: Final = "main"
+# Permissions for which this channel has messages. Clients are told these of their own, so that nobody is offered what
+# cannot be done here.
+OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic"})
+# Of these, what everybody may do only so often: whoever does it has to be somebody.
+COUNTED: Final[frozenset[Permission]] = frozenset({"propose", "vote"})
 RETRY_NOT_READY_S: Final = 1
+
+_SECRET_BYTES: Final = 32
 
 
 class Channel(Protocol):
@@ -38,40 +51,83 @@ class Channel(Protocol):
 
 
 def create_app(
-    channel: Channel, settings: Settings, *, whep: WhepSessions, access: OperatorAccess | None = None
+    channel: Channel,
+    settings: Settings,
+    *,
+    whep: WhepSessions,
+    access: OperatorAccess | None = None,
+    offered: frozenset[Permission] = OFFERED,
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
-    `access` says who may steer; without it that follows from the settings. Who may watch always does.
+    `access` says who may steer; without it that follows from the settings. Who may watch always does. `offered` are
+    the permissions for which the channel has messages.
     """
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_problem)
     app.add_exception_handler(Exception, _server_problem)
-    app.add_middleware(WhepCors)
+    app.add_middleware(WhepCors, origins=settings.allowed_origins)
     if is_loopback(settings.host) or settings.allowed_hosts:
         app.add_middleware(HostGuard, extra=settings.allowed_hosts)
 
     viewers = ViewerAccess.for_settings(settings, operator)
     app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings)))
+    limits = Limits(rates(settings))
+    # Cookies of visitors outlive a restart of the server if its secret does.
+    visitor_keys = operator.keys if operator.keys is not None else TokenKeys([secrets.token_urlsafe(_SECRET_BYTES)])
+
+    def refusal_of(websocket: WebSocket, client: str | None) -> str | None:
+        """What is wrong with how somebody connects, whatever their token."""
+        if not steering_origin_allowed(
+            websocket.headers.get("origin"),
+            websocket.headers.get("host"),
+            open_to_all=operator.token is None,
+            names=settings.allowed_hosts,
+            origins=settings.allowed_origins,
+        ):
+            return "a page of another site may not steer this server; its operator can allow it (allowed_origins)"
+        if client is not None and not (0 < len(client) <= MAX_ID_CHARS and client.isprintable()):
+            return f"client has 1 to {MAX_ID_CHARS} printable characters"
+        return None
 
     @app.websocket(f"/steer/{CHANNEL}")
     async def steer(websocket: WebSocket, token: str | None = None, client: str | None = None) -> None:
-        await websocket.accept()
-        if operator.token is None and not origin_allowed(websocket.headers.get("origin"), settings.allowed_hosts):
-            await websocket.close(steering.POLICY_VIOLATION, "a page of another site may not steer this server")
-            return
-        if client is not None and not (0 < len(client) <= MAX_ID_CHARS and client.isprintable()):
-            await websocket.close(steering.POLICY_VIOLATION, f"client has 1 to {MAX_ID_CHARS} printable characters")
-            return
+        authorization = websocket.headers.get("authorization")
         try:
-            can = operator.permissions(websocket.headers.get("authorization"), token)
-        except WrongTokenError:
-            await websocket.close(
-                steering.POLICY_VIOLATION, "Wrong token: open the operator's link that the server printed"
-            )
+            grant = operator.grant(authorization, token)
+            refusal = refusal_of(websocket, client)
+            if refusal is None and "watch" not in grant.can:
+                refusal = "a token that allows watching is needed; open the link that you were given"
+        except WrongTokenError as error:
+            refusal = str(error)
+        if refusal is not None:
+            # Accepted first: a browser tells its page nothing about a WebSocket that was never open.
+            await websocket.accept()
+            await websocket.close(steering.POLICY_VIOLATION, refusal)
             return
-        await steering.serve(websocket, channel.steering, client=client, can=can)
+        can = grant.can & offered
+        host = websocket.client.host if websocket.client else None
+        voter: str | None = None
+        headers: list[tuple[bytes, bytes]] = []
+        if grant.subject is not None or can & COUNTED:
+            identity = identify(
+                grant,
+                cookie=websocket.cookies.get(COOKIE),
+                host=host,
+                keys=visitor_keys,
+                limits=limits,
+                wall_s=operator.wall_s(),
+                now_s=asyncio.get_running_loop().time(),
+            )
+            voter = identity.voter
+            if identity.new_cookie is not None:
+                headers.append((b"set-cookie", _cookie(identity.new_cookie, websocket.url.scheme == "wss")))
+        await websocket.accept(headers=headers)
+        # The operator's token has no subject: it is shared by all who run the server.
+        trusted = grant.subject is None and "admin" in grant.roles
+        guest = steering.Guest(voter, host, grant.expires_at, trusted)
+        await steering.serve(websocket, channel.steering, client=client, can=can, guest=guest, limits=limits)
 
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
@@ -94,7 +150,13 @@ def create_app(
         return Response(text, media_type=METRICS_TYPE)
 
     @app.get(f"/api/channels/{CHANNEL}")
-    async def inspect() -> JSONResponse:
+    async def inspect(request: Request) -> Response:
+        authorization = request.headers.get("authorization")
+        try:
+            viewers.check(authorization)
+        except WrongTokenError as error:
+            status, value = challenge(error, authorization)
+            return problem(status, str(error), headers={"WWW-Authenticate": value})
         state = channel.steering.state()
         return JSONResponse(
             {
@@ -119,6 +181,18 @@ def create_app(
     return app
 
 
+def rates(settings: Settings) -> Rates:
+    """How often one person and one address may do what."""
+    return Rates(
+        vote=settings.vote_rate,
+        propose=settings.propose_rate,
+        prompt=settings.prompt_rate,
+        address_factor=settings.address_rate_factor,
+        address_connections=settings.address_connections,
+        address_visitors=settings.address_visitors,
+    )
+
+
 def ice_servers(settings: Settings) -> IceServers:
     """The STUN and TURN servers that viewers are told."""
     return IceServers(
@@ -127,6 +201,12 @@ def ice_servers(settings: Settings) -> IceServers:
         turn_secret=settings.turn_secret.get_secret_value() if settings.turn_secret is not None else "",
         turn_ttl_s=settings.turn_ttl_s,
     )
+
+
+def _cookie(value: str, secure: bool) -> bytes:
+    """`Set-Cookie` for a visitor. Lax: pages of other sites cannot vote in the name of whoever opens them."""
+    attributes = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
+    return f"{COOKIE}={value}; {attributes}".encode("ascii")
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -1,28 +1,35 @@
-"""Who may steer, and who may watch.
+"""Who may do what: reads the tokens that requests carry.
 
-Steering: everybody on this machine, or whoever holds the operator's token. A server that listens on the loopback
+The operator: everybody on this machine, or whoever holds the operator's token. A server that listens on the loopback
 address only is reachable from its own machine, so there is no token. Any other server has one: given in the settings,
-or generated anew at each start.
+or generated anew at each start. It allows everything.
 
-Watching: everybody, unless the settings give a token for viewers. The operator's token allows watching as well.
+Everybody else: what a signed token says (`streamgen.access.tokens`), watching with the viewers' token, and without any
+token what the setting `anonymous` lets everybody do.
 """
 
 import ipaddress
 import secrets
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import Final, Self
 
+from streamgen.access.errors import WrongTokenError as WrongTokenError
+from streamgen.access.keys import TokenKeys
+from streamgen.access.roles import Grant, Role, permissions
+from streamgen.access.tokens import read_token
 from streamgen.protocol import Permission
 from streamgen.settings import Settings
 
-EVERYTHING: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic"})
-WATCHING: Final[frozenset[Permission]] = frozenset()
+CHANNEL: Final = "main"
+
+ADMIN: Final = Grant(frozenset({"admin"}))
+WATCHER: Final = Grant(frozenset({"watch"}))
+EVERYTHING: Final[frozenset[Permission]] = ADMIN.can
+WATCHING: Final[frozenset[Permission]] = WATCHER.can
 
 _TOKEN_BYTES: Final = 24
-
-
-class WrongTokenError(Exception):
-    """A token was given, and it is nobody's."""
 
 
 def is_loopback(host: str) -> bool:
@@ -36,60 +43,130 @@ def is_loopback(host: str) -> bool:
         return False
 
 
+def anonymous_roles(settings: Settings) -> frozenset[Role]:
+    """What somebody without a token may do: as set, or watch unless there is a token for viewers."""
+    if settings.anonymous is not None:
+        return frozenset(settings.anonymous)
+    return frozenset() if settings.viewer_token is not None else frozenset({"watch"})
+
+
+def token_keys(settings: Settings) -> TokenKeys | None:
+    """The keys of signed tokens; None without a secret in the settings."""
+    if settings.token_secret is None:
+        return None
+    every = (settings.token_secret, *settings.token_secrets_previous)
+    return TokenKeys([each.get_secret_value() for each in every])
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorAccess:
     """Decides what a client may do. `token` None: everybody who gets here may do everything."""
 
     token: str | None
-    viewer_token: str | None = None  # allows what everybody may; given by a page that a viewer's link opened
+    viewer_token: str | None = None  # allows watching, and nothing else; shared by all viewers
+    keys: TokenKeys | None = None  # of signed tokens
+    anonymous: frozenset[Role] = frozenset({"watch"})  # what somebody without a token may do
+    channel: str = CHANNEL
+    wall_s: Callable[[], float] = field(default=time.time, compare=False)
 
     @classmethod
     def for_settings(cls, settings: Settings) -> Self:
         """The token of the settings, or a new one where one is needed."""
         viewer_token = settings.viewer_token.get_secret_value() if settings.viewer_token is not None else None
+        # Names for a reverse proxy mean that others come in through it, whatever the address; a token for viewers,
+        # signed tokens or a say about anonymous visitors mean that not everybody is trusted.
+        everybody = (
+            is_loopback(settings.host)
+            and not settings.allowed_hosts
+            and viewer_token is None
+            and settings.token_secret is None
+            and settings.anonymous is None
+        )
+        token: str | None = None
         if settings.operator_token is not None:
-            return cls(settings.operator_token.get_secret_value(), viewer_token)
-        # Names for a reverse proxy mean that others come in through it, whatever the address; a token for viewers
-        # means that not everybody is trusted.
-        if is_loopback(settings.host) and not settings.allowed_hosts and viewer_token is None:
-            return cls(None)
-        return cls(secrets.token_urlsafe(_TOKEN_BYTES), viewer_token)
+            token = settings.operator_token.get_secret_value()
+        elif not everybody:
+            token = secrets.token_urlsafe(_TOKEN_BYTES)
+        return cls(token, viewer_token, token_keys(settings), anonymous_roles(settings))
 
-    def permissions(self, authorization: str | None, query_token: str | None) -> frozenset[Permission]:
+    def grant(self, authorization: str | None, query_token: str | None = None) -> Grant:
         """What a client may do that sent this `Authorization` header and this `token` in its address.
 
-        Raises `WrongTokenError` for a token that is given and wrong.
+        Raises `WrongTokenError` for a token that is given and does not hold.
         """
         if self.token is None:
-            return EVERYTHING
+            return ADMIN
         given = query_token or bearer(authorization)
         if given is None:
-            return WATCHING
+            return Grant(self.anonymous)
         if _same(given, self.token):
-            return EVERYTHING
+            return ADMIN
         if self.viewer_token is not None and _same(given, self.viewer_token):
-            return WATCHING
-        raise WrongTokenError
+            return WATCHER
+        if self.keys is None or given.count(".") != 2:  # a signed token has three parts
+            raise WrongTokenError("Wrong token: open the link that you were given, or that the server printed")
+        claims = read_token(self.keys, given, channel=self.channel, now_s=self.wall_s())
+        return Grant(claims.roles, claims.subject, claims.expires_at)
+
+    def permissions(self, authorization: str | None, query_token: str | None) -> frozenset[Permission]:
+        """What `grant` allows in the steering protocol. Raises `WrongTokenError`."""
+        return self.grant(authorization, query_token).can
 
 
 @dataclass(frozen=True, slots=True)
 class ViewerAccess:
-    """Decides who may watch. No `tokens`: everybody who gets here."""
+    """Decides who may watch. `restricted` None: everybody who gets here, whatever token comes along."""
 
-    tokens: tuple[str, ...] = ()
+    restricted: OperatorAccess | None = None
 
     @classmethod
     def for_settings(cls, settings: Settings, operator: OperatorAccess) -> Self:
-        """The viewers' token of the settings, and beside it the operator's."""
-        if settings.viewer_token is None:
+        """Everybody, or those whose token allows it: the viewers', the operator's, a signed one."""
+        if "watch" in permissions(anonymous_roles(settings)):
             return cls()
-        every = (settings.viewer_token.get_secret_value(), operator.token)
-        return cls(tuple(token for token in every if token is not None))
+        viewer_token = settings.viewer_token.get_secret_value() if settings.viewer_token is not None else None
+        # Without an operator's token a new one, which nobody has: None would let everybody in.
+        token = operator.token if operator.token is not None else secrets.token_urlsafe(_TOKEN_BYTES)
+        return cls(
+            OperatorAccess(token, viewer_token, operator.keys, frozenset(), operator.channel, wall_s=operator.wall_s)
+        )
+
+    @property
+    def tokens(self) -> tuple[str, ...]:
+        """The tokens of the settings that allow watching."""
+        if self.restricted is None:
+            return ()
+        every = (self.restricted.viewer_token, self.restricted.token)
+        return tuple(token for token in every if token is not None)
+
+    def check(self, authorization: str | None) -> None:
+        """Raises `WrongTokenError`, unless the client that sent this `Authorization` header may watch."""
+        if self.restricted is None:
+            return
+        if "watch" not in self.restricted.grant(authorization).can:
+            if bearer(authorization) is None:
+                raise WrongTokenError("watching needs a token; send it as Authorization: Bearer", "lacking")
+            raise WrongTokenError("this token does not allow watching; ask for one with the role watch", "lacking")
 
     def allows(self, authorization: str | None) -> bool:
         """Whether the client that sent this `Authorization` header may watch."""
-        given = bearer(authorization)
-        return not self.tokens or (given is not None and any([_same(given, token) for token in self.tokens]))
+        try:
+            self.check(authorization)
+        except WrongTokenError:
+            return False
+        return True
+
+
+def challenge(error: WrongTokenError, authorization: str | None) -> tuple[int, str]:
+    """Status and `WWW-Authenticate` of the answer to a request that was refused (RFC 6750, section 3).
+
+    The challenge names an error only if a token came.
+    """
+    if bearer(authorization) is None:
+        return 401, "Bearer"
+    if error.fault == "lacking":
+        return 403, 'Bearer error="insufficient_scope"'
+    return 401, 'Bearer error="invalid_token"'
 
 
 def bearer(authorization: str | None) -> str | None:

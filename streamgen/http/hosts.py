@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from streamgen.access.origins import EVERY, listed, own_page
 from streamgen.http.auth import is_loopback
 from streamgen.http.problem import problem
 
@@ -38,6 +39,35 @@ def origin_allowed(origin: str | None, extra: Collection[str]) -> bool:
     except ValueError:
         return False
     return parts.scheme in ("http", "https") and host_allowed(parts.netloc, extra)
+
+
+def steering_origin_allowed(
+    origin: str | None, host: str | None, *, open_to_all: bool, names: Collection[str], origins: Collection[str]
+) -> bool:
+    """Whether a page of this `Origin` may steer, with whatever token it has.
+
+    Args:
+        origin: the header; None for programs, which send none.
+        host: the header `Host` of the same request.
+        open_to_all: whether steering needs no token, so that only pages of this machine and of `names` are trusted.
+        names: under which a reverse proxy reaches this server.
+        origins: the list of the settings. Empty: with a token, pages of every site. Else: those, and our own.
+    """
+    if origin is None or listed(origin, origins):
+        return True
+    if open_to_all:
+        return origin_allowed(origin, names)
+    return not origins or own_page(origin, host)
+
+
+def cors_headers(origin: str | None, origins: Collection[str]) -> dict[str, str]:
+    """Which pages may read an answer: every one, or those in the list of the settings (Fetch, "CORS protocol")."""
+    if not origins or EVERY in origins:
+        return {"Access-Control-Allow-Origin": "*"}
+    # Caches have to keep answers to different pages apart.
+    if origin is not None and listed(origin, origins):
+        return {"Access-Control-Allow-Origin": origin, "Vary": "Origin"}
+    return {"Vary": "Origin"}
 
 
 class HostGuard:

@@ -8,7 +8,7 @@
 
 No ETag is sent and no If-Match is asked for: sessions never restart ICE, and clients exist that lose it.
 
-With a token for viewers every request but OPTIONS needs `Authorization: Bearer` (draft, section "Bearer token
+Where not everybody may watch, every request but OPTIONS needs `Authorization: Bearer` (draft, section "Bearer token
 authentication"). OPTIONS is open because a browser's preflight carries no credentials; the ICE servers, whose
 credentials are worth something, are told only to those who may watch.
 """
@@ -16,16 +16,17 @@ credentials are worth something, are told only to those who may watch.
 import asyncio
 import secrets
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final, Protocol
 
 from fastapi import APIRouter, Request, Response
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamgen.http.auth import ViewerAccess, bearer
+from streamgen.http.auth import ViewerAccess, WrongTokenError, challenge
+from streamgen.http.hosts import cors_headers
 from streamgen.http.problem import problem
 from streamgen.webrtc.errors import MalformedOfferError, NoSuchSessionError, OfferTooLargeError, WhepError
 from streamgen.webrtc.turn import IceServers
@@ -43,10 +44,6 @@ MAX_BODY_BYTES: Final = 64 * 1024
 BODY_TIMEOUT_S: Final = 10.0
 PREFIX: Final = "/whep/"
 
-CORS_HEADERS: Final = {
-    "Access-Control-Allow-Origin": "*",
-    "Access-Control-Expose-Headers": EXPOSED_HEADERS,
-}
 _PREFLIGHT_HEADERS: Final = {
     "Access-Control-Allow-Headers": "Authorization, Content-Type, If-Match",
     "Access-Control-Max-Age": "86400",
@@ -101,11 +98,22 @@ class NotAllowedError(WhepError):
         self.challenge = challenge  # value of WWW-Authenticate
 
 
-class WhepCors:
-    """ASGI middleware: any page may play the stream, so every answer under /whep/ says so, errors included."""
+class LackingRoleError(NotAllowedError):
+    """The request carries a token that holds, and does not allow watching."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    status = 403
+    title = "This token does not allow watching"
+
+
+class WhepCors:
+    """ASGI middleware: every answer under /whep/, errors included, says which pages may play the stream.
+
+    `origins` are those of the settings; without any, every page may.
+    """
+
+    def __init__(self, app: ASGIApp, origins: Collection[str] = ()) -> None:
         self._app = app
+        self._origins = origins
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Add the CORS headers to the response."""
@@ -113,7 +121,8 @@ class WhepCors:
         async def send_with_cors(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                for name, value in CORS_HEADERS.items():
+                headers.setdefault("Access-Control-Expose-Headers", EXPOSED_HEADERS)
+                for name, value in cors_headers(Headers(scope=scope).get("origin"), self._origins).items():
                     headers.setdefault(name, value)
             await send(message)
 
@@ -217,15 +226,14 @@ def _authorization(request: Request) -> str | None:
 
 
 def _require_token(access: ViewerAccess, request: Request) -> None:
-    """Raises `NotAllowedError` with the challenge of RFC 6750, section 3: it names an error only if a token came."""
+    """Raises `NotAllowedError` unless the request carries a token that allows watching, or needs none."""
     given = _authorization(request)
-    if access.allows(given):
-        return
-    if bearer(given) is None:
-        raise NotAllowedError("watching needs a token; send it as Authorization: Bearer", "Bearer")
-    raise NotAllowedError(
-        "the token is wrong; ask whoever runs this server for the link", 'Bearer error="invalid_token"'
-    )
+    try:
+        access.check(given)
+    except WrongTokenError as error:
+        status, value = challenge(error, given)
+        kind = LackingRoleError if status == LackingRoleError.status else NotAllowedError
+        raise kind(str(error), value) from None
 
 
 def _with_ice_servers(response: Response, servers: IceServers) -> Response:

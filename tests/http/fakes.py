@@ -6,9 +6,10 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from streamgen.http.app import create_app
+from streamgen.http.app import OFFERED, create_app
 from streamgen.http.auth import OperatorAccess
 from streamgen.packets import Command, GeneratorStats, Layer
+from streamgen.protocol import Permission
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
@@ -99,11 +100,13 @@ class FakeWhep:
 class Server:
     """The application with its fakes."""
 
-    def __init__(self, *, access: OperatorAccess | None = None, **changes: Any) -> None:
+    def __init__(
+        self, *, access: OperatorAccess | None = None, offered: frozenset[Permission] = OFFERED, **changes: Any
+    ) -> None:
         self.channel = FakeChannel()
         self.whep = FakeWhep()
         self.settings = Settings(**changes)
-        self.app: FastAPI = create_app(self.channel, self.settings, whep=self.whep, access=access)
+        self.app: FastAPI = create_app(self.channel, self.settings, whep=self.whep, access=access, offered=offered)
 
     def client(self, host: str = "localhost:8000") -> httpx.AsyncClient:
         transport = httpx.ASGITransport(self.app, raise_app_exceptions=False)

@@ -1,6 +1,7 @@
 """Health, readiness, the channel's description, and the steering socket through the whole application."""
 
 import json
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,9 +10,15 @@ import pytest
 from starlette.testclient import TestClient, WebSocketTestSession
 from starlette.websockets import WebSocketDisconnect
 
+from streamgen.access.keys import TokenKeys
+from streamgen.access.limits import Rates
+from streamgen.access.roles import Role
+from streamgen.access.tokens import Claims, sign_token
+from streamgen.http.app import rates
 from streamgen.http.auth import OperatorAccess
 from streamgen.packets import SetConfig, SetPrompt
-from streamgen.protocol import MAX_ID_CHARS, Status
+from streamgen.protocol import MAX_ID_CHARS, Permission, Status
+from streamgen.settings import Settings
 from tests.http.fakes import Server
 from tests.steering.records import record
 
@@ -101,7 +108,7 @@ def test_on_this_machine_everybody_steers() -> None:
     server.channel.steering.generator_ready()
     with steering(server) as socket:
         state = socket.receive_json()
-        assert (state["type"], state["can"]) == ("state", ["config", "prompt"])
+        assert (state["type"], state["can"]) == ("state", ["config", "panic", "prompt"])
         answers = ask(socket, type="prompt.set", id="a", text="rain")
         assert [each["type"] for each in answers] == ["received", "accepted", "state"]
         ask(socket, type="config.update", id="b", seed=5)
@@ -136,7 +143,7 @@ def test_without_the_token_one_watches() -> None:
 def test_with_the_token_one_steers(query: str, headers: dict[str, str]) -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, query, headers) as socket:
-        assert socket.receive_json()["can"] == ["config", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
 
 
@@ -169,7 +176,142 @@ def test_pages_of_this_machine_can(origin: str) -> None:
 def test_with_a_token_pages_of_any_site_can_steer() -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, f"?token={TOKEN}", {"Origin": "https://stage.example"}) as socket:
-        assert socket.receive_json()["can"] == ["config", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+
+
+# Roles ---------------------------------------------------------------------------------------------------------------
+
+SECRET = "0123456789abcdef0123456789abcdef"
+KEYS = TokenKeys([SECRET])
+TAKING_PART: frozenset[Permission] = frozenset({"prompt", "config", "propose", "vote"})
+
+
+def signed(*roles: Role, subject: str = "seat-12", lifetime_s: float = 3600.0) -> str:
+    now_s = time.time()
+    return sign_token(KEYS, Claims(frozenset(roles), subject, now_s + lifetime_s, now_s))
+
+
+def test_a_signed_token_steers_with_its_roles() -> None:
+    server = Server(token_secret=SECRET)
+    with steering(server, f"?token={signed('operate')}") as socket:
+        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+        assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
+    with steering(server, "", {"Authorization": f"Bearer {signed('vote')}"}) as socket:
+        assert socket.receive_json()["can"] == []
+        assert ask(socket, type="prompt.set", id="a", text="rain")[1]["reason"] == "forbidden"
+
+
+def test_nobody_is_offered_what_the_channel_has_no_messages_for() -> None:
+    with steering(Server(), "") as socket:
+        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+    server = Server(token_secret=SECRET, offered=TAKING_PART)
+    with steering(server, f"?token={signed('vote', 'propose')}") as socket:
+        assert socket.receive_json()["can"] == ["propose", "vote"]
+
+
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        (signed("vote", lifetime_s=-1), "expired"),
+        ("a.b.c", "no token of this server"),
+        ("x" * 3000, "Wrong token"),
+        (f"{'x' * 3000}.y.z", "at most 2048"),
+        (signed("publish"), "allows watching"),
+    ],
+)
+def test_why_a_token_does_not_hold_is_said(token: str, words: str) -> None:
+    error = closed(Server(token_secret=SECRET), f"?token={token}")
+    assert error.code == 1008
+    assert words in error.reason
+
+
+@pytest.mark.parametrize("changes", [{"viewer_token": "for those who watch"}, {"anonymous": "nothing"}])
+async def test_what_plays_is_told_to_those_who_may_watch(changes: dict[str, Any]) -> None:
+    server = Server(operator_token=TOKEN, token_secret=SECRET, **changes)
+    assert closed(server).code == 1008
+    tokens = [TOKEN, signed("watch"), changes.get("viewer_token", TOKEN)]
+    async with server.client() as client:
+        for token in tokens:
+            answer = await client.get("/api/channels/main", headers={"Authorization": f"Bearer {token}"})
+            assert (answer.status_code, answer.json()["prompt"]) == (200, "calm sea")
+        none = await client.get("/api/channels/main")
+        wrong = await client.get("/api/channels/main", headers={"Authorization": "Bearer x"})
+        lacking = await client.get("/api/channels/main", headers={"Authorization": f"Bearer {signed('publish')}"})
+        assert (await client.get("/healthz")).status_code == (await client.get("/")).status_code == 200
+    assert [each.status_code for each in (none, wrong, lacking)] == [401, 401, 403]
+    assert none.headers["www-authenticate"] == "Bearer"
+    assert "calm sea" not in none.text + wrong.text + lacking.text
+    for token in tokens:
+        with steering(server, f"?token={token}") as socket:
+            assert socket.receive_json()["prompt"] == "calm sea"
+
+
+def test_pages_that_are_not_in_the_list_cannot_steer_even_with_a_token() -> None:
+    server = Server(host="0.0.0.0", operator_token=TOKEN, allowed_origins="https://stage.example")
+    error = closed(server, f"?token={TOKEN}", {"Origin": "https://evil.example"})
+    assert (error.code, "allowed_origins" in error.reason) == (1008, True)
+    for origin in ("https://stage.example", "http://localhost:8000"):
+        with steering(server, f"?token={TOKEN}", {"Origin": origin}) as socket:
+            assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+
+
+def cookie_of(socket: WebSocketTestSession) -> str | None:
+    every: list[tuple[bytes, bytes]] = socket.extra_headers or []
+    return {name.decode(): value.decode() for name, value in every}.get("set-cookie")
+
+
+def test_a_visitor_who_takes_part_gets_a_cookie_once() -> None:
+    server = Server(anonymous="vote", offered=TAKING_PART)
+    with steering(server) as socket:
+        given = cookie_of(socket)
+        assert socket.receive_json()["can"] == ["vote"]
+    assert given is not None
+    assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in given.split(";")}
+    assert "Secure" not in given
+    with steering(server, headers={"Cookie": given.split(";")[0]}) as socket:
+        assert cookie_of(socket) is None
+
+
+def test_who_has_a_token_or_only_watches_gets_none() -> None:
+    with steering(Server(token_secret=SECRET, offered=TAKING_PART), f"?token={signed('vote')}") as socket:
+        assert cookie_of(socket) is None
+    for server in (Server(host="0.0.0.0", offered=TAKING_PART), Server(anonymous="vote"), Server()):
+        with steering(server) as socket:
+            assert cookie_of(socket) is None
+
+
+def test_one_person_is_limited_over_all_of_their_connections() -> None:
+    server = Server(token_secret=SECRET, prompt_rate="1/3600s")
+    query = f"?token={signed('operate')}"
+    with steering(server, query) as first, steering(server, query) as second:
+        first.receive_json()
+        second.receive_json()
+        assert ask(first, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
+        second.receive_json()  # the state that the prompt changed
+        refused = ask(second, type="prompt.set", id="b", text="snow")[-1]
+        assert (refused["type"], refused["reason"], refused["id"]) == ("rejected", "rate_limited", "b")
+        assert 3590 < refused["retry_after_s"] <= 3600
+
+
+def test_whoever_runs_the_server_is_limited_by_their_connections_only() -> None:
+    everybody = Server(prompt_rate="1/3600s", offered=TAKING_PART)
+    operator = Server(prompt_rate="1/3600s", offered=TAKING_PART, host="0.0.0.0", operator_token=TOKEN)
+    for server, query in ((everybody, ""), (operator, f"?token={TOKEN}")):
+        with steering(server, query) as socket:
+            assert set(socket.receive_json()["can"]) == TAKING_PART
+            for name in ("a", "b"):
+                assert ask(socket, type="prompt.set", id=name, text="rain")[1]["type"] == "accepted"
+
+
+def test_limits_follow_the_settings() -> None:
+    changed: dict[str, Any] = {
+        "vote_rate": "1/1s", "propose_rate": "2/1s", "prompt_rate": "3/1s", "address_visitors": "6/1s",
+        "address_rate_factor": 4, "address_connections": 5,
+    }  # fmt: skip
+    found = rates(Settings(**changed))
+    assert (found.vote.times, found.propose.times, found.prompt.times) == (1, 2, 3)
+    assert (found.address_factor, found.address_connections, found.address_visitors.times) == (4, 5, 6)
+    assert rates(Settings()) == Rates()
 
 
 def test_a_name_of_a_client_outlives_its_connection() -> None:

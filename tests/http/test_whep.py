@@ -6,6 +6,9 @@ import httpx
 import pytest
 from starlette.types import Message
 
+from streamgen.access.keys import TokenKeys
+from streamgen.access.roles import Role
+from streamgen.access.tokens import Claims, sign_token
 from streamgen.http import whep
 from streamgen.http.auth import OperatorAccess
 from streamgen.http.whep import MAX_BODY_BYTES
@@ -298,6 +301,29 @@ async def test_a_token_that_nobody_asked_for_does_no_harm() -> None:
     async with Server().client() as client:
         answer = await client.post("/whep/main", content=OFFER, headers={**SDP, **_bearer("anything")})
     assert answer.status_code == 201
+
+
+async def test_a_signed_token_watches_if_its_roles_do_and_it_has_not_expired() -> None:
+    secret = "0123456789abcdef0123456789abcdef"
+    keys = TokenKeys([secret])
+    made = OperatorAccess(TOKEN, None, keys, frozenset(), wall_s=lambda: 1000.0)
+    said: dict[str, tuple[Role, float]] = {
+        "holds": ("vote", 1001.0),
+        "over": ("vote", 1000.0),
+        "lacks": ("publish", 1001.0),
+    }
+    tokens = {
+        name: sign_token(keys, Claims(frozenset({role}), "ann", end_s, 0.0)) for name, (role, end_s) in said.items()
+    }
+    async with Server(access=made, anonymous="nothing", token_secret=secret).client() as client:
+        answers = {
+            name: await client.post("/whep/main", content=OFFER, headers={**SDP, **_bearer(token)})
+            for name, token in tokens.items()
+        }
+    assert {name: answer.status_code for name, answer in answers.items()} == {"holds": 201, "over": 401, "lacks": 403}
+    assert "expired" in answers["over"].json()["detail"]
+    assert answers["over"].headers["www-authenticate"] == 'Bearer error="invalid_token"'
+    assert answers["lacks"].headers["www-authenticate"] == 'Bearer error="insufficient_scope"'
 
 
 async def test_the_page_stays_open() -> None:

@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from starlette.websockets import WebSocket
 
+from streamgen.access.limits import Limits, Rates
+from streamgen.access.rate_limit import RateLimit
 from streamgen.packets import Command
 from streamgen.protocol import Permission, PromptSet, encode
 from streamgen.steering import websocket as shell
@@ -163,6 +165,93 @@ async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     task = await start(fake, hub())
     assert (await fake.heard())["code"] == shell.TRY_AGAIN_LATER
     await end(task)
+
+
+async def test_connections_of_one_address_are_bounded_and_given_back() -> None:
+    limits, steering = Limits(Rates(address_connections=1)), hub()
+    fake, other = FakeSocket(), FakeSocket()
+    guest = shell.Guest(host="192.0.2.7")
+    task = await start(fake, steering, limits=limits, guest=guest)
+    await fake.heard()
+    await end(await start(other, steering, limits=limits, guest=guest))
+    closed = await other.heard()
+    assert (closed["code"], "your address" in closed["reason"]) == (shell.TRY_AGAIN_LATER, True)
+    fake.leave()
+    await end(task)
+    again = FakeSocket()
+    task = await start(again, steering, limits=limits, guest=guest)
+    assert (await again.heard())["type"] == "state"
+    again.leave()
+    await end(task)
+
+
+async def test_prompts_of_one_person_are_limited_and_pings_are_not() -> None:
+    fake, limits = FakeSocket(), Limits(Rates(prompt=RateLimit(1, 8.0)))
+    task = await start(
+        fake, hub(), limits=limits, guest=shell.Guest(voter="token:a", host="192.0.2.7"), now_s=lambda: 50.0
+    )
+    await fake.heard()
+    fake.say(text=encode(PromptSet(id="a", text="rain")))
+    assert [(await fake.heard())["type"] for _ in range(3)] == ["received", "accepted", "state"]
+    fake.say(text=encode(PromptSet(id="b", text="snow")))
+    refused = await fake.heard()
+    assert (refused["id"], refused["reason"], refused["retry_after_s"]) == ("b", "rate_limited", 8.0)
+    fake.say(text='{"type": "ping", "id": "p", "t": 1}')
+    assert (await fake.heard())["type"] == "pong"
+    fake.leave()
+    await end(task)
+
+
+class Moment:
+    """A moment of the wall clock that comes when the test says so."""
+
+    def __init__(self) -> None:
+        self.asked: list[float] = []
+        self.come = asyncio.Event()
+
+    async def __call__(self, unix_s: float) -> None:
+        self.asked.append(unix_s)
+        await self.come.wait()
+
+
+async def test_a_token_that_ends_is_told_and_closed_with_1008() -> None:
+    fake, steering, moment = FakeSocket(), hub(), Moment()
+    task = await start(fake, steering, guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    assert (await fake.heard())["type"] == "state"
+    assert moment.asked == [1234.0]
+    fake.say(text='{"type": "ping", "id": "p", "t": 1}')
+    assert (await fake.heard())["type"] == "pong"  # until then all goes on
+    moment.come.set()
+    told, closed = await fake.heard(), await fake.heard()
+    assert (told["type"], told["reason"], told["field"]) == ("rejected", "forbidden", "token")
+    assert "expired" in told["message"]
+    assert (closed["type"], closed["code"]) == ("websocket.close", shell.POLICY_VIOLATION)
+    assert "expired" in closed["reason"]
+    await end(task)
+    assert steering.connections == 0
+
+
+async def test_one_who_does_not_read_is_gone_at_the_end_of_their_token_all_the_same(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(shell, "FAREWELL_TIMEOUT_S", 0.0)
+    fake, steering, moment = FakeSocket(), hub(), Moment()
+    task = await start(fake, steering, guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    await fake.heard()
+    fake.reads.clear()
+    moment.come.set()
+    await end(task)
+    assert steering.connections == 0
+
+
+async def test_who_leaves_before_the_end_of_their_token_leaves_nothing_behind() -> None:
+    fake, moment = FakeSocket(), Moment()
+    task = await start(fake, hub(), guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    await fake.heard()
+    fake.leave()
+    await end(task)
+    assert fake.outgoing.empty()
+    assert not [each for each in asyncio.all_tasks() if each.get_name().startswith("steering-")]
 
 
 async def test_a_cancelled_connection_leaves_nothing_behind() -> None:
