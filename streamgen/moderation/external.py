@@ -124,6 +124,7 @@ class External:
         return Verdict(answer.decision, answer.category or "external", answer.told or _TOLD, evidence)
 
     async def _post(self, text: str) -> bytes:
+        text = text.encode("utf-8", "replace").decode()  # half a surrogate pair, possible in JSON
         async with self._client.stream("POST", self.settings.url, json={"version": 1, "text": text}) as response:
             if response.status_code != httpx.codes.OK:
                 raise ExternalError(f"answered with status {response.status_code}; only 200 carries a verdict")

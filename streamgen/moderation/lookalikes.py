@@ -10,7 +10,8 @@ from typing import Final
 
 _PAIRS: Final = (
     # Cyrillic, lower case and upper case: those drawn alike in both, then those that are alike in capitals only.
-    "аa еe оo рp сc уy хx ѕs іi јj һh ԁd ԛq ԝw ӏl ѵv ьb гr кk пn тt мm нh вb ґr ёe їi ўy иu шw щw яr эe жx зe ӕæ ҽe ҫc ҝk ӿx "
+    "аa еe оo рp сc уy хx ѕs іi јj һh ԁd ԛq ԝw ӏl ѵv ьb гr кk пn тt мm нh вb ґr ёe їi ўy иu шw щw яr эe жx зe "
+    "ӕæ ҽe ҫc ҝk ӿx "
     "АA ВB ЕE КK МM НH ОO РP СC ТT УY ХX ЅS ІI ЈJ ԌG ӀI ԚQ ԜW ЁE ЇI ҮY ЬB ЗE ИN ЯR "
     # Greek.
     "αa βb γy δd εe ηn ιi κk μu νv οo ρp σo τt υu χx ωw ϲc ϳj ςs άa έe ήn ίi όo ύu ώw "
@@ -19,7 +20,8 @@ _PAIRS: Final = (
     "օo սu հh ոn ցg զq յj քp ԁd ՏS ՍU ՕO "
     "ᎠD ᎡR ᎢT ᎥI ᎪA ᎫJ ᎬE ᎳW ᎷM ᎻH ᎽY ᏀG ᏃZ ᏎS ᏟC ᏢP ᏦK ᏙV ᏞL ᏒR ᏴB "
     # Latin letters that are not those of an alphabet: phonetic, small capitals, turned, dotless.
-    "ɑa ɡg ıi ȷj ɩi ʋv ɯw ɴn ʀr ɪi ʟl ʏy ʜh ɢg ʙb ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ꜱs ꜰf ɐa ǝe ɔc ɹr ʇt ʌv ʍw ʎy ɥh "
+    "ɑa ɡg ıi ȷj ɩi ʋv ɯw ɴn ʀr ɪi ʟl ʏy ʜh ɢg ʙb ᴀa ᴄc ᴅd ᴇe ᴊj ᴋk ᴍm ᴏo ᴘp ᴛt ᴜu ᴠv ᴡw ᴢz ꜱs ꜰf ɐa "
+    "ǝe ɔc ɹr ʇt ʌv ʍw ʎy ɥh "
     "ƙk ɓb ɗd ɠg ɦh ƥp ƭt ʂs ʐz ɇe ɨi ɵo ʉu ƀb đd ħh łl øo ŧt ƶz ɛe ɜe ƽs ƨs ʃs ɾr ɽr ɲn ŋn ɱm ɫl ɭl"
 )
 _SAME_SHAPE: Final = "асеорхуѕіјһԁԛԝӏѵ"

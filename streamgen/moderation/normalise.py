@@ -5,9 +5,10 @@ characters that are not drawn. Each such trick is undone in a form of its own, a
 first form: what is undone for one language would break honest words of another. So scripts are folded only inside
 words that mix them, and accents are taken off beside the form that keeps them.
 
-A form is lower-case words, each between single spaces, with a space at both ends: a space in a pattern is a word's edge.
+A form is lower-case words between single spaces, with a space at both ends: a space in a pattern is a word's edge.
 """
 
+import itertools
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator
@@ -87,7 +88,7 @@ def forms(text: str) -> tuple[Form, ...]:
     for reading in (found[0].text, *leet):
         found += [Form("squeezed", _RUNS.sub(r"\1", reading)), Form("squeezed", _RUNS.sub(r"\1\1", reading))]
     words = found[1].text.split()
-    found.append(Form("pairs", _spaced(map("".join, zip(words, words[1:], strict=False))), LEAST_PAIRED, whole=False))
+    found.append(Form("pairs", _spaced(map("".join, itertools.pairwise(words))), LEAST_PAIRED, whole=False))
     found.append(
         Form("spelled", _spaced(_words(_fold_case(_unleet(" ".join(spelled), "i")))), LEAST_INSIDE, False, inside=True)
     )
@@ -138,7 +139,11 @@ def _drawn(text: str) -> str:
 
 
 def _line(character: str) -> str:
-    return " " if character.isspace() or character == "\u2800" or unicodedata.category(character) == "Cc" else character
+    return (
+        " "
+        if character.isspace() or character == "\u2800" or unicodedata.category(character) in ("Cc", "Cs")
+        else character
+    )
 
 
 def _keeps_marks(letter: str) -> bool:

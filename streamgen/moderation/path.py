@@ -111,8 +111,8 @@ class Moderation:
         key = (text, self.version)
         verdict = self._cache.get(key)
         if verdict is None:
-            verdict = await self._ask(text)
-            if verdict.category != UNAVAILABLE:  # that is about the server, and passes
+            verdict, complete = await self._ask(text)
+            if complete:  # a failure is about the server, and passes
                 self._cache[key] = verdict
                 if len(self._cache) > self._cached:
                     self._cache.popitem(last=False)
@@ -133,19 +133,20 @@ class Moderation:
         if self._external is not None:
             await self._external.close()
 
-    async def _ask(self, text: str) -> Verdict:
+    async def _ask(self, text: str) -> tuple[Verdict, bool]:
+        """A verdict, and whether every part that it needed has worked."""
         if len(text) > MAX_TEXT_CHARS:  # before anything reads it; the worker measures what it is drawn as
-            return _long()
+            return _long(), True
         inside = await self._ask_worker(text)
         if inside.decision == "refuse" or self._external is None:
-            return inside
+            return inside, inside.category != UNAVAILABLE
         try:
             outside, error = await self._external.judge(text)
         except Exception as unexpected:  # noqa: BLE001 - the edge of the path: no error of a part may let a text through
-            return self._failed("external", unexpected)
+            return self._failed("external", unexpected), False
         if error is not None:
             self._note("external", error)
-        return strictest((inside, outside)) if outside.decision != "allow" else inside
+        return strictest((inside, outside)), error is None
 
     async def _ask_worker(self, text: str) -> Verdict:
         with self._lock:

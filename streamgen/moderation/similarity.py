@@ -1,7 +1,7 @@
 """How near a text comes to described policies, for what no list of words holds. Belongs to a worker thread.
 
-A sentence embedding mixes subject and intent: "a sword fight in a play" lies near "a man is stabbed". So a text is never
-measured against a policy alone, but against harmless sentences of the same subject as well. Its score is
+A sentence embedding mixes subject and intent: "a sword fight in a play" lies near "a man is stabbed". So a text is
+never measured against a policy alone, but against harmless sentences of the same subject as well. Its score is
 
     max over the policy's sentences of cos(text, sentence)  -  max over the harmless ones of cos(text, sentence)
 
