@@ -1,6 +1,7 @@
 """Precision and recall of the moderation path on the written prompts of `tests/moderation/prompts.jsonl`.
 
     python -m bench.moderation                # the held-out prompts; what docs/moderation.md shows
+    python -m bench.moderation --split fresh  # prompts written in other words after the lists were closed
     python -m bench.moderation --split dev    # the development prompts
     python -m bench.moderation --missed dev   # which of them are judged wrongly; only these may mend the lists
     python -m bench.moderation --calibrate    # margins of the policies, from the development prompts
@@ -25,13 +26,11 @@ from streamgen_engines.text import TextEncoder
 
 PROMPTS: Final = Path(__file__).parent.parent / "tests" / "moderation" / "prompts.jsonl"
 PARTS: Final = ("rules", "similarity", "both")
-LEAST_MARGIN: Final = (
-    0.06  # nothing nearer to harmless sentences than this is held, however clean the benign prompts are
-)
-SAFETY: Final = 0.02  # above the most unlucky benign prompt
+LEAST_MARGIN: Final = 0.12  # no policy holds what is nearer to harmless sentences, however clean the benign prompts are
+SAFETY: Final = 0.04  # above the most unlucky benign prompt
 REFUSE_ABOVE_HOLD: Final = 0.12
 
-Split = Literal["dev", "test"]
+Split = Literal["dev", "test", "fresh"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +179,7 @@ def _share(value: float) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--split", choices=("dev", "test"), default="test")
+    parser.add_argument("--split", choices=("dev", "test", "fresh"), default="test")
     parser.add_argument("--missed", choices=("dev",), help="list what is judged wrongly")
     parser.add_argument("--calibrate", action="store_true")
     arguments = parser.parse_args()
