@@ -146,6 +146,11 @@ class Similarity:
         self._embed = embed
         self._policies = [(policy, self._rows(policy.sentences), self._rows(policy.harmless)) for policy in policies]
 
+    @property
+    def policies(self) -> tuple[Policy, ...]:
+        """The policies that texts are compared with."""
+        return tuple(policy for policy, _, _ in self._policies)
+
     def scores(self, text: str) -> tuple[Score, ...]:
         """How near a text comes to each policy in the window that comes nearest; none for scripts it cannot read."""
         reading = bare(text)

@@ -13,7 +13,7 @@ URL = "https://moderation.test/judge"
 
 
 def service(answer: Callable[[httpx.Request], httpx.Response], **settings: object) -> External:
-    return External(ExternalSettings(URL, **settings), transport=httpx.MockTransport(answer))  # type: ignore[arg-type]
+    return External(ExternalSettings(URL, **{"timeout_s": 60, **settings}), transport=httpx.MockTransport(answer))  # type: ignore[arg-type]
 
 
 async def test_the_request_is_the_documented_one() -> None:

@@ -39,16 +39,9 @@ def test_a_second_list_adds_and_overrides(tmp_path: Path) -> None:
 
 
 def test_terms_are_filled_in() -> None:
-    lists = parse_lists(
-        [
-            (
-                "a",
-                HEAD
-                + '[terms.en]\nrain = "rain|hail"\n[[entries]]\ncategory="weather"\nlanguage="en"\npatterns=[" <rain>s "]\n',
-            )
-        ]
-    )
-    assert lists.rules[0].pattern.search(" it hails again ")
+    terms = '[terms.en]\nrain = "rain|hail"\n'
+    entries = '[[entries]]\ncategory = "weather"\nlanguage = "en"\npatterns = [" <rain>s "]\n'
+    assert parse_lists([("a", HEAD + terms + entries)]).rules[0].pattern.search(" it hails again ")
 
 
 @pytest.mark.parametrize(

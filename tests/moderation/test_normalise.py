@@ -1,7 +1,7 @@
 import unicodedata
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgen.moderation.normalise import MAX_TEXT_CHARS, bare, forms, plain, too_long
@@ -92,6 +92,7 @@ def test_too_long_counts_what_is_drawn() -> None:
     assert not too_long("\ufdfa" * 10)
 
 
+@settings(deadline=None)
 @given(st.text(max_size=MAX_TEXT_CHARS))
 def test_forms_keep_their_shape_and_are_bounded(text: str) -> None:
     found = forms(text)
@@ -101,12 +102,14 @@ def test_forms_keep_their_shape_and_are_bounded(text: str) -> None:
         assert len(form.text) <= 36 * len(text) + 40  # 18 letters to a character at most, and a space to each
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=st.characters(codec="utf-8"), max_size=60))
 def test_the_plain_form_of_a_plain_form_is_itself(text: str) -> None:
     once = plain(text)
     assert plain(once) == plain(plain(once))
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="abcdefghijklmnopqrstuvwxyz ", min_size=1, max_size=80), st.data())
 def test_undrawn_characters_change_nothing(text: str, data: st.DataObject) -> None:
     place = data.draw(st.integers(0, len(text)))

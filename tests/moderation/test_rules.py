@@ -1,5 +1,7 @@
+import json
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from streamgen.moderation.lists import parse_lists, read_lists
@@ -106,9 +108,10 @@ def test_the_one_who_asked_is_not_told_the_word(rules: Rules) -> None:
 
 
 def test_evidence_is_bounded() -> None:
-    words = ", ".join(f'"word{chr(97 + one)}{chr(97 + two)}"' for one in range(8) for two in range(8))
-    text = f'version = 1\n[categories.a]\ndecision = "refuse"\ntold = "No."\n[[entries]]\ncategory = "a"\nlanguage = "en"\nwords = [{words}]\n'
-    found = Rules(parse_lists([("list", text)])).judge(words.replace('"', ""))
+    words = [f"word{one}{two}" for one in "abcdefgh" for two in "abcdefgh"]
+    head = 'version = 1\n[categories.a]\ndecision = "refuse"\ntold = "No."\n'
+    entries = f'[[entries]]\ncategory = "a"\nlanguage = "en"\nwords = {json.dumps(words)}\n'
+    found = Rules(parse_lists([("list", head + entries)])).judge(" ".join(words))
     assert len(found.evidence) == 16
 
 
@@ -123,12 +126,14 @@ def test_requests_about_children_outrank_the_rest(default: Rules) -> None:
     assert default.judge("a naked child").category == "minors"
 
 
+@settings(deadline=None)
 @given(st.text(max_size=120))
 def test_no_text_breaks_the_matcher(text: str) -> None:
     verdict = Rules(parse_lists([("list", LIST)])).judge(text)
     assert (verdict.decision == "allow") == (verdict.evidence == ())
 
 
+@settings(deadline=None)
 @given(st.text(alphabet=" abcdeio", max_size=40))
 def test_a_word_is_found_in_whatever_stands_around_it(text: str) -> None:
     assert Rules(parse_lists([("list", LIST)])).judge(f"{text} typhoon {text}").decision == "refuse"

@@ -58,7 +58,7 @@ def test_a_category_that_holds_never_refuses() -> None:
 def test_pleasant_words_do_not_hide_others() -> None:
     pleasant = " ".join(["garden"] * 30)
     assert embed([f"{pleasant} storm"])[0, 0] < 0.05  # one embedding of all of it would not see it
-    assert Similarity([policy(hold=0.05)], embed).judge(f"{pleasant} storm").decision == "hold"
+    assert Similarity([policy(least=0.05, hold=0.05)], embed).judge(f"{pleasant} storm").decision == "hold"
 
 
 def test_windows_overlap_and_hold_every_word() -> None:
