@@ -1,0 +1,1 @@
+"""Moderation: the one path that every text takes before a model sees it. It fails closed."""
