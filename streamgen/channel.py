@@ -95,6 +95,7 @@ class Channel:
         scale: int | None = None,
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
+        moderated: bool = False,
         first_restart_s: float = FIRST_RESTART_S,
         silence_timeout_s: float = 10.0,
     ) -> None:
@@ -110,6 +111,7 @@ class Channel:
             scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
+            moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
             silence_timeout_s: how long the generator may say nothing before it is taken for dead.
         """
@@ -130,7 +132,7 @@ class Channel:
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
-            SteeringSession(name, prompt=prompt),
+            SteeringSession(name, prompt=prompt, moderated=moderated),
             send=self._command,
             panic=self.panic,
             media_time_s=lambda: self.media_time_s,

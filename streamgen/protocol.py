@@ -3,10 +3,10 @@
 One JSON object per text frame; `type` says which message it is. A client gives each request an `id` of its own,
 and the server answers with that `id` while the request walks its life:
 
-    received -> accepted | rejected -> queued -> applied | superseded
+    received -> held -> accepted | rejected -> queued -> applied | superseded
 
-*Applied* means that the first packet of a chunk made with it has left for the viewers. The whole protocol is
-described in `docs/protocol.md`.
+Nothing is held where nothing is moderated. *Applied* means that the first packet of a chunk made with it has left for
+the viewers. The whole protocol is described in `docs/protocol.md`.
 
 This module imports pydantic and the standard library only, because clients import it too. What a client sends is
 checked strictly (an unknown field is an error that names the field); what a server sends is read leniently (an
@@ -57,10 +57,12 @@ Reason: TypeAlias = Literal[
     "id_reused",  # the same id with another content
     "forbidden",
     "rate_limited",
+    "moderation",  # the text is refused
+    "unknown_target",
     "unavailable",
 ]
 Permission: TypeAlias = Literal["watch", "propose", "vote", "prompt", "config", "moderate", "panic", "schedule"]
-Stage: TypeAlias = Literal["accepted", "queued", "applied", "superseded", "rejected"]
+Stage: TypeAlias = Literal["received", "held", "accepted", "queued", "applied", "superseded", "rejected"]
 Status: TypeAlias = Literal["starting", "live", "buffering", "slate"]
 PanicAction: TypeAlias = Literal["hold", "slate", "black", "mute", "off"]
 Cover: TypeAlias = Literal["none", "hold", "slate", "black"]
@@ -209,6 +211,23 @@ class Panic(_FromClient):
     action: PanicAction
 
 
+class Approve(_FromClient):
+    """Let a prompt through that is held (`state.held`)."""
+
+    type: Literal["approve"] = "approve"
+    id: RequestId
+    target: RequestId
+
+
+class Reject(_FromClient):
+    """Refuse a prompt that is held; `message` is told to the one who asked."""
+
+    type: Literal["reject"] = "reject"
+    id: RequestId
+    target: RequestId
+    message: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] = ""
+
+
 class Ping(_FromClient):
     """Ask for a `pong`; `t` is the client's own clock and comes back unchanged."""
 
@@ -217,7 +236,7 @@ class Ping(_FromClient):
     t: Annotated[float, Field(allow_inf_nan=False)]
 
 
-ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Ping
+ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | Ping
 
 # Server to client ---------------------------------------------------------------------------------------------------
 
@@ -238,6 +257,14 @@ class Pending(_FromServer):
     eta_ms: int | None = None
 
 
+class HeldPrompt(_FromServer):
+    """A prompt that waits for an operator. `category` is what it may be about, null where everything is held."""
+
+    id: str
+    text: str
+    category: str | None = None
+
+
 class State(_FromServer):
     """The whole situation: sent on joining and after each change. A higher `revision` replaces a lower one."""
 
@@ -250,6 +277,7 @@ class State(_FromServer):
     prompt_id: str | None = None
     sound: str | None = None  # what the sound was told where that is not `prompt`
     pending: tuple[Pending, ...] = ()
+    held: tuple[HeldPrompt, ...] = ()  # only for those who may decide about them
     knobs: dict[str, str] = {}  # of the prompt that plays
     choices: dict[str, tuple[str, ...]] = {}  # knobs that a prompt can turn, and to what
     config: Config = Config()
@@ -266,6 +294,14 @@ class Received(_FromServer):
 
     type: Literal["received"] = "received"
     id: str
+
+
+class Held(_FromServer):
+    """An operator has to look at the request first; `message` says so in words."""
+
+    type: Literal["held"] = "held"
+    id: str
+    message: str
 
 
 class Accepted(_FromServer):
@@ -346,13 +382,13 @@ class Pong(_FromServer):
 
 
 ServerMessage: TypeAlias = (
-    State | Received | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
+    State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
 )
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
 
-CLIENT_TYPES: Final = ("prompt.set", "config.update", "panic", "ping")
+CLIENT_TYPES: Final = ("prompt.set", "config.update", "panic", "approve", "reject", "ping")
 
 # pydantic's error types, in this protocol's words. A custom error above already carries one of ours.
 _REASONS: Final[dict[str, Reason]] = {

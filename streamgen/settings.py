@@ -200,6 +200,17 @@ class Settings(BaseSettings):
     address_visitors: Rate = Field(
         default=VISITOR_RATE, description="New visitors of one address that count as a person of their own."
     )
+    moderation: Literal["off", "auto", "hold_unsure", "hold_all"] | None = Field(
+        default=None,
+        description="What becomes of prompts before a model sees them; by itself auto, and off on loopback alone.",
+    )
+    moderation_lists: Annotated[tuple[Path, ...], NoDecode, BeforeValidator(_separate)] = Field(
+        default=(), description="Files of words and patterns beside the built-in list."
+    )
+    moderation_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="A service outside that is asked about each text as well."
+    )
+    moderation_token: SecretStr | None = Field(default=None, description="Bearer token for that service.")
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."

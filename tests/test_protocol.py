@@ -92,6 +92,8 @@ def test_messages_are_read_into_their_types() -> None:
         ('{"type":"prompt.set","id":"a"}', "missing", "text"),
         ('{"type":"ping","id":"a"}', "missing", "t"),
         ('{"type":"panic","id":"a"}', "missing", "action"),
+        ('{"type":"approve","id":"a"}', "missing", "target"),
+        ('{"type":"reject","id":"a","target":""}', "empty", "target"),
         ('{"type":"panic","id":"a","action":"run"}', "invalid", "action"),
         ('{"type":"panic","id":"a","action":1}', "invalid", "action"),
         ('{"type":"ping","id":"a","t":1e400}', "out_of_range", "t"),

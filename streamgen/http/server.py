@@ -10,9 +10,9 @@ import ipaddress
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 import uvicorn
 from fastapi import FastAPI
@@ -21,10 +21,19 @@ from streamgen.channel import Channel
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, is_loopback
 from streamgen.http.listener import page_url
+from streamgen.moderation.external import External, ExternalSettings
+from streamgen.moderation.lists import read_lists
+from streamgen.moderation.path import Moderation
+from streamgen.moderation.rules import Rules
+from streamgen.moderation.similarity import Similarity, embed_with, read_policies
+from streamgen.moderation.verdict import Verdict
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
 from streamgen.webrtc.ports import MediaNetwork, PortPool
 from streamgen.webrtc.whep import WhepLimits, WhepServer
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.text import TextEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +55,11 @@ async def run(
     task = asyncio.current_task()
     assert task is not None
     with contextlib.closing(listener), _StopSignals(task.cancel) as signals:
-        async with _channel(settings, bundle) as channel:
+        async with (
+            moderation(settings, bundle) as judge,
+            _channel(settings, bundle, moderated=judge is not None) as channel,
+            _judging(channel, judge),
+        ):
             whep = WhepServer(
                 channel.fanout,
                 _limits(settings),
@@ -60,7 +73,58 @@ async def run(
                 await server.serve(sockets=[listener])
 
 
-def _channel(settings: Settings, bundle: Path) -> Channel:
+Judge = Callable[[str], Awaitable[Verdict]]
+
+
+@contextlib.asynccontextmanager
+async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | None]:
+    """What judges texts on this server; None where nothing is moderated.
+
+    Raises:
+        ModerationError: a list cannot be read.
+        BundleError: the bundle cannot encode texts.
+    """
+    mode = settings.moderation
+    if mode is None:
+        mode = "off" if is_loopback(settings.host) and not settings.allowed_hosts else "auto"
+    if mode == "off":
+        yield None
+        return
+    lists = read_lists(settings.moderation_lists)
+    policies, version = read_policies(lists.categories)
+
+    def similarity() -> Similarity:
+        """Embeds a few hundred sentences."""
+        encoder = TextEncoder(Bundle.open(bundle), OnnxRuntimeCpu())
+        return Similarity(policies, embed_with(encoder), version=version)
+
+    outside = None
+    if settings.moderation_url is not None:
+        token = settings.moderation_token.get_secret_value() if settings.moderation_token is not None else ""
+        on_failure: Literal["hold", "refuse"] = "refuse" if mode == "auto" else "hold"
+        outside = External(ExternalSettings(settings.moderation_url, token, on_failure=on_failure))
+    path = Moderation(Rules(lists), await asyncio.to_thread(similarity), outside, mode=mode)
+    try:
+        yield path.judge
+    finally:
+        await path.close()
+
+
+@contextlib.asynccontextmanager
+async def _judging(channel: Channel, judge: Judge | None) -> AsyncIterator[None]:
+    """While it is entered, the channel's prompts are judged."""
+    if judge is None:
+        yield
+        return
+    task = asyncio.create_task(channel.steering.moderate(judge), name="moderation")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def _channel(settings: Settings, bundle: Path, *, moderated: bool) -> Channel:
     return Channel(
         bundle,
         name=CHANNEL,
@@ -71,6 +135,7 @@ def _channel(settings: Settings, bundle: Path) -> Channel:
         scale=settings.scale,
         bitrate=settings.video_bitrate,
         threads=settings.threads,
+        moderated=moderated,
     )
 
 

@@ -4,10 +4,12 @@ All methods belong to the event loop's thread, and none of them waits: messages 
 outbox, commands go to `send`.
 """
 
+import asyncio
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamgen.moderation.verdict import Verdict, strictest
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
 from streamgen.protocol import (
     ClientMessage,
@@ -22,7 +24,7 @@ from streamgen.protocol import (
     Status,
 )
 from streamgen.steering.outbox import Outbox
-from streamgen.steering.session import Effects, SteeringSession
+from streamgen.steering.session import MAX_JUDGED, Effects, Screening, SteeringSession
 
 
 @dataclass(eq=False, slots=True)
@@ -58,6 +60,8 @@ class SteeringHub:
         self._panic = panic
         self._media_time_s = media_time_s
         self._connections: set[Connection] = set()
+        # As many as the session lets wait, so that it never is full.
+        self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
         self._anonymous = itertools.count()
 
     @property
@@ -73,6 +77,16 @@ class SteeringHub:
     def state(self) -> State:
         """The whole situation, without anybody's permissions."""
         return self.session.state()
+
+    async def moderate(self, judge: Callable[[str], Awaitable[Verdict]]) -> None:
+        """Have prompts judged, one after the other in the order in which they came, until it is cancelled.
+
+        Only for a session that is `moderated`; while this does not run, nothing is let through.
+        """
+        while True:
+            screening = await self._screenings.get()
+            verdict = strictest([await judge(text) for text in screening.texts])
+            self._perform(self.session.judged(screening.channel_id, verdict))
 
     # The channel's side.
 
@@ -123,7 +137,7 @@ class SteeringHub:
         # A name that no client can choose: parameters of an address hold no line break.
         connection = Connection(client or f"\n{next(self._anonymous)}", can)
         self._connections.add(connection)
-        connection.outbox.put(self.session.state(_ordered(can)))
+        connection.outbox.put(_for(connection, self.session.state()))
         return connection
 
     def disconnect(self, connection: Connection) -> None:
@@ -156,13 +170,18 @@ class SteeringHub:
                     connection.outbox.put(_for(connection, delivery.message))
         for command in effects.commands:
             self._send(command)
+        if effects.screening is not None:
+            self._screenings.put_nowait(effects.screening)
 
 
 def _for(connection: Connection, message: ServerMessage) -> ServerMessage:
-    """`state` says what the one who reads it may do."""
-    if isinstance(message, State):
-        return message.model_copy(update={"can": _ordered(connection.can)})
-    return message
+    """`state` says what the one who reads it may do, and shows what is held only to those who decide about it."""
+    if not isinstance(message, State):
+        return message
+    change: dict[str, object] = {"can": _ordered(connection.can)}
+    if "moderate" not in connection.can:
+        change["held"] = ()
+    return message.model_copy(update=change)
 
 
 def _ordered(can: frozenset[Permission]) -> tuple[Permission, ...]:

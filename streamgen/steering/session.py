@@ -1,6 +1,8 @@
 """The life of every request on one channel, without I/O: events go in, messages and commands come out.
 
-    received -> accepted | rejected -> queued -> applied | superseded
+    received -> held -> accepted | rejected -> queued -> applied | superseded
+
+Where texts are moderated, a prompt is `received` until its verdict comes, and may be `held` for an operator after it.
 
 What holds:
 
@@ -8,7 +10,9 @@ What holds:
 - the latest prompt wins: an older one is never applied after a newer one, and the newest is never superseded;
 - an id belongs to the client that chose it: sent again with the same content it gets the same answers and acts
   once, sent with another content it is rejected (`id_reused`);
-- memory is bounded by `MAX_OPEN_PROMPTS` and by the number of finished requests that are remembered.
+- no text reaches the generator before its verdict allows it, or an operator does;
+- memory is bounded by `MAX_OPEN_PROMPTS`, `MAX_JUDGED`, `MAX_HELD` and by the number of finished requests that are
+  remembered.
 
 Requests wait here while no generator runs. When one is ready it is told the settings in force and the one prompt
 that counts, so a restart forgets nothing that was accepted.
@@ -20,15 +24,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal
 
+from streamgen.moderation.verdict import Verdict
 from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig, SetPrompt
 from streamgen.protocol import (
     Accepted,
     Applied,
+    Approve,
     Buffering,
     Chunk,
     Config,
     ConfigUpdate,
     Cover,
+    Held,
+    HeldPrompt,
     Panic,
     PanicAction,
     Pending,
@@ -37,6 +45,7 @@ from streamgen.protocol import (
     Queued,
     Reason,
     Received,
+    Reject,
     Rejected,
     ServerMessage,
     Stage,
@@ -48,15 +57,19 @@ from streamgen.protocol import (
 MAX_OPEN_PROMPTS: Final = 32  # accepted and not final yet; one more and the oldest is superseded
 MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again gets the same answer
 MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
+MAX_JUDGED: Final = 32  # prompts whose verdict has not come; one more is rejected
+MAX_HELD: Final = 64  # prompts that wait for an operator; one more is rejected
 START_ID: Final = "start"  # the id of the prompt that the channel starts with; no request can have it
 
-Request = PromptSet | ConfigUpdate | Panic
+Request = PromptSet | ConfigUpdate | Panic | Approve | Reject
 StandstillReason = Literal["underrun", "starting", "restarting"]
 
 _PERMISSION: Final[dict[str, Permission]] = {
     "prompt.set": "prompt",
     "config.update": "config",
     "panic": "panic",
+    "approve": "moderate",
+    "reject": "moderate",
 }
 _REASON_OF: Final[dict[Status, StandstillReason]] = {
     "starting": "starting",
@@ -74,12 +87,21 @@ class Delivery:
 
 
 @dataclass(frozen=True, slots=True)
+class Screening:
+    """Texts of a prompt that wait for a verdict: call `judged` with it."""
+
+    channel_id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
-    """What the caller has to do: cover the programme, send the messages in this order, tell the generator."""
+    """What the caller has to do: cover the programme, send the messages in order, tell the generator, have judged."""
 
     deliveries: tuple[Delivery, ...] = ()
     commands: tuple[Command, ...] = ()
     panic: PanicAction | None = None
+    screening: Screening | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +114,7 @@ class _Open:
     order: int  # rises with every request of the channel
     stage: Stage
     eta_ms: int | None = None
+    category: str | None = None  # of a verdict that holds it
     # What is still to be seen in a chunk: of a config.update, its fields that no later one has overridden.
     unseen: set[str] = field(default_factory=set)
     answers: list[ServerMessage] = field(default_factory=list)
@@ -104,7 +127,8 @@ class _Open:
 class SteeringSession:
     """The steering state of one channel.
 
-    `prompt` is what plays until somebody steers. Not thread-safe: all methods belong to the event loop's thread.
+    `prompt` is what plays until somebody steers. With `moderated`, prompts wait for `judged`. Not thread-safe: all
+    methods belong to the event loop's thread.
     """
 
     def __init__(
@@ -112,10 +136,14 @@ class SteeringSession:
         channel: str,
         *,
         prompt: str = "",
+        moderated: bool = False,
         max_open_prompts: int = MAX_OPEN_PROMPTS,
         max_finished: int = MAX_FINISHED,
     ) -> None:
         self.channel = channel
+        self._moderated = moderated
+        self._judged: dict[str, _Open] = {}  # whose verdict has not come, oldest first
+        self._held: dict[str, _Open] = {}  # that wait for an operator, oldest first
         # How many requests reached each final answer, and why requests were rejected.
         self.outcomes: Counter[Stage] = Counter()
         self.rejections: Counter[Reason] = Counter()
@@ -172,6 +200,11 @@ class SteeringSession:
                 for each in waiting
                 if isinstance(each.message, PromptSet)
             ),
+            held=tuple(
+                HeldPrompt(id=each.channel_id, text=each.message.shown, category=each.category)
+                for each in self._held.values()
+                if isinstance(each.message, PromptSet)
+            ),
             knobs=self._knobs,
             choices=self._choices,
             config=self._config,
@@ -219,7 +252,31 @@ class SteeringSession:
                     return self._refuse(client, message.id, "invalid", f"knobs.{name}", told)
         if isinstance(message, Panic):
             return self._panic(client, message, media_time_s)
-        return self._accept(client, message)
+        if isinstance(message, Approve | Reject):
+            return self._decide(client, message, media_time_s)
+        if isinstance(message, ConfigUpdate):
+            return self._configure(client, message)
+        if self._moderated:
+            return self._screen(client, message)
+        request = self._remember(client, message)
+        received = self._answer(request, Received(id=message.id))
+        accepted = self._accept(request)
+        return replace(accepted, deliveries=(received, *accepted.deliveries))
+
+    def judged(self, channel_id: str, verdict: Verdict) -> Effects:
+        """The verdict about the texts of a `Screening`."""
+        request = self._judged.pop(channel_id, None)
+        if request is None:
+            return Effects()
+        if verdict.decision == "allow":
+            return self._accept(request)
+        if verdict.decision == "refuse":
+            return self._turn_away(request, "moderation", verdict.told)
+        if len(self._held) >= MAX_HELD:
+            return self._turn_away(request, "unavailable", "too many prompts wait for an operator; try again later")
+        request.stage, request.category = "held", verdict.category
+        self._held[channel_id] = request
+        return Effects((self._answer(request, Held(id=request.message.id, message=verdict.told)), *self._changed()))
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
         """The model has these knobs, which take these values."""
@@ -339,55 +396,100 @@ class SteeringSession:
                 "rejected",
                 Rejected(id=request.message.id, reason="unavailable", message="the channel closed before it played"),
             )
-            for request in [*self._prompts.values(), *self._configs]
+            for request in [*self._judged.values(), *self._held.values(), *self._prompts.values(), *self._configs]
         ]
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
 
     # Requests.
 
-    def _open(self, client: str, message: Request) -> tuple[_Open, list[Delivery]]:
-        """Remember a request that is allowed, and say so."""
+    def _remember(self, client: str, message: Request) -> _Open:
         self._order += 1
-        request = _Open(client, message, self._unused_id(message.id), self._order, "accepted")
+        request = _Open(client, message, self._unused_id(message.id), self._order, "received")
         self._requests[client, message.id] = request
         self._channel_ids[request.channel_id] = request
-        return request, [
+        return request
+
+    def _at_once(self, client: str, message: Request, media_time_s: float) -> list[Delivery]:
+        """The whole life of a request that acts at once, and waits for no chunk."""
+        request = self._remember(client, message)
+        rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
+        return [
             self._answer(request, Received(id=message.id)),
             self._answer(request, Accepted(id=message.id)),
+            self._finish(
+                request,
+                "applied",
+                Applied(id=message.id, chunk=self._chunk, media_time=media_time_s, rtp_video=rtp_video),
+            ),
         ]
 
     def _panic(self, client: str, message: Panic, media_time_s: float) -> Effects:
-        """It acts at once, and nothing of it has to wait for the generator."""
-        request, deliveries = self._open(client, message)
+        """Nothing of it has to wait for the generator."""
         if message.action == "mute":
             self._muted = True
         elif message.action == "off":
             self._cover, self._muted = "none", False
         else:
             self._cover = message.action
-        rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
-        applied = Applied(id=message.id, chunk=self._chunk, media_time=media_time_s, rtp_video=rtp_video)
-        deliveries.append(self._finish(request, "applied", applied))
+        deliveries = self._at_once(client, message, media_time_s)
         return Effects((*deliveries, *self._changed()), panic=message.action)
 
-    def _accept(self, client: str, message: PromptSet | ConfigUpdate) -> Effects:
-        request, deliveries = self._open(client, message)
-        command: Command
-        if isinstance(message, PromptSet):
-            self._prompts[request.channel_id] = request
-            if not self._running:
-                deliveries += self._keep_newest()
-            elif len(self._prompts) > self._max_open_prompts:
-                oldest = next(iter(self._prompts.values()))
-                deliveries.append(self._supersede(oldest, request.channel_id))
-            command = _set_prompt(request)
+    def _screen(self, client: str, message: PromptSet) -> Effects:
+        if len(self._judged) >= MAX_JUDGED:
+            told = "too many prompts are being looked at; try again in a moment"
+            return self._refuse(client, message.id, "unavailable", None, told)
+        request = self._remember(client, message)
+        self._judged[request.channel_id] = request
+        texts = tuple(part.text for part in message.blend) if message.text is None else (message.text,)
+        return Effects(
+            (self._answer(request, Received(id=message.id)),), screening=Screening(request.channel_id, texts)
+        )
+
+    def _decide(self, client: str, message: Approve | Reject, media_time_s: float) -> Effects:
+        """An operator's word about a prompt that is held."""
+        request = self._held.pop(message.target, None)
+        if request is None:
+            told = f"{message.target} is not held; `state.held` lists what is"
+            return self._refuse(client, message.id, "unknown_target", "target", told)
+        deliveries = self._at_once(client, message, media_time_s)
+        if isinstance(message, Approve):
+            effects = self._accept(request)
         else:
-            given = message.model_dump(include={"guidance", "seed"}, exclude_none=True)
-            deliveries += self._override(set(given), request)
-            request.unseen = set(given)
-            self._configs.append(request)
-            self._config = self._config.model_copy(update=given)
-            command = SetConfig(guidance=message.guidance, seed=message.seed)
+            effects = self._turn_away(request, "moderation", message.message or "an operator turned this prompt away")
+        return replace(effects, deliveries=(*deliveries, *effects.deliveries))
+
+    def _accept(self, request: _Open) -> Effects:
+        """A prompt is allowed: it counts as the newest from here on."""
+        self._order += 1
+        request.order = self._order
+        request.stage = "accepted"
+        deliveries = [self._answer(request, Accepted(id=request.message.id))]
+        self._prompts[request.channel_id] = request
+        if not self._running:
+            deliveries += self._keep_newest()
+        elif len(self._prompts) > self._max_open_prompts:
+            oldest = next(iter(self._prompts.values()))
+            deliveries.append(self._supersede(oldest, request.channel_id))
+        return Effects((*deliveries, *self._changed()), (_set_prompt(request),) if self._running else ())
+
+    def _turn_away(self, request: _Open, reason: Reason, message: str) -> Effects:
+        """A prompt that was received and does not get further."""
+        rejected = Rejected(id=request.message.id, reason=reason, field="text", message=message)
+        return Effects((self._finish(request, "rejected", rejected), *self._changed()))
+
+    def _configure(self, client: str, message: ConfigUpdate) -> Effects:
+        request = self._remember(client, message)
+        request.stage = "accepted"
+        deliveries = [
+            self._answer(request, Received(id=message.id)),
+            self._answer(request, Accepted(id=message.id)),
+        ]
+        given = message.model_dump(include={"guidance", "seed"}, exclude_none=True)
+        deliveries += self._override(set(given), request)
+        request.unseen = set(given)
+        self._configs.append(request)
+        self._config = self._config.model_copy(update=given)
+        command = SetConfig(guidance=message.guidance, seed=message.seed)
         return Effects((*deliveries, *self._changed()), (command,) if self._running else ())
 
     def _refuse(self, client: str, id: str, reason: Reason, field: str | None, message: str) -> Effects:
@@ -491,7 +593,8 @@ class SteeringSession:
     def _finish(self, request: _Open, stage: Stage, message: ServerMessage) -> Delivery:
         request.stage = stage
         request.eta_ms = None
-        self._prompts.pop(request.channel_id, None)
+        for waiting in (self._judged, self._held, self._prompts):
+            waiting.pop(request.channel_id, None)
         if request in self._configs:
             self._configs.remove(request)
         self.outcomes[stage] += 1

@@ -108,7 +108,7 @@ def test_on_this_machine_everybody_steers() -> None:
     server.channel.steering.generator_ready()
     with steering(server) as socket:
         state = socket.receive_json()
-        assert (state["type"], state["can"]) == ("state", ["config", "panic", "prompt"])
+        assert (state["type"], state["can"]) == ("state", ["config", "moderate", "panic", "prompt"])
         answers = ask(socket, type="prompt.set", id="a", text="rain")
         assert [each["type"] for each in answers] == ["received", "accepted", "state"]
         ask(socket, type="config.update", id="b", seed=5)
@@ -143,7 +143,7 @@ def test_without_the_token_one_watches() -> None:
 def test_with_the_token_one_steers(query: str, headers: dict[str, str]) -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, query, headers) as socket:
-        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
 
 
@@ -176,7 +176,7 @@ def test_pages_of_this_machine_can(origin: str) -> None:
 def test_with_a_token_pages_of_any_site_can_steer() -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, f"?token={TOKEN}", {"Origin": "https://stage.example"}) as socket:
-        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
 
 
 # Roles ---------------------------------------------------------------------------------------------------------------
@@ -194,7 +194,7 @@ def signed(*roles: Role, subject: str = "seat-12", lifetime_s: float = 3600.0) -
 def test_a_signed_token_steers_with_its_roles() -> None:
     server = Server(token_secret=SECRET)
     with steering(server, f"?token={signed('operate')}") as socket:
-        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
     with steering(server, "", {"Authorization": f"Bearer {signed('vote')}"}) as socket:
         assert socket.receive_json()["can"] == []
@@ -203,7 +203,7 @@ def test_a_signed_token_steers_with_its_roles() -> None:
 
 def test_nobody_is_offered_what_the_channel_has_no_messages_for() -> None:
     with steering(Server(), "") as socket:
-        assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
     server = Server(token_secret=SECRET, offered=TAKING_PART)
     with steering(server, f"?token={signed('vote', 'propose')}") as socket:
         assert socket.receive_json()["can"] == ["propose", "vote"]
@@ -252,7 +252,7 @@ def test_pages_that_are_not_in_the_list_cannot_steer_even_with_a_token() -> None
     assert (error.code, "allowed_origins" in error.reason) == (1008, True)
     for origin in ("https://stage.example", "http://localhost:8000"):
         with steering(server, f"?token={TOKEN}", {"Origin": origin}) as socket:
-            assert socket.receive_json()["can"] == ["config", "panic", "prompt"]
+            assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
 
 
 def cookie_of(socket: WebSocketTestSession) -> str | None:
