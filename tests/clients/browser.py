@@ -65,11 +65,11 @@ async def watch(page: Page, client: str, url: str, *, relay_only: bool = False, 
     await page.evaluate("([client, url, options]) => window.watch(client, url, options)", [client, url, options])
 
 
-async def report(page: Page) -> dict[str, Any]:
-    """What Chromium says about the reception, once there has been some of both kinds."""
+async def report(page: Page, *, pictures: int = 15) -> dict[str, Any]:
+    """What Chromium says about the reception, once there have been that many pictures and a second of sound."""
     async with asyncio.timeout(PATIENCE_S):
         while True:
             found: dict[str, Any] = await page.evaluate("() => window.report()")
-            if found.get("video", {}).get("framesDecoded", 0) >= 15 and found["audio"]["packetsReceived"] >= 50:
+            if found.get("video", {}).get("framesDecoded", 0) >= pictures and found["audio"]["packetsReceived"] >= 50:
                 return found
             await asyncio.sleep(0.1)

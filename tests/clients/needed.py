@@ -69,7 +69,8 @@ def gstreamer() -> str:
         [SYSTEM_PYTHON, "-c", _GSTREAMER_CHECK], capture_output=True, text=True, timeout=CHECK_LIMIT_S, check=False
     )
     if checked.returncode != 0:
-        missing(f"GStreamer is not complete ({checked.stderr.strip().splitlines()[-1:]})", how)
+        why = (checked.stderr.strip().splitlines() or ["it gave no reason"])[-1]
+        missing(f"GStreamer is not complete ({why})", how)
     return SYSTEM_PYTHON
 
 

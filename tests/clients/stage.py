@@ -84,7 +84,7 @@ class Stage:
     whep: WhepServer
     http: HttpLog
 
-    def trickled(self) -> list[Candidate]:
+    def told(self) -> list[Candidate]:
         """The candidates that viewers have told, without those that ICE found by itself."""
         known = [each for connection in self._connections() for each in connection._remote_candidates]
         return [each for each in known if each.type != "prflx"]

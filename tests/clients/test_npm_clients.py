@@ -61,7 +61,7 @@ async def played(stage: Stage, site: Path, client: str, *, token: str | None = N
 async def test_an_npm_client_plays_and_leaves(client: str, site: Path) -> None:
     async with on_stage("vp8", "h264") as stage:
         post = await played(stage, site, client)
-    assert "origin" in post.headers
+    assert post.headers["origin"] not in stage.url  # a page of another origin
     assert post.status == 201
     assert "etag" not in post.answer_headers
     (delete,) = stage.http.of("DELETE")
@@ -76,28 +76,43 @@ async def test_an_npm_client_shows_the_viewers_token(client: str, site: Path) ->
     assert {each.status for each in stage.http.of("DELETE")} == {200}
 
 
-async def test_whip_whep_trickles_without_an_etag_and_plays_through_the_relay(site: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("client", [WHIP_WHEP, EYEVINN])
+async def test_an_npm_client_plays_through_the_relay(client: str, site: Path, tmp_path: Path) -> None:
     complaints: list[str] = []
     async with (
         relaying(tmp_path) as relay,
         on_stage("vp8", **relay.settings) as stage,
         browser.opened(site, complaints) as page,
     ):
-        # The client takes the TURN server and its credentials from the answer's Link header by itself.
-        await browser.watch(page, WHIP_WHEP, stage.url, relay_only=True)
+        await browser.watch(page, client, stage.url, relay_only=True)
         found = await browser.report(page)
         ports = stage.remote_ports()
-        trickled = {candidate.port for candidate in stage.trickled()}
+        told = {candidate.port for candidate in stage.told()}
         assert ports <= relay.relay_ports
         await page.evaluate("() => window.leave()")
         await stage.empty()
     assert found["local"]["candidateType"] == "relay"
     assert len(ports) == 1
-    # It offers before it has any candidate, so what the server knows beforehand has come in a PATCH.
+    assert told == ports
     (post,) = stage.http.of("POST")
-    assert b"a=candidate" not in post.body
-    assert trickled == ports
     patches = stage.http.of("PATCH")
-    assert {each.status for each in patches} == {204}
-    assert all("if-match" not in each.headers for each in patches)
+    if client == WHIP_WHEP:  # it takes the TURN server from the answer, so its candidates come after the offer
+        assert b"a=candidate" not in post.body
+        assert b"a=candidate" in b"".join(each.body for each in patches)
+        assert {each.status for each in patches} == {204}
+        assert all("if-match" not in each.headers for each in patches)
+    else:  # the page has asked for the TURN server beforehand
+        assert b"a=candidate" in post.body
+        assert patches == []
     assert complaints == []
+
+
+async def test_a_restart_of_ice_is_refused_and_the_stream_plays_on(site: Path) -> None:
+    async with on_stage("vp8") as stage, browser.opened(site, []) as page:
+        await browser.watch(page, WHIP_WHEP, stage.url)
+        await browser.report(page)
+        refused = await page.evaluate("() => window.restart().then(() => null, (error) => error.message)")
+        assert refused == "Request rejected with status 422"
+        assert stage.whep.viewers == 1
+        before = (await browser.report(page))["video"]["framesDecoded"]
+        await browser.report(page, pictures=before + 10)

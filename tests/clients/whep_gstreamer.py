@@ -36,7 +36,7 @@ VIDEO = {
     ),
 }
 AUDIO = (
-    "application/x-rtp,media=audio,encoding-name=OPUS,payload=98,clock-rate=48000,encoding-params=(string)2",
+    "application/x-rtp,media=audio,encoding-name=OPUS,payload=98,clock-rate=48000",
     "rtpopusdepay ! opusdec",
 )
 PICTURES = "videoconvert ! video/x-raw,format=I420 ! appsink name=out emit-signals=true sync=false"
