@@ -2,7 +2,7 @@
 
     POST    /whep/main        application/sdp offer -> 201, answer, Location of the session, Link of ICE servers
     PATCH   /whep/main/{id}   application/trickle-ice-sdpfrag -> 204; an ICE restart -> 422
-    DELETE  /whep/main/{id}   ends the session
+    DELETE  /whep/main/{id}   ends the session; also right, once, for a viewer that has hung up already
     GET     both              204: there is something here, and it has no representation
     OPTIONS both              what is accepted, and CORS; at the first also Link of ICE servers
 

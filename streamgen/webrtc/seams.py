@@ -9,7 +9,8 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from aioice import Candidate, Connection
-from aiortc import RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
+from aiortc import RTCCertificate, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
+from OpenSSL import SSL
 
 from streamgen.webrtc.sender import TrackSender
 
@@ -18,12 +19,28 @@ MOST_UNREAD: Final = 256
 """Datagrams of a connection that wait to be read; those that come then are dropped. A handshake is a dozen, and nobody
 reads before ICE is done."""
 
+DTLS_CIPHERS: Final = (
+    b"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-ECDSA-AES128-SHA:ECDHE-ECDSA-AES256-SHA"
+    b":ECDHE-RSA-AES128-GCM-SHA256"
+)
+"""aiortc's own and one for RSA. No more than that: a long list makes the first message of a handshake two datagrams."""
+
 
 def stand_in(transceiver: RTCRtpTransceiver, sender: TrackSender) -> None:
     """Put a sender of ours in the place of aiortc's. To be called right after `addTransceiver`."""
     sender._stream_id = transceiver.sender._stream_id
     transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
     transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]
+
+
+def take_rsa_certificates(peer: RTCPeerConnection) -> None:
+    """Let the viewer have an RSA certificate, as GStreamer has.
+
+    aiortc knows ECDSA only, which is what browsers have: this side calls (it answers `a=setup:active`), and whoever
+    is called needs a cipher that fits its own certificate. To be called before `setRemoteDescription`.
+    """
+    for certificate in peer._RTCPeerConnection__certificates:  # type: ignore[attr-defined]
+        certificate._create_ssl_context = _with_rsa(certificate)
 
 
 def offer_loopback(peer: RTCPeerConnection, *, always: bool) -> None:
@@ -82,6 +99,17 @@ def _calling(it: Connection | RTCDtlsTransport, name: str, callback: Callable[[]
         return theirs(*arguments, **named)
 
     setattr(it, name, call)
+
+
+def _with_rsa(certificate: RTCCertificate) -> Any:
+    create_ssl_context = certificate._create_ssl_context
+
+    def create(*arguments: Any, **named: Any) -> SSL.Context:
+        context = create_ssl_context(*arguments, **named)
+        context.set_cipher_list(DTLS_CIPHERS)
+        return context
+
+    return create
 
 
 def _with_loopback(ice: Connection, *, always: bool) -> Any:

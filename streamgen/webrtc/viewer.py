@@ -110,6 +110,7 @@ class Viewer:
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         if network is not None:
             gather_on(self._peer, network)
+        seams.take_rsa_certificates(self._peer)
         self._timeline = ReportTimeline()
         self._trickled = 0
         self._senders: dict[str, TrackSender] = {}

@@ -52,6 +52,9 @@ FRAGMENT_TYPE: Final = "application/trickle-ice-sdpfrag"
 RETRY_STOPPING_S: Final = 10
 RETRY_NOT_LIVE_S: Final = 2
 
+MOST_HUNG_UP: Final = 1024
+"""Sessions of which it is remembered that their viewers hung up; the oldest are forgotten first."""
+
 _SESSION_ID_BYTES: Final = 24
 
 
@@ -128,6 +131,9 @@ class WhepServer:
         self._viewers: dict[str, Viewer] = {}
         self._addresses: dict[str, str | None] = {}  # under which the viewers are counted; same keys
         self._sessions: set[str] = set()  # ids of answered sessions, a subset of _viewers
+        # Ids of sessions that ended without a DELETE. Some clients (whip-whep) close the connection first and then
+        # send theirs, which has come to its end as well as any other: it is answered like one.
+        self._hung_up: dict[str, None] = {}
         self._closing = False
 
     async def __aenter__(self) -> Self:
@@ -200,10 +206,12 @@ class WhepServer:
         await self._viewers[session_id].trickle(fragment)
 
     async def delete(self, session_id: str) -> None:
-        """End a session. Raises `NoSuchSessionError`."""
-        if session_id not in self._sessions:
+        """End a session, or confirm once that it has ended by itself. Raises `NoSuchSessionError`."""
+        if session_id in self._sessions:
+            await self._viewers[session_id].close()
+        elif session_id not in self._hung_up:
             raise _no_such_session()
-        await self._viewers[session_id].close()
+        self._hung_up.pop(session_id, None)
 
     async def stats(self) -> tuple[ViewerStats, ...]:
         """Every viewer's situation."""
@@ -230,7 +238,11 @@ class WhepServer:
     def _forget(self, session_id: str) -> None:
         self._viewers.pop(session_id, None)
         self._addresses.pop(session_id, None)
-        self._sessions.discard(session_id)
+        if session_id in self._sessions:
+            self._sessions.remove(session_id)
+            self._hung_up[session_id] = None
+            if len(self._hung_up) > MOST_HUNG_UP:
+                del self._hung_up[next(iter(self._hung_up))]
 
 
 def require_content_type(value: str | None, wanted: str = SDP_TYPE) -> None:

@@ -2,6 +2,7 @@ import asyncio
 
 import pytest
 
+from streamgen.webrtc import whep
 from streamgen.webrtc.errors import (
     MalformedOfferError,
     NoFreePortError,
@@ -246,6 +247,36 @@ async def test_unknown_sessions_are_not_found() -> None:
             with pytest.raises(NoSuchSessionError) as caught:
                 await request
             assert caught.value.status == 404
+
+
+async def test_whoever_hangs_up_first_may_still_delete_once() -> None:
+    programme = Programme("vp8")
+    async with WhepServer(programme.fanout) as server:
+        async with Player() as player:
+            answer = await server.offer(await player.offer())
+            await player.accept(answer.sdp)
+            await programme.play_until(lambda: server.viewers == 1)
+        await until(lambda: server.sessions == 0)
+        assert not server.has(answer.session_id)
+        with pytest.raises(NoSuchSessionError):
+            await server.trickle(answer.session_id, "a=end-of-candidates\r\n")
+        await server.delete(answer.session_id)
+        with pytest.raises(NoSuchSessionError):
+            await server.delete(answer.session_id)
+
+
+async def test_of_those_who_hung_up_only_the_last_are_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(whep, "MOST_HUNG_UP", 2)
+    async with WhepServer(Fanout(), WhepLimits(connect_timeout_s=0.0)) as server:
+        answers = []
+        for _ in range(3):
+            answers.append(await server.offer(OFFER))
+            await until(lambda: server.sessions == 0)
+        with pytest.raises(NoSuchSessionError):
+            await server.delete(answers[0].session_id)
+        for answer in answers[1:]:
+            await server.delete(answer.session_id)
+        assert server._hung_up == {}
 
 
 async def test_trickle_takes_candidates_and_refuses_a_restart() -> None:
