@@ -17,6 +17,9 @@ from typing import Final, NoReturn, Self, TypeAlias
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.log.contents import ChunkMade, ChunkShown, Content, GeneratorStarted, Panicked
+from streamgen.log.fingerprint import fingerprint
+from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import Rung, ladder
 from streamgen.media.pacer import Pacer, PacerStats
@@ -44,6 +47,7 @@ from streamgen.packets import (
 from streamgen.protocol import PanicAction
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
+from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import Manifest
@@ -96,6 +100,7 @@ class Channel:
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
         moderated: bool = False,
+        log: ChannelLog | None = None,
         first_restart_s: float = FIRST_RESTART_S,
         silence_timeout_s: float = 10.0,
     ) -> None:
@@ -111,11 +116,13 @@ class Channel:
             scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
+            log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
             silence_timeout_s: how long the generator may say nothing before it is taken for dead.
         """
         self.name = name
+        self._log = log
         self._generator_settings = GeneratorSettings(
             bundle=bundle,
             picture=picture,
@@ -136,6 +143,7 @@ class Channel:
             send=self._command,
             panic=self.panic,
             media_time_s=lambda: self.media_time_s,
+            log=self._note,
         )
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
@@ -261,6 +269,7 @@ class Channel:
             case "off":
                 self.mute(on=False)
                 self.resume()
+        self._note(Panicked(action=action, by=""))
 
     # The pacer's sink.
 
@@ -275,6 +284,7 @@ class Channel:
     def chunk_started(self, record: ChunkRecord) -> None:
         """The first picture of a chunk leaves."""
         self.fanout.chunk_started(record)
+        self._note(ChunkShown(life=self._restarts + 1, chunk=record.chunk, pts=record.pts, prompt_id=record.prompt_id))
         self.steering.set_viewers(self.fanout.stats().subscribers)
         self.steering.chunk_started(record)
 
@@ -283,6 +293,10 @@ class Channel:
         self.fanout.flush()
 
     # What the parts tell one another.
+
+    def _note(self, content: Content) -> None:
+        if self._log is not None:
+            self._log.add(content, self.media_time_s)
 
     def _command(self, command: Command) -> None:
         if self._generator is None:
@@ -352,6 +366,8 @@ class Channel:
         async with GeneratorProcess(self._generator_settings) as generator:
             logger.info("generator %s is ready: %s", generator.pid, generator.ready)
             self._set_rungs(generator.ready.rungs)
+            if self._log is not None:
+                self._note(await asyncio.to_thread(_begun, self._generator_settings, self._restarts + 1))
             await self._pacer_runs.wait()
             assert self._pacer is not None
             self._generator = generator
@@ -371,6 +387,7 @@ class Channel:
     async def _take(self, event: Event, pacer: Pacer) -> None:
         match event:
             case EncodedChunk():
+                self._note(ChunkMade.of(event.record, self._restarts + 1))
                 await pacer.put(event)
             case PromptQueued():
                 self.steering.prompt_queued(event)
@@ -397,6 +414,19 @@ class Channel:
         # What plays has left its first picture far behind.
         self._generator_settings = replace(self._generator_settings, bundle=bundle, scale=scale, picture=None)
         raise GeneratorTooSlowError(f"this machine is too slow for the model; {bundle.name} takes over")
+
+
+def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
+    """What the log says of a generator that begins; reads the bundle."""
+    manifest = Bundle.open(settings.bundle).manifest
+    return GeneratorStarted(
+        life=life,
+        bundle=manifest.name,
+        fingerprint=fingerprint(manifest),
+        seed=settings.seed,
+        threads=settings.threads,
+        version=__version__,
+    )
 
 
 def _rungs(manifest: Manifest, settings: GeneratorSettings) -> tuple[Rung, ...]:

@@ -204,6 +204,32 @@ def render(
 
 
 @app.command()
+def replay(
+    folder: Annotated[Path, typer.Argument(help="Folder of the log (log_folder).", metavar="LOG")],
+    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    channel: Annotated[str, typer.Option(help="Name of the channel.")] = "main",
+    generator: Annotated[
+        int | None, typer.Option(help="Of this generator alone, the first is 1. [all]", metavar="N")
+    ] = None,
+    picture: PictureOption = None,
+    scale: Annotated[
+        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
+    ] = None,
+    bundle: BundleOption = None,
+) -> None:
+    """Make what a channel has shown again, from its log: the same latents, bit for bit."""
+    from streamgen.replay_file import replay_to_file
+    from streamgen_engines.errors import EngineError
+
+    try:
+        root, fitting = _bundle(bundle, scale)
+        chunks, seconds = replay_to_file(folder, channel, root, out, life=generator, picture=picture, scale=fitting)
+    except (StreamgenError, EngineError) as error:
+        _fail(error)
+    typer.echo(f"{out}: {chunks} chunks, {seconds:.2f} s")
+
+
+@app.command()
 def token(
     role: Annotated[
         list[str], typer.Option(help="watch, propose, vote, operate, publish or admin; can be given several times.")

@@ -6,19 +6,17 @@ next, so chunks can only be made again where everything since its beginning is i
 The same runtime, number of threads and kind of processor are needed for equal bits; on others the latents are close.
 """
 
-import hashlib
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.errors import ReplayError
+from streamgen.log.fingerprint import fingerprint
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import Model, load
-from streamgen_engines.manifest import Manifest
 
 
 class Generator(Protocol):
@@ -48,21 +46,6 @@ class Life:
     first: int | None
     last: int | None
     whole: bool
-
-
-def fingerprint(manifest: Manifest) -> str:
-    """What of a bundle decides its latents, as one word: text and denoise graphs, tokenizer and sampler.
-
-    Siblings that only paint larger or smaller pictures have the same.
-    """
-    parts = {
-        "text": manifest.graphs["text"].sha256,
-        "denoise": manifest.graphs["denoise"].sha256,
-        "tokenizer": manifest.text.tokenizer.sha256,
-        "sampler": manifest.sampler.model_dump(mode="json"),
-        "attention": manifest.attention.model_dump(mode="json"),
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def lives(contents: Iterable[Content]) -> tuple[Life, ...]:

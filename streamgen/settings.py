@@ -211,6 +211,9 @@ class Settings(BaseSettings):
         default=None, pattern=r"^https?://\S+$", description="A service outside that is asked about each text as well."
     )
     moderation_token: SecretStr | None = Field(default=None, description="Bearer token for that service.")
+    log_folder: Path | None = Field(
+        default=None, description="Folder in which it is written down who asked for what and what was shown."
+    )
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."

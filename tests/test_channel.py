@@ -6,15 +6,21 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 from pathlib import Path
 
+import av
 import psutil
 import pytest
 
 from streamgen.channel import Channel
 from streamgen.generation.ladder import Patience
+from streamgen.log.contents import ChunkMade, ChunkShown, Decided, GeneratorStarted, Panicked, Requested
+from streamgen.log.reader import LogReader
+from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import ladder
 from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
 from streamgen.protocol import ConfigUpdate, Panic, PromptSet, ServerMessage
+from streamgen.replay import lives
+from streamgen.replay_file import replay_to_file
 from streamgen.steering.hub import Connection
 from streamgen_engines.errors import BundleError, HashMismatchError
 from tests.media.decoding import decode_opus, decode_video
@@ -76,10 +82,20 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @asynccontextmanager
 async def running(
-    bundle: Path, *, prompt: str = "a red sun", silence_timeout_s: float = 30.0, first_restart_s: float = 0.05
+    bundle: Path,
+    *,
+    prompt: str = "a red sun",
+    silence_timeout_s: float = 30.0,
+    first_restart_s: float = 0.05,
+    log: ChannelLog | None = None,
 ) -> AsyncIterator[TapedChannel]:
     channel = TapedChannel(
-        bundle, prompt=prompt, scale=1, first_restart_s=first_restart_s, silence_timeout_s=silence_timeout_s
+        bundle,
+        prompt=prompt,
+        scale=1,
+        first_restart_s=first_restart_s,
+        silence_timeout_s=silence_timeout_s,
+        log=log,
     )
     channel.videos, channel.audios, channel.records = [], [], []
     async with asyncio.timeout(LIMIT_S), channel:
@@ -190,6 +206,45 @@ async def test_an_operator_covers_a_channel_whose_generator_is_dead(bundle: Path
         await channel.until(lambda: channel.stats().pacer.state == "live")
         assert channel.steering.state().cover == "none"
         viewer.close()
+
+
+async def test_what_was_asked_for_made_and_shown_is_written_down_and_can_be_made_again(
+    bundle: Path, tmp_path: Path
+) -> None:
+    with ChannelLog(tmp_path / "log", "main") as log:
+        async with running(bundle, log=log) as channel:
+            operator = channel.steering.connect("op", frozenset({"prompt", "panic"}))
+            await channel.until_live()
+            channel.steering.take(operator, PromptSet(id="a", text="snow at night", transition_ms=900))
+            await channel.until(lambda: any(record.applied == ("a",) for record in channel.records))
+            channel.steering.take(operator, Panic(id="p", action="black"))
+            assert channel.generator_pid is not None
+            os.kill(channel.generator_pid, signal.SIGKILL)
+            await channel.until(lambda: channel.stats().restarts == 1 and len(channel.records) > 4)
+            await channel.until_live(4)
+    contents = [each.content for each in LogReader(tmp_path / "log", "main")]
+    kinds = {type(each) for each in contents}
+    assert {Requested, Decided, GeneratorStarted, ChunkMade, ChunkShown, Panicked} <= kinds
+    asked = [each for each in contents if isinstance(each, Requested)]
+    assert [(each.client, each.id, each.message["type"]) for each in asked] == [
+        ("op", "a", "prompt.set"),
+        ("op", "p", "panic"),
+    ]
+    decided = [(each.id, each.decision) for each in contents if isinstance(each, Decided)]
+    assert decided[:2] == [("a", "accepted"), ("a", "applied")]
+    first, second = lives(contents)
+    assert first.whole
+    assert second.whole
+    made = [each for each in contents if isinstance(each, ChunkMade)]
+    assert any(0.0 < share < 1.0 for each in made for _, share in each.told), "a transition is in it"
+    chunks, seconds = await asyncio.to_thread(
+        replay_to_file, tmp_path / "log", "main", bundle, tmp_path / "again.mp4", life=1
+    )
+    assert chunks == sum(each.life == 1 for each in made)
+    with av.open(tmp_path / "again.mp4") as file:
+        pictures = sum(1 for _ in file.decode(video=0))
+    assert pictures == 4 * chunks
+    assert seconds == pytest.approx(0.32 * chunks)
 
 
 async def test_only_watched_layers_are_encoded(bundle: Path) -> None:

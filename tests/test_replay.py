@@ -9,10 +9,11 @@ import pytest
 
 from streamgen.log.contents import ChunkMade, Content, Decided, GeneratorStarted
 from streamgen.log.errors import ReplayError
+from streamgen.log.fingerprint import fingerprint
 from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
 from streamgen.packets import Shares
-from streamgen.replay import fingerprint, lives, replay
+from streamgen.replay import lives, replay
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk, picture_name
 from streamgen_engines.families import Condition, Model, load

@@ -21,6 +21,7 @@ from streamgen.channel import Channel
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, is_loopback
 from streamgen.http.listener import page_url
+from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
 from streamgen.moderation.lists import read_lists
 from streamgen.moderation.path import Moderation
@@ -31,9 +32,6 @@ from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
 from streamgen.webrtc.ports import MediaNetwork, PortPool
 from streamgen.webrtc.whep import WhepLimits, WhepServer
-from streamgen_engines.bundle import Bundle
-from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.text import TextEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +55,8 @@ async def run(
     with contextlib.closing(listener), _StopSignals(task.cancel) as signals:
         async with (
             moderation(settings, bundle) as judge,
-            _channel(settings, bundle, moderated=judge is not None) as channel,
+            _log(settings) as log,
+            _channel(settings, bundle, moderated=judge is not None, log=log) as channel,
             _judging(channel, judge),
         ):
             whep = WhepServer(
@@ -94,7 +93,11 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
     policies, version = read_policies(lists.categories)
 
     def similarity() -> Similarity:
-        """Embeds a few hundred sentences."""
+        """Embeds a few hundred sentences. Imports what a server without moderation does not need in its memory."""
+        from streamgen_engines.bundle import Bundle
+        from streamgen_engines.runtimes import OnnxRuntimeCpu
+        from streamgen_engines.text import TextEncoder
+
         encoder = TextEncoder(Bundle.open(bundle), OnnxRuntimeCpu())
         return Similarity(policies, embed_with(encoder), version=version)
 
@@ -124,7 +127,24 @@ async def _judging(channel: Channel, judge: Judge | None) -> AsyncIterator[None]
         await asyncio.wait([task])
 
 
-def _channel(settings: Settings, bundle: Path, *, moderated: bool) -> Channel:
+@contextlib.asynccontextmanager
+async def _log(settings: Settings) -> AsyncIterator[ChannelLog | None]:
+    """The channel's log, open; None without a folder for it.
+
+    Raises:
+        LogUnavailableError: the folder cannot be written, or another server writes there.
+    """
+    if settings.log_folder is None:
+        yield None
+        return
+    log = await asyncio.to_thread(ChannelLog(settings.log_folder, CHANNEL).__enter__)
+    try:
+        yield log
+    finally:
+        await asyncio.to_thread(log.close)
+
+
+def _channel(settings: Settings, bundle: Path, *, moderated: bool, log: ChannelLog | None) -> Channel:
     return Channel(
         bundle,
         name=CHANNEL,
@@ -136,6 +156,7 @@ def _channel(settings: Settings, bundle: Path, *, moderated: bool) -> Channel:
         bitrate=settings.video_bitrate,
         threads=settings.threads,
         moderated=moderated,
+        log=log,
     )
 
 

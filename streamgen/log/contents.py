@@ -44,7 +44,7 @@ class GeneratorStarted(_Content):
     type: Literal["generator"] = "generator"
     life: int
     bundle: str
-    fingerprint: str  # `streamgen.replay.fingerprint` of the bundle
+    fingerprint: str  # `streamgen.log.fingerprint` of the bundle
     seed: int
     threads: int = 1
     version: str = ""  # of streamgen

@@ -9,10 +9,14 @@ import itertools
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from streamgen.log.contents import Content, Decided, Requested
 from streamgen.moderation.verdict import Verdict, strictest
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
 from streamgen.protocol import (
+    Accepted,
+    Applied,
     ClientMessage,
+    Held,
     PanicAction,
     Permission,
     Ping,
@@ -22,6 +26,7 @@ from streamgen.protocol import (
     ServerMessage,
     State,
     Status,
+    Superseded,
 )
 from streamgen.steering.outbox import Outbox
 from streamgen.steering.session import MAX_JUDGED, Effects, Screening, SteeringSession
@@ -44,7 +49,8 @@ class SteeringHub:
     `reject` and `disconnect`.
     `send` hands a command to the running generator and must return at once; it is only called between
     `generator_ready` and `generator_lost`. `panic` covers the programme, and must return at once too. `media_time_s`
-    gives the media time (s) that leaves the server now.
+    gives the media time (s) that leaves the server now. `log` writes down who asked for what and what became of it, and
+    must return at once.
     """
 
     def __init__(
@@ -54,8 +60,10 @@ class SteeringHub:
         send: Callable[[Command], None],
         panic: Callable[[PanicAction], None] = lambda action: None,
         media_time_s: Callable[[], float] = lambda: 0.0,
+        log: Callable[[Content], None] = lambda content: None,
     ) -> None:
         self.session = session
+        self._log = log
         self._send = send
         self._panic = panic
         self._media_time_s = media_time_s
@@ -150,6 +158,9 @@ class SteeringHub:
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
         else:
+            who = None if connection.client.startswith("\n") else connection.client
+            asked = {"type": message.type, **message.model_dump(mode="json", exclude_unset=True)}
+            self._log(Requested(id=message.id, client=who, role=" ".join(_ordered(connection.can)), message=asked))
             now_s = self._media_time_s()
             self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
 
@@ -165,6 +176,8 @@ class SteeringHub:
         if effects.panic is not None:
             self._panic(effects.panic)
         for delivery in effects.deliveries:
+            if isinstance(delivery.message, Held | Accepted | Rejected | Applied | Superseded):
+                self._log(_decided(delivery.message))
             for connection in self._connections:
                 if delivery.client is None or delivery.client == connection.client:
                     connection.outbox.put(_for(connection, delivery.message))
@@ -172,6 +185,19 @@ class SteeringHub:
             self._send(command)
         if effects.screening is not None:
             self._screenings.put_nowait(effects.screening)
+
+
+def _decided(message: Held | Accepted | Rejected | Applied | Superseded) -> Decided:
+    """What the log says of an answer."""
+    match message:
+        case Rejected():
+            return Decided(id=message.id or "", decision="rejected", reason=f"{message.reason}: {message.message}")
+        case Superseded():
+            return Decided(id=message.id, decision="superseded", by=message.by)
+        case Held():
+            return Decided(id=message.id, decision="held", reason=message.message)
+        case _:
+            return Decided(id=message.id, decision=message.type)
 
 
 def _for(connection: Connection, message: ServerMessage) -> ServerMessage:

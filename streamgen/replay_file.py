@@ -1,0 +1,70 @@
+"""A channel's log as a file again: what `streamgen replay` does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from streamgen.generation.pipeline import start_picture
+from streamgen.log.reader import LogReader
+from streamgen.media.mp4 import FileWriter, check_output
+from streamgen.replay import replay
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.families import load
+
+
+def replay_to_file(
+    folder: Path,
+    channel: str,
+    bundle: Path,
+    out: Path,
+    *,
+    life: int | None = None,
+    picture: Path | None = None,
+    scale: int = 1,
+    threads: int | None = None,
+) -> tuple[int, float]:
+    """Make what a channel has shown again, and write it.
+
+    Args:
+        folder: of the log.
+        channel: its name.
+        bundle: folder of the model that the channel ran.
+        out: `.mp4` or `.webm`; replaced if it exists, and left alone when this fails.
+        life: of this generator alone; None = of all, one after the other.
+        picture: file of the picture that the channel was started with.
+        scale: whole factor by which pictures are enlarged.
+        threads: compute threads of denoising; None = as many as the generator had.
+
+    Returns:
+        How many chunks, and how long they last (s).
+
+    Raises:
+        LogError: there is no such log, or it cannot be replayed.
+        RenderError: the file cannot be written.
+        PictureError: the picture cannot be read.
+        EngineError: the bundle is unusable.
+    """
+    check_output(out)
+    opened = Bundle.open(bundle)
+    start = start_picture(opened, picture)
+    reader = LogReader(folder, channel)
+    decoder = load(opened, threads=threads or 1).decoder
+    video, audio = opened.manifest.video, opened.manifest.audio
+    chunks = 0
+    with FileWriter(
+        out,
+        width=video.width,
+        height=video.height,
+        fps=video.fps,
+        sample_rate=audio.sample_rate,
+        channels=audio.channels,
+        scale=scale,
+    ) as writer:
+        contents = (each.content for each in reader)
+        for latents in replay(contents, opened, life=life, pictures=() if start is None else (start,), threads=threads):
+            if latents.index == 0:  # another generator began with a decoder of its own
+                decoder.reset(latents.seed)
+            chunk = decoder.decode(latents)
+            writer.write(chunk.video, chunk.audio)
+            chunks += 1
+    return chunks, float(chunks * opened.manifest.chunk_duration)
