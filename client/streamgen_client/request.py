@@ -4,12 +4,12 @@ import asyncio
 from collections.abc import AsyncIterator, Generator
 from typing import Final, TypeAlias
 
-from streamgen.protocol import Accepted, Applied, Queued, Received, Rejected, Superseded
+from streamgen.protocol import Accepted, Applied, Held, Queued, Received, Rejected, Superseded
 from streamgen_client.errors import ClientError, RejectedError, SupersededError
 
-LifeEvent: TypeAlias = Received | Accepted | Queued | Rejected | Applied | Superseded
+LifeEvent: TypeAlias = Received | Held | Accepted | Queued | Rejected | Applied | Superseded
 
-MAX_EVENTS: Final = 64  # an honest life has five; further ones that are not final are ignored
+MAX_EVENTS: Final = 64  # an honest life has six; further ones that are not final are ignored
 
 
 class Request:

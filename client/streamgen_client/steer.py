@@ -20,6 +20,8 @@ from streamgen.protocol import (
     Accepted,
     Applied,
     ClientMessage,
+    Held,
+    PanicAction,
     Ping,
     Pong,
     ProtocolError,
@@ -29,6 +31,7 @@ from streamgen.protocol import (
     ServerMessage,
     State,
     Superseded,
+    Target,
     encode,
     parse_client,
     parse_server,
@@ -114,16 +117,53 @@ class Steering:
         assert self._state is not None, "use `async with`"
         return self._state
 
-    def prompt(self, text: str, *, cut: bool = False, knobs: Mapping[str, str] | None = None) -> Request:
-        """Play `text` from the next chunk that can take it; `cut` also drops what the model remembers.
-
-        `knobs` turn what `state.choices` offers while this prompt plays: `{"camera": "left", "mood": "calm"}`.
+    def prompt(
+        self,
+        text: str | Mapping[str, float],
+        *,
+        cut: bool = False,
+        keep: int | None = None,
+        knobs: Mapping[str, str] | None = None,
+        target: Target = "av",
+        transition_ms: int = 0,
+    ) -> Request:
+        """Play `text` from the next chunk that can take it, or several texts together, each with its weight.
 
         Sends at once. Await the result for the moment when it is in the media. Raises `RejectedError` for a text that
         cannot be sent at all, such as an empty one.
+
+        Args:
+            text: what to show, or texts and their weights: `{"rain": 3, "snow": 1}`.
+            cut: also drop what the model remembers.
+            keep: drop all of it but the last so many chunks.
+            knobs: turn what `state.choices` offers while this prompt plays: `{"camera": "left", "mood": "calm"}`.
+            target: for the picture, the sound or both.
+            transition_ms: how long the way from what plays takes.
         """
-        turned = {"knobs": dict(knobs)} if knobs else {}
-        return self._send_request({"type": "prompt.set", "text": text, "cut": cut, **turned})
+        document: dict[str, object] = {"type": "prompt.set", "cut": cut}
+        if isinstance(text, str):
+            document["text"] = text
+        else:
+            document["blend"] = [{"text": part, "weight": float(weight)} for part, weight in text.items()]
+        optional = {"keep": keep, "knobs": dict(knobs) if knobs else None}
+        document |= {name: value for name, value in optional.items() if value is not None}
+        if target != "av":
+            document["target"] = target
+        if transition_ms:
+            document["transition_ms"] = transition_ms
+        return self._send_request(document)
+
+    def panic(self, action: PanicAction) -> Request:
+        """Cover the programme at once (`hold`, `slate`, `black`, `mute`), or take all of it back (`off`)."""
+        return self._send_request({"type": "panic", "action": action})
+
+    def approve(self, held_id: str) -> Request:
+        """Let a prompt through that is held; `state.held` lists them."""
+        return self._send_request({"type": "approve", "target": held_id})
+
+    def reject(self, held_id: str, message: str = "") -> Request:
+        """Turn a prompt away that is held; `message` is told to the one who asked."""
+        return self._send_request({"type": "reject", "target": held_id, "message": message})
 
     def configure(self, *, guidance: float | None = None, seed: int | None = None) -> Request:
         """Change the settings that are given. Await the result as for `prompt`."""
@@ -230,7 +270,7 @@ class Steering:
                 pong = self._pings.get(message.id)
                 if pong is not None and not pong.done():
                     pong.set_result(message)
-            case Received() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
+            case Received() | Held() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
                 request = self._requests.get(message.id) if message.id is not None else None
                 if request is not None:
                     request.take(message)

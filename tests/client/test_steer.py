@@ -5,11 +5,13 @@ from websockets.asyncio.server import ServerConnection, serve
 
 import streamgen_client
 from streamgen.packets import SetConfig, SetPrompt
-from streamgen.protocol import Chunk, State, encode
+from streamgen.protocol import Chunk, PanicAction, State, encode
+from streamgen_client.errors import RejectedError
 from streamgen_client.steer import OUTBOX_MESSAGES, Steering
 from tests.client.station import on_air
 
 TOKEN = "the-operator's-token"
+ACTIONS: tuple[PanicAction, ...] = ("black", "off")
 
 
 async def test_state_is_there_at_once() -> None:
@@ -44,6 +46,37 @@ async def test_knobs_go_with_a_prompt() -> None:
         assert isinstance(command, SetPrompt)
         assert command.knobs == {"camera": "left"}
         assert steering.state.choices == {"camera": ("still", "left")}
+
+
+async def test_a_blend_on_its_way_for_the_picture_alone() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        request = steering.prompt({"rain": 3, "snow": 1}, target="video", transition_ms=800, keep=2)
+        async with asyncio.timeout(30):
+            await request
+        command = station.commands[-1]
+        assert isinstance(command, SetPrompt)
+        assert command.blend == (("rain", 3.0), ("snow", 1.0))
+        assert (command.target, command.transition_ms, command.keep) == ("video", 800, 2)
+
+
+async def test_panic_is_there_at_once_and_taken_back() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        told, covers = len(station.commands), []
+        async with asyncio.timeout(30):
+            for action in ACTIONS:
+                await steering.panic(action)
+                await steering.ping()  # its answer comes behind the state
+                covers.append(steering.state.cover)
+        assert covers == ["black", "none"]
+        assert len(station.commands) == told, "the generator has nothing to do with it"
+
+
+async def test_what_is_not_held_cannot_be_approved() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        for request in (steering.approve("a81c"), steering.reject("a81c", "not tonight")):
+            async with asyncio.timeout(30):
+                with pytest.raises(RejectedError, match="a81c is not held"):
+                    await request
 
 
 async def test_settings() -> None:

@@ -7,7 +7,7 @@ export const STEPS = ["Sent", "Queued", "In the picture"];
 
 /** How many of the steps are done. @type {Record<Stage, number>} */
 const DONE = {
-  sending: 0, received: 1, accepted: 1, queued: 1, applied: 2, shown: 3, past: 3, superseded: 0, rejected: 0,
+  sending: 0, received: 1, held: 1, accepted: 1, queued: 1, applied: 2, shown: 3, past: 3, superseded: 0, rejected: 0,
 };
 
 /** @param {number} ms */
@@ -37,6 +37,7 @@ export function labels({ stage, etaMs, latencyMs }) {
 export function words(entry) {
   if (entry.stage === "superseded") return "A newer prompt took its place before it could be played.";
   if (entry.stage === "rejected") return entry.reason ?? "The server did not accept it.";
+  if (entry.stage === "held") return "An operator looks at it first.";
   if (entry.stage === "applied") return "On its way to the screen";
   return labels(entry)[Math.max(0, DONE[entry.stage] - (entry.stage === "queued" ? 0 : 1))] ?? "";
 }

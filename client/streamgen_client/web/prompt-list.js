@@ -6,6 +6,7 @@
 const WORDS = {
   sending: "Sending",
   received: "Received",
+  held: "Waits for an operator",
   accepted: "Accepted",
   queued: "Queued",
   applied: "On its way",

@@ -1,7 +1,7 @@
 /**
  * The life of every prompt that this page knows of: its own, and those of other people. No I/O, no clock of its own.
  *
- *     sending -> received -> accepted -> queued -> applied -> shown -> past
+ *     sending -> received -> held -> accepted -> queued -> applied -> shown -> past
  *                     \-> rejected          \-> superseded
  *
  * `applied` is the server's word: the first picture made with it has left. `shown` is this page's own: that picture
@@ -10,7 +10,7 @@
 
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("./protocol.js").State} State */
-/** @typedef {"sending" | "received" | "accepted" | "queued" | "applied" | "shown" | "past" | "superseded" | "rejected"} Stage */
+/** @typedef {"sending" | "received" | "held" | "accepted" | "queued" | "applied" | "shown" | "past" | "superseded" | "rejected"} Stage */
 
 /**
  * @typedef {object} Entry
@@ -30,9 +30,9 @@ const LIMIT = 40; // the oldest settled prompts are forgotten first
 const RESEND_WITHIN_MS = 30_000; // an older prompt is no longer what somebody is waiting for
 
 /** @type {ReadonlySet<Stage>} */
-const OPEN = new Set(["sending", "received", "accepted", "queued"]);
+const OPEN = new Set(["sending", "received", "held", "accepted", "queued"]);
 /** @type {readonly Stage[]} */
-const ORDER = ["sending", "received", "accepted", "queued", "applied", "shown", "past"];
+const ORDER = ["sending", "received", "held", "accepted", "queued", "applied", "shown", "past"];
 
 /**
  * What the server says against a request, for people: the name of the field means nothing to them.
@@ -77,6 +77,7 @@ export class PromptHistory {
   take(message, nowMs) {
     switch (message.type) {
       case "received":
+      case "held":
       case "accepted":
         this.#advance(message.id, message.type);
         break;

@@ -1,7 +1,7 @@
 /**
  * The steering protocol as this page speaks it: the types of `streamgen.protocol`, and reading a frame.
  *
- * @typedef {"accepted" | "queued" | "applied" | "superseded" | "rejected"} Stage
+ * @typedef {"received" | "held" | "accepted" | "queued" | "applied" | "superseded" | "rejected"} Stage
  * @typedef {{id: string, text: string, stage: Stage, eta_ms?: number | null}} Pending
  *
  * @typedef {object} State the whole situation; a higher `revision` replaces a lower one
@@ -19,14 +19,18 @@
  * @property {number} media_time seconds
  * @property {number | null} chunk
  * @property {number} viewers
- * @property {("prompt" | "config")[]} can
+ * @property {("prompt" | "config" | "panic" | "moderate")[]} can
+ * @property {{id: string, text: string, category: string | null}[]} [held] prompts that wait for an operator's word
+ * @property {"none" | "hold" | "slate" | "black"} [cover] what is shown in the programme's place
+ * @property {boolean} [muted]
  *
  * @typedef {{type: "received", id: string}} Received
+ * @typedef {{type: "held", id: string, message: string}} Held an operator has to look at it first
  * @typedef {{type: "accepted", id: string}} Accepted
  * @typedef {{type: "rejected", id: string | null, reason: string, field?: string | null, message: string,
  *   retry_after_s?: number | null}} Rejected
  * @typedef {{type: "queued", id: string, eta_ms: number}} Queued
- * @typedef {{type: "applied", id: string, chunk: number, media_time: number, rtp_video?: number | null}} Applied
+ * @typedef {{type: "applied", id: string, chunk: number | null, media_time: number, rtp_video?: number | null}} Applied
  * @typedef {{type: "superseded", id: string, by: string}} Superseded
  * @typedef {{type: "buffering", active: boolean, reason: "underrun" | "starting" | "restarting" | null,
  *   media_time: number}} Buffering
@@ -34,7 +38,7 @@
  *   rtp_video: number}} Chunk
  * @typedef {{type: "pong", id: string, t: number, server_media_time: number}} Pong
  *
- * @typedef {State | Received | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
+ * @typedef {State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
  *   } ServerMessage
  *
  * @typedef {{type: "prompt.set", id: string, text: string, cut?: boolean, knobs?: Record<string, string>}} PromptSet
@@ -47,7 +51,7 @@ export const PROTOCOL_VERSION = 1;
 export const MAX_TEXT_CHARS = 500;
 
 const TYPES = new Set([
-  "state", "received", "accepted", "rejected", "queued", "applied", "superseded", "buffering", "chunk", "pong",
+  "state", "received", "held", "accepted", "rejected", "queued", "applied", "superseded", "buffering", "chunk", "pong",
 ]);
 
 /**

@@ -24,6 +24,16 @@ test("a prompt walks its whole life, forward only", () => {
   assert.equal(history.find("a").latencyMs, 812);
 });
 
+test("a prompt that an operator has to look at waits, and then goes on", () => {
+  const history = new PromptHistory();
+  history.entered("a", "a fight in the rain", 0);
+  for (const type of ["received", "held"]) history.take({ type, id: "a", message: "This waits." }, 1);
+  assert.deepEqual(stages(history), ["a:held"]);
+  assert.equal(words(history.find("a")), "An operator looks at it first.");
+  history.take({ type: "accepted", id: "a" }, 2);
+  assert.deepEqual(stages(history), ["a:accepted"]);
+});
+
 test("a latency that is known after the picture was shown is kept", () => {
   const history = new PromptHistory();
   history.entered("a", "rain", 0);
