@@ -162,7 +162,7 @@ async def test_a_viewer_sees_moving_pictures_and_hears_sound(server: Server) -> 
 async def test_a_prompt_walks_its_life_and_changes_the_picture(server: Server) -> None:
     async with asyncio.timeout(PATIENCE_S), steering(server) as socket, watching(server) as peer:
         state = await hear(socket, "state")
-        assert (state["channel"], state["status"], state["can"]) == ("main", "live", ["config", "prompt"])
+        assert (state["channel"], state["status"], state["can"]) == ("main", "live", ["config", "moderate", "panic", "prompt"])
         before = (await pictures(peer, 5))[-1].to_ndarray(format="rgb24").astype(int)
         await ask(socket, type="prompt.set", id="p1", text="a roaring fire in the night")
         life = [await hear(socket, kind, id="p1") for kind in ("received", "accepted", "queued", "applied")]
@@ -283,6 +283,9 @@ async def test_a_server_for_others_prints_the_operators_link_and_lets_others_wat
             async with steering(server, Authorization=f"Bearer {token}") as socket:
                 await ask(socket, type="prompt.set", id="a", text="rain")
                 await hear(socket, "applied", id="a")
+                # What others can reach is moderated by itself.
+                await ask(socket, type="prompt.set", id="b", text="a b.e.h.e.a.d.i.n.g")
+                assert (await hear(socket, "rejected", id="b"))["reason"] == "moderation"
             async with watching(server) as peer:
                 await pictures(peer, 2)
         assert token not in server.log.read_text().replace(link, "")
