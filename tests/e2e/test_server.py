@@ -162,7 +162,11 @@ async def test_a_viewer_sees_moving_pictures_and_hears_sound(server: Server) -> 
 async def test_a_prompt_walks_its_life_and_changes_the_picture(server: Server) -> None:
     async with asyncio.timeout(PATIENCE_S), steering(server) as socket, watching(server) as peer:
         state = await hear(socket, "state")
-        assert (state["channel"], state["status"], state["can"]) == ("main", "live", ["config", "moderate", "panic", "prompt"])
+        assert (state["channel"], state["status"], state["can"]) == (
+            "main",
+            "live",
+            ["config", "moderate", "panic", "prompt"],
+        )
         before = (await pictures(peer, 5))[-1].to_ndarray(format="rgb24").astype(int)
         await ask(socket, type="prompt.set", id="p1", text="a roaring fire in the night")
         life = [await hear(socket, kind, id="p1") for kind in ("received", "accepted", "queued", "applied")]

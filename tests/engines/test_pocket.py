@@ -442,7 +442,8 @@ def test_memory_is_flat(tiny: Bundle, ball: Prompt, sea: Prompt, traced: None) -
         return tracemalloc.get_traced_memory()[0]
 
     before = chunks(100)
-    assert chunks(500) - before < 32_768  # one kept latent per chunk would be 6 MB
+    # One kept latent per chunk would be 6 MB; what runs beside this test allocates as well.
+    assert chunks(500) - before < 262_144
 
 
 def test_a_stream_that_starts_from_a_picture_sees_it_as_the_only_past(
