@@ -42,9 +42,11 @@ _READER: Final = Path(__file__).with_name("testcard.js")
 class Watch:
     """One run: what was seen, and what follows from it."""
 
-    def __init__(self, server: Server, browser: Browser, network: Network, *, minutes: float, joins: int) -> None:
+    def __init__(
+        self, server: Server, browser: Browser, network: Network, *, minutes: float, joins: int, panics: int
+    ) -> None:
         self._server, self._browser, self._network = server, browser, network
-        self._seconds, self._joins = 60 * minutes, joins
+        self._seconds, self._joins, self._panics = 60 * minutes, joins, panics
         self.figures: dict[str, Any] = {"chromium": browser.version, "server_start_s": server.started_in_s}
 
     async def all(self) -> None:
@@ -99,7 +101,7 @@ class Watch:
         card, began, ended = Card(), list[float](), list[float]()
         await self._collect(viewer, card)
         card.read.clear()
-        for number in range(PANICS):
+        for number in range(self._panics):
             began.append(await viewer.page.evaluate("panic('black')"))
             await asyncio.sleep(COVERED_S + (number * 0.037) % 0.16)
             ended.append(await viewer.page.evaluate("panic('off')"))
@@ -234,10 +236,10 @@ def rows(run: record.Record) -> list[tuple[str, str]]:
     return found
 
 
-async def measure(network: Network, minutes: float, joins: int) -> dict[str, Any]:
+async def measure(network: Network, minutes: float, joins: int, panics: int) -> dict[str, Any]:
     """Figures of one run."""
     async with Server(bundled(BUNDLE).root, arguments=("--prompt", PROMPTS[-1])) as server, chromium() as browser:
-        watch = Watch(server, browser, network, minutes=minutes, joins=joins)
+        watch = Watch(server, browser, network, minutes=minutes, joins=joins, panics=panics)
         await watch.all()
         return watch.figures
 
@@ -249,15 +251,16 @@ def main() -> int:
     )
     parser.add_argument("--minutes", type=float, default=MINUTES, help=f"of watching [{MINUTES:g}]")
     parser.add_argument("--joins", type=int, default=JOINS, help=f"of other viewers, before that [{JOINS}]")
+    parser.add_argument("--panics", type=int, default=PANICS, help=f"after it [{PANICS}]")
     parser.add_argument("--loss", type=float, default=0.0, help="of packets, both ways, percent [0]")
     parser.add_argument("--delay", type=float, default=0.0, help="of packets, both ways, ms [0]")
     parser.add_argument("--results", type=Path, default=record.RESULTS, help="where the record goes")
     parser.add_argument("--no-record", action="store_true", help="only print")
     given = parser.parse_args()
-    settings = {name: getattr(given, name) for name in ("minutes", "joins", "loss", "delay")}
+    settings = {name: getattr(given, name) for name in ("minutes", "joins", "panics", "loss", "delay")}
     network = Network(loss=given.loss / 100, delay_s=given.delay / 1000)
     run = record.begin("latency", bundled(BUNDLE), settings)
-    run = record.finish(run, asyncio.run(measure(network, given.minutes, given.joins)), [])
+    run = record.finish(run, asyncio.run(measure(network, given.minutes, given.joins, given.panics)), [])
     if not given.no_record:
         record.append(run, given.results)
     for name, value in rows(run):
