@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from bench import record, targets
+from bench import latency, record, targets
 
 PAGE: Final = record.ROOT / "docs" / "latency.md"
 BEGIN: Final = "<!-- results: written by `python -m bench.report`, do not edit -->"
@@ -27,11 +27,23 @@ def block(records: list[record.Record]) -> str:
     serve, generate = newest(records, "serve"), newest(records, "generate")
     if serve is not None:
         parts += ["### Server and browser together", _origin(serve, "python -m bench.serve"), _served(serve)]
+    for title, run in glass(records):
+        parts += [title, _origin(run, "python -m bench.latency"), _read(run)]
     if generate is not None:
         parts += ["### Generation alone", _origin(generate, "python -m bench.generate"), _generated(generate)]
     if not parts:
         parts = ["No run has been recorded yet; `bench/README.md` says how to make one."]
     return "\n\n".join([BEGIN, *parts, END])
+
+
+def glass(records: list[record.Record]) -> list[tuple[str, record.Record]]:
+    """The last run over a good network and the last over a bad one, with their titles."""
+    runs = [each for each in records if each["bench"] == "latency"]
+    found = []
+    for title, bad in (("### Glass to glass", False), ("### Through a bad network", True)):
+        fitting = [each for each in runs if bool(each["settings"].get("loss")) == bad]
+        found += [(title, fitting[-1])] if fitting else []
+    return found
 
 
 def replaced(page: str, records: list[record.Record]) -> str:
@@ -68,6 +80,11 @@ def _served(run: record.Record) -> str:
         lines += ["", "Could not be measured:", ""]
         lines += [f"- {failure}" for failure in run["failures"]]
     return "\n".join(lines)
+
+
+def _read(run: record.Record) -> str:
+    lines = ["| the test card in a browser | |", "|---|---:|"]
+    return "\n".join([*lines, *(f"| {name} | {value} |" for name, value in latency.rows(run))])
 
 
 def _generated(run: record.Record) -> str:

@@ -28,6 +28,18 @@ def test_figures_are_those_of_the_last_run() -> None:
     assert "commit 0123456789;" in made
 
 
+def test_the_last_runs_over_a_good_and_over_a_bad_network_are_shown() -> None:
+    def read(median_ms: float, loss: float) -> record.Record:
+        made = run("latency", {"due_to_glass_ms": {"p50": median_ms}})
+        return made | {"settings": {"minutes": 4.0, "loss": loss}}
+
+    made = report.block([read(90.0, 0.0), read(99.0, 0.0), read(150.0, 5.0)])
+    good, bad = made.split("### Through a bad network")
+    assert "| due to glass (median) | 99 ms |" in good
+    assert "90 ms" not in good
+    assert "| due to glass (median) | 150 ms |" in bad
+
+
 def test_a_run_of_changed_code_and_a_part_that_failed_are_told() -> None:
     made = report.block([run("serve", {}, dirty=True, failures=["arrival of packets: TimeoutError: "])])
     assert "with uncommitted changes" in made
