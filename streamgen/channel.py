@@ -17,7 +17,7 @@ from typing import Final, NoReturn, Self, TypeAlias
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
-from streamgen.log.contents import ChunkMade, ChunkShown, Content, GeneratorStarted, Panicked
+from streamgen.log.contents import ChunkMade, ChunkShown, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
 from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
@@ -269,7 +269,6 @@ class Channel:
             case "off":
                 self.mute(on=False)
                 self.resume()
-        self._note(Panicked(action=action, by=""))
 
     # The pacer's sink.
 

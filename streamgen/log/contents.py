@@ -33,6 +33,7 @@ class Decided(_Content):
 
     type: Literal["decision"] = "decision"
     id: str
+    client: str | None = None
     decision: str  # held, accepted, rejected, superseded, applied, ...
     by: str = ""
     reason: str = ""
@@ -112,7 +113,7 @@ class Panicked(_Content):
 
     type: Literal["panic"] = "panic"
     action: str  # hold, slate, black, mute, off
-    by: str
+    by: str  # name that the client gave itself; empty where it gave none
 
 
 class Voted(_Content):

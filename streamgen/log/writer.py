@@ -28,7 +28,7 @@ from streamgen.log.files import segment, segments
 
 logger = logging.getLogger(__name__)
 
-MAX_BYTES: Final = 16 * 1024 * 1024  # about three hours of chunks
+MAX_BYTES: Final = 16 * 1024 * 1024  # about two hours of the bundled model's chunks
 MAX_FILES: Final = 16
 MAX_WAITING: Final = 4096
 SYNC_S: Final = 1.0

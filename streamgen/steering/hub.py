@@ -6,11 +6,12 @@ outbox, commands go to `send`.
 
 import asyncio
 import itertools
+import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from streamgen.log.contents import Content, Decided, Requested
-from streamgen.moderation.verdict import Verdict, strictest
+from streamgen.log.contents import Content, Decided, Panicked, Requested
+from streamgen.moderation.verdict import UNAVAILABLE, Verdict, strictest
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
 from streamgen.protocol import (
     Accepted,
@@ -28,8 +29,11 @@ from streamgen.protocol import (
     Status,
     Superseded,
 )
+from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.outbox import Outbox
-from streamgen.steering.session import MAX_JUDGED, Effects, Screening, SteeringSession
+from streamgen.steering.session import MAX_JUDGED, SteeringSession
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(eq=False, slots=True)
@@ -89,11 +93,16 @@ class SteeringHub:
     async def moderate(self, judge: Callable[[str], Awaitable[Verdict]]) -> None:
         """Have prompts judged, one after the other in the order in which they came, until it is cancelled.
 
-        Only for a session that is `moderated`; while this does not run, nothing is let through.
+        Only for a session that is `moderated`; while this does not run, nothing is let through. A judge that fails
+        refuses.
         """
         while True:
             screening = await self._screenings.get()
-            verdict = strictest([await judge(text) for text in screening.texts])
+            try:
+                verdict = strictest([await judge(text) for text in screening.texts])
+            except Exception:  # the task's outermost edge: the next prompts have to be judged as well
+                logger.exception("a prompt could not be judged and is refused")
+                verdict = Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
             self._perform(self.session.judged(screening.channel_id, verdict))
 
     # The channel's side.
@@ -158,7 +167,7 @@ class SteeringHub:
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
         else:
-            who = None if connection.client.startswith("\n") else connection.client
+            who = _name(connection.client)
             asked = {"type": message.type, **message.model_dump(mode="json", exclude_unset=True)}
             self._log(Requested(id=message.id, client=who, role=" ".join(_ordered(connection.can)), message=asked))
             now_s = self._media_time_s()
@@ -175,9 +184,10 @@ class SteeringHub:
     def _perform(self, effects: Effects) -> None:
         if effects.panic is not None:
             self._panic(effects.panic)
+            self._log(Panicked(action=effects.panic, by=_name(effects.deliveries[0].client) or ""))
         for delivery in effects.deliveries:
             if isinstance(delivery.message, Held | Accepted | Rejected | Applied | Superseded):
-                self._log(_decided(delivery.message))
+                self._log(_decided(_name(delivery.client), delivery.message))
             for connection in self._connections:
                 if delivery.client is None or delivery.client == connection.client:
                     connection.outbox.put(_for(connection, delivery.message))
@@ -187,17 +197,23 @@ class SteeringHub:
             self._screenings.put_nowait(effects.screening)
 
 
-def _decided(message: Held | Accepted | Rejected | Applied | Superseded) -> Decided:
-    """What the log says of an answer."""
+def _name(client: str | None) -> str | None:
+    """The name that a client gave itself, if it did."""
+    return None if client is None or client.startswith("\n") else client
+
+
+def _decided(client: str | None, message: Held | Accepted | Rejected | Applied | Superseded) -> Decided:
+    """What the log says of an answer; ids are a client's own, so that it needs both."""
+    decided = Decided(id=message.id or "", client=client, decision=message.type)
     match message:
         case Rejected():
-            return Decided(id=message.id or "", decision="rejected", reason=f"{message.reason}: {message.message}")
+            return decided.model_copy(update={"reason": f"{message.reason}: {message.message}"})
         case Superseded():
-            return Decided(id=message.id, decision="superseded", by=message.by)
+            return decided.model_copy(update={"by": message.by})
         case Held():
-            return Decided(id=message.id, decision="held", reason=message.message)
+            return decided.model_copy(update={"reason": message.message})
         case _:
-            return Decided(id=message.id, decision=message.type)
+            return decided
 
 
 def _for(connection: Connection, message: ServerMessage) -> ServerMessage:

@@ -18,14 +18,13 @@ Requests wait here while no generator runs. When one is ready it is told the set
 that counts, so a restart forgets nothing that was accepted.
 """
 
-import math
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Final, Literal
 
 from streamgen.moderation.verdict import Verdict
-from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig, SetPrompt
+from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig
 from streamgen.protocol import (
     Accepted,
     Applied,
@@ -38,7 +37,6 @@ from streamgen.protocol import (
     Held,
     HeldPrompt,
     Panic,
-    PanicAction,
     Pending,
     Permission,
     PromptSet,
@@ -53,15 +51,18 @@ from streamgen.protocol import (
     Status,
     Superseded,
 )
+from streamgen.steering.config_changes import ConfigChanges
+from streamgen.steering.effects import Delivery, Effects, Screening
+from streamgen.steering.open_request import OpenRequest, Request, applied, set_prompt
+from streamgen.steering.programme import START_ID, Programme
+from streamgen.steering.registry import Registry, answer
 
 MAX_OPEN_PROMPTS: Final = 32  # accepted and not final yet; one more and the oldest is superseded
 MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again gets the same answer
 MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
 MAX_JUDGED: Final = 32  # prompts whose verdict has not come; one more is rejected
 MAX_HELD: Final = 64  # prompts that wait for an operator; one more is rejected
-START_ID: Final = "start"  # the id of the prompt that the channel starts with; no request can have it
 
-Request = PromptSet | ConfigUpdate | Panic | Approve | Reject
 StandstillReason = Literal["underrun", "starting", "restarting"]
 
 _PERMISSION: Final[dict[str, Permission]] = {
@@ -76,52 +77,6 @@ _REASON_OF: Final[dict[Status, StandstillReason]] = {
     "buffering": "underrun",
     "slate": "restarting",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Delivery:
-    """A message for every connection of `client`, or for everybody when that is None."""
-
-    client: str | None
-    message: ServerMessage
-
-
-@dataclass(frozen=True, slots=True)
-class Screening:
-    """Texts of a prompt that wait for a verdict: call `judged` with it."""
-
-    channel_id: str
-    texts: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Effects:
-    """What the caller has to do: cover the programme, send the messages in order, tell the generator, have judged."""
-
-    deliveries: tuple[Delivery, ...] = ()
-    commands: tuple[Command, ...] = ()
-    panic: PanicAction | None = None
-    screening: Screening | None = None
-
-
-@dataclass(slots=True)
-class _Open:
-    """A request under way, or finished and remembered."""
-
-    client: str
-    message: Request
-    channel_id: str  # unique on the channel, where `message.id` is unique only for its client
-    order: int  # rises with every request of the channel
-    stage: Stage
-    eta_ms: int | None = None
-    category: str | None = None  # of a verdict that holds it
-    # What is still to be seen in a chunk: of a config.update, its fields that no later one has overridden.
-    unseen: set[str] = field(default_factory=set)
-    answers: list[ServerMessage] = field(default_factory=list)
-
-    @property
-    def final(self) -> bool:
-        return self.stage in ("applied", "superseded", "rejected")
 
 
 class SteeringSession:
@@ -142,36 +97,25 @@ class SteeringSession:
     ) -> None:
         self.channel = channel
         self._moderated = moderated
-        self._judged: dict[str, _Open] = {}  # whose verdict has not come, oldest first
-        self._held: dict[str, _Open] = {}  # that wait for an operator, oldest first
+        self._judged: dict[str, OpenRequest] = {}  # whose verdict has not come, oldest first
+        self._held: dict[str, OpenRequest] = {}  # that wait for an operator, oldest first
         # How many requests reached each final answer, and why requests were rejected.
         self.outcomes: Counter[Stage] = Counter()
         self.rejections: Counter[Reason] = Counter()
         self._max_open_prompts = max_open_prompts
-        self._max_finished = max_finished
-        self._requests: dict[tuple[str, str], _Open] = {}
-        self._channel_ids: dict[str, _Open] = {}
-        self._order = 0
-        self._prompts: dict[str, _Open] = {}  # open ones by channel id, oldest first
-        self._configs: list[_Open] = []  # open ones; at most one per field of the settings
-        self._finished: deque[_Open] = deque()
-        self._settled: deque[_Open] = deque(maxlen=MAX_SETTLED_SHOWN)
+        self._registry = Registry(max_finished)
+        self._prompts: dict[str, OpenRequest] = {}  # open ones by channel id, oldest first
+        self._configs = ConfigChanges()
+        self._settled: deque[OpenRequest] = deque(maxlen=MAX_SETTLED_SHOWN)
         self._running = False
         self._closed = False
         self._status: Status = "starting"
         self._revision = 0
         self._viewers = 0
-        self._config = Config()
         self._cover: Cover = "none"
         self._muted = False
-        self._text = prompt
-        self._knobs: dict[str, str] = {}  # of that prompt
-        # What a new generator is told: the prompt that plays, and that of the sound where it has another.
-        self._plays = SetPrompt(id=START_ID, text=prompt)
-        self._sounds: SetPrompt | None = None
+        self._programme = Programme(prompt)
         self._choices: dict[str, tuple[str, ...]] = {}
-        self._told_id = START_ID  # of the newest prompt that a chunk was made with
-        self._text_id: str | None = None  # None while it is the prompt that the channel started with
         self._chunk: int | None = None
         self._media_time_s = 0.0
 
@@ -183,7 +127,7 @@ class SteeringSession:
     @property
     def remembered(self) -> int:
         """How many requests are held in memory, open and finished."""
-        return len(self._requests)
+        return len(self._registry)
 
     def state(self, can: tuple[Permission, ...] = ()) -> State:
         """The whole situation, for somebody who joins now."""
@@ -192,9 +136,9 @@ class SteeringSession:
             revision=self._revision,
             channel=self.channel,
             status=self._status,
-            prompt=self._text,
-            prompt_id=self._text_id,
-            sound=None if self._sounds is None else self._sounds.text,
+            prompt=self._programme.text,
+            prompt_id=self._programme.prompt_id,
+            sound=self._programme.sound,
             pending=tuple(
                 Pending(id=each.channel_id, text=each.message.shown, stage=each.stage, eta_ms=each.eta_ms)
                 for each in waiting
@@ -205,9 +149,9 @@ class SteeringSession:
                 for each in self._held.values()
                 if isinstance(each.message, PromptSet)
             ),
-            knobs=self._knobs,
+            knobs=self._programme.knobs,
             choices=self._choices,
-            config=self._config,
+            config=self._configs.config,
             cover=self._cover,
             muted=self._muted,
             media_time=self._media_time_s,
@@ -222,7 +166,7 @@ class SteeringSession:
         self, client: str, message: Request, can: frozenset[Permission], *, media_time_s: float = 0.0
     ) -> Effects:
         """Take a request of `client`, who holds the permissions `can`, while media of `media_time_s` leaves."""
-        known = self._requests.get((client, message.id))
+        known = self._registry.find(client, message.id)
         if known is not None:
             if known.message != message:
                 return self._refuse(
@@ -232,7 +176,7 @@ class SteeringSession:
                     "id",
                     "this id belongs to another request of yours; give each request an id of its own",
                 )
-            return Effects(tuple(Delivery(client, answer) for answer in known.answers))
+            return Effects(tuple(Delivery(client, said) for said in known.answers))
         if self._closed:
             return self._refuse(client, message.id, "unavailable", None, "the channel is closing; reconnect later")
         permission = _PERMISSION[message.type]
@@ -258,8 +202,8 @@ class SteeringSession:
             return self._configure(client, message)
         if self._moderated:
             return self._screen(client, message)
-        request = self._remember(client, message)
-        received = self._answer(request, Received(id=message.id))
+        request = self._registry.add(client, message)
+        received = answer(request, Received(id=message.id))
         accepted = self._accept(request)
         return replace(accepted, deliveries=(received, *accepted.deliveries))
 
@@ -276,7 +220,7 @@ class SteeringSession:
             return self._turn_away(request, "unavailable", "too many prompts wait for an operator; try again later")
         request.stage, request.category = "held", verdict.category
         self._held[channel_id] = request
-        return Effects((self._answer(request, Held(id=request.message.id, message=verdict.told)), *self._changed()))
+        return Effects((answer(request, Held(id=request.message.id, message=verdict.told)), *self._changed()))
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
         """The model has these knobs, which take these values."""
@@ -289,13 +233,13 @@ class SteeringSession:
         """A generator runs and knows nothing yet: give it what is in force and the newest prompt."""
         self._running = True
         commands: list[Command] = []
-        if self._config != Config():
-            commands.append(SetConfig(guidance=self._config.guidance, seed=self._config.seed))
+        config = self._configs.config
+        if config != Config():
+            commands.append(SetConfig(guidance=config.guidance, seed=config.seed))
         newest = self._newest()
-        if newest is not None:
-            commands.append(self._whole(_set_prompt(newest)))
-        elif self._text:
-            commands.append(self._whole(self._plays))
+        told = self._programme.whole(None if newest is None else set_prompt(newest))
+        if told is not None:
+            commands.append(told)
         return Effects(commands=tuple(commands))
 
     def generator_lost(self) -> Effects:
@@ -311,12 +255,12 @@ class SteeringSession:
             return Effects()
         request.stage = "queued"
         request.eta_ms = max(0, round(eta_ms))
-        return Effects((self._answer(request, Queued(id=request.message.id, eta_ms=request.eta_ms)), *self._changed()))
+        return Effects((answer(request, Queued(id=request.message.id, eta_ms=request.eta_ms)), *self._changed()))
 
     def superseded(self, channel_id: str, by: str) -> Effects:
         """The generator gave this prompt up for prompt `by`."""
         request = self._prompts.get(channel_id)
-        winner = self._channel_ids.get(by)
+        winner = self._registry.on_channel(by)
         if request is None or winner is None or winner.order <= request.order:
             return Effects()
         return Effects((self._supersede(request, by), *self._changed()))
@@ -348,17 +292,15 @@ class SteeringSession:
             if shown is not None and shown in self._prompts:
                 deliveries += self._apply_prompt(self._prompts[shown], record)
                 changed = True
-        prompt_id = None if record.prompt_id == START_ID else record.prompt_id
-        # Without a prompt the generator plays something of its own; what is to come back after a restart stays.
-        if record.prompt_id is not None and record.prompt_id != self._told_id:
-            self._told_id = record.prompt_id
-            changed |= self._now_plays(record)
-        deliveries += self._apply_configs(record)
+        asked = self._registry.on_channel(record.prompt_id)
+        changed |= self._programme.follow(record, None if asked is None else set_prompt(asked))
+        for request in self._configs.seen(record):
+            deliveries.append(self._finish(request, "applied", applied(request, record)))
         chunk = Chunk(
             index=record.chunk,
             media_time=record.media_time_s,
             prompt=record.prompt,
-            prompt_id=prompt_id,
+            prompt_id=None if record.prompt_id == START_ID else record.prompt_id,
             rtp_video=record.pts,
         )
         deliveries.append(Delivery(None, chunk))
@@ -396,26 +338,19 @@ class SteeringSession:
                 "rejected",
                 Rejected(id=request.message.id, reason="unavailable", message="the channel closed before it played"),
             )
-            for request in [*self._judged.values(), *self._held.values(), *self._prompts.values(), *self._configs]
+            for request in [*self._judged.values(), *self._held.values(), *self._prompts.values(), *self._configs.open]
         ]
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
 
     # Requests.
 
-    def _remember(self, client: str, message: Request) -> _Open:
-        self._order += 1
-        request = _Open(client, message, self._unused_id(message.id), self._order, "received")
-        self._requests[client, message.id] = request
-        self._channel_ids[request.channel_id] = request
-        return request
-
     def _at_once(self, client: str, message: Request, media_time_s: float) -> list[Delivery]:
         """The whole life of a request that acts at once, and waits for no chunk."""
-        request = self._remember(client, message)
+        request = self._registry.add(client, message)
         rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
         return [
-            self._answer(request, Received(id=message.id)),
-            self._answer(request, Accepted(id=message.id)),
+            answer(request, Received(id=message.id)),
+            answer(request, Accepted(id=message.id)),
             self._finish(
                 request,
                 "applied",
@@ -438,12 +373,10 @@ class SteeringSession:
         if len(self._judged) >= MAX_JUDGED:
             told = "too many prompts are being looked at; try again in a moment"
             return self._refuse(client, message.id, "unavailable", None, told)
-        request = self._remember(client, message)
+        request = self._registry.add(client, message)
         self._judged[request.channel_id] = request
         texts = tuple(part.text for part in message.blend) if message.text is None else (message.text,)
-        return Effects(
-            (self._answer(request, Received(id=message.id)),), screening=Screening(request.channel_id, texts)
-        )
+        return Effects((answer(request, Received(id=message.id)),), screening=Screening(request.channel_id, texts))
 
     def _decide(self, client: str, message: Approve | Reject, media_time_s: float) -> Effects:
         """An operator's word about a prompt that is held."""
@@ -458,37 +391,32 @@ class SteeringSession:
             effects = self._turn_away(request, "moderation", message.message or "an operator turned this prompt away")
         return replace(effects, deliveries=(*deliveries, *effects.deliveries))
 
-    def _accept(self, request: _Open) -> Effects:
+    def _accept(self, request: OpenRequest) -> Effects:
         """A prompt is allowed: it counts as the newest from here on."""
-        self._order += 1
-        request.order = self._order
+        self._registry.renew(request)
         request.stage = "accepted"
-        deliveries = [self._answer(request, Accepted(id=request.message.id))]
+        deliveries = [answer(request, Accepted(id=request.message.id))]
         self._prompts[request.channel_id] = request
         if not self._running:
             deliveries += self._keep_newest()
         elif len(self._prompts) > self._max_open_prompts:
             oldest = next(iter(self._prompts.values()))
             deliveries.append(self._supersede(oldest, request.channel_id))
-        return Effects((*deliveries, *self._changed()), (_set_prompt(request),) if self._running else ())
+        return Effects((*deliveries, *self._changed()), (set_prompt(request),) if self._running else ())
 
-    def _turn_away(self, request: _Open, reason: Reason, message: str) -> Effects:
+    def _turn_away(self, request: OpenRequest, reason: Reason, message: str) -> Effects:
         """A prompt that was received and does not get further."""
         rejected = Rejected(id=request.message.id, reason=reason, field="text", message=message)
         return Effects((self._finish(request, "rejected", rejected), *self._changed()))
 
     def _configure(self, client: str, message: ConfigUpdate) -> Effects:
-        request = self._remember(client, message)
+        request = self._registry.add(client, message)
         request.stage = "accepted"
         deliveries = [
-            self._answer(request, Received(id=message.id)),
-            self._answer(request, Accepted(id=message.id)),
+            answer(request, Received(id=message.id)),
+            answer(request, Accepted(id=message.id)),
         ]
-        given = message.model_dump(include={"guidance", "seed"}, exclude_none=True)
-        deliveries += self._override(set(given), request)
-        request.unseen = set(given)
-        self._configs.append(request)
-        self._config = self._config.model_copy(update=given)
+        deliveries += [self._supersede(older, request.channel_id) for older in self._configs.take(request)]
         command = SetConfig(guidance=message.guidance, seed=message.seed)
         return Effects((*deliveries, *self._changed()), (command,) if self._running else ())
 
@@ -501,47 +429,7 @@ class SteeringSession:
             return Effects((rejected,))
         return Effects((Delivery(client, Received(id=id)), rejected))
 
-    def _now_plays(self, record: ChunkRecord) -> bool:
-        """Another prompt plays than in the chunk before; returns whether what plays is another than was told."""
-        assert record.prompt_id is not None
-        request = self._channel_ids.get(record.prompt_id)
-        if request is not None:
-            command = replace(_set_prompt(request), cut=False, keep=None, transition_ms=0.0)
-        else:  # the prompt that the channel started with, or one that is forgotten
-            command = SetPrompt(id=record.prompt_id, text=record.prompt, knobs=record.knobs)
-        before = (self._text_id, self._text, self._sounds)
-        if command.target == "audio":
-            self._sounds = command
-        else:
-            if command.target == "av":
-                self._sounds = None
-            elif self._sounds is None:
-                self._sounds = self._plays
-            self._plays = replace(command, target="av")
-            self._text_id = None if record.prompt_id == START_ID else record.prompt_id
-            self._text, self._knobs = record.prompt, dict(record.knobs)
-        return (self._text_id, self._text, self._sounds) != before
-
-    def _whole(self, command: SetPrompt) -> SetPrompt:
-        """A prompt for a generator that knows nothing: one that is for one side alone brings the other's along."""
-        if command.target == "audio":
-            return replace(
-                self._plays, id=command.id, blend=_parts(self._plays), sound=_parts(command), text=self._plays.text
-            )
-        other = self._sounds if command.target == "av" and command.id == self._plays.id else None
-        if command.target == "video":
-            other = self._sounds or self._plays
-        return replace(command, target="av", sound=() if other is None else _parts(other))
-
-    def _unused_id(self, wanted: str) -> str:
-        if wanted not in self._channel_ids and wanted != START_ID:
-            return wanted
-        channel_id = f"{wanted}~{self._order}"
-        while channel_id in self._channel_ids:  # only when a client chose an id of this very form
-            channel_id += "~"
-        return channel_id
-
-    def _newest(self) -> _Open | None:
+    def _newest(self) -> OpenRequest | None:
         return next(reversed(self._prompts.values()), None)
 
     def _keep_newest(self) -> list[Delivery]:
@@ -552,37 +440,18 @@ class SteeringSession:
             if newest is not None and request is not newest
         ]
 
-    def _apply_prompt(self, request: _Open, record: ChunkRecord) -> list[Delivery]:
+    def _apply_prompt(self, request: OpenRequest, record: ChunkRecord) -> list[Delivery]:
         deliveries = []
         for older in list(self._prompts.values()):
             if older is request:
                 break
             deliveries.append(self._supersede(older, request.channel_id))
         self._settled.clear()
-        deliveries.append(self._finish(request, "applied", _applied(request, record)))
+        deliveries.append(self._finish(request, "applied", applied(request, record)))
         return deliveries
 
-    def _override(self, fields: set[str], by: _Open) -> list[Delivery]:
-        deliveries = []
-        for older in list(self._configs):
-            older.unseen -= fields
-            if not older.unseen:
-                deliveries.append(self._supersede(older, by.channel_id))
-        return deliveries
-
-    def _apply_configs(self, record: ChunkRecord) -> list[Delivery]:
-        deliveries = []
-        for request in list(self._configs):
-            asked = request.message
-            assert isinstance(asked, ConfigUpdate)
-            guidance_seen = asked.guidance is None or math.isclose(record.guidance, asked.guidance, rel_tol=1e-6)
-            seed_seen = asked.seed is None or record.seed == asked.seed
-            if (guidance_seen or "guidance" not in request.unseen) and (seed_seen or "seed" not in request.unseen):
-                deliveries.append(self._finish(request, "applied", _applied(request, record)))
-        return deliveries
-
-    def _supersede(self, request: _Open, by: str) -> Delivery:
-        winner = self._channel_ids.get(by)
+    def _supersede(self, request: OpenRequest, by: str) -> Delivery:
+        winner = self._registry.on_channel(by)
         # In the words of the one who asked: its own id where the winner is its own request too.
         by_id = winner.message.id if winner is not None and winner.client == request.client else by
         delivery = self._finish(request, "superseded", Superseded(id=request.message.id, by=by_id))
@@ -590,28 +459,17 @@ class SteeringSession:
             self._settled.append(request)
         return delivery
 
-    def _finish(self, request: _Open, stage: Stage, message: ServerMessage) -> Delivery:
+    def _finish(self, request: OpenRequest, stage: Stage, message: ServerMessage) -> Delivery:
         request.stage = stage
         request.eta_ms = None
         for waiting in (self._judged, self._held, self._prompts):
             waiting.pop(request.channel_id, None)
-        if request in self._configs:
-            self._configs.remove(request)
+        self._configs.drop(request)
         self.outcomes[stage] += 1
         if isinstance(message, Rejected):
             self.rejections[message.reason] += 1
-        self._finished.append(request)
-        while len(self._finished) > self._max_finished:
-            forgotten = self._finished.popleft()
-            del self._requests[forgotten.client, forgotten.message.id]
-            del self._channel_ids[forgotten.channel_id]
-        return self._answer(request, message)
-
-    def _answer(self, request: _Open, message: ServerMessage) -> Delivery:
-        # A repeated `queued` (after a restart, or with a new estimate) replaces the one before it.
-        request.answers = [each for each in request.answers if each.type != message.type]
-        request.answers.append(message)
-        return Delivery(request.client, message)
+        self._registry.finish(request)
+        return answer(request, message)
 
     # The situation.
 
@@ -628,26 +486,3 @@ class SteeringSession:
     def _changed(self) -> tuple[Delivery, ...]:
         self._revision += 1
         return (Delivery(None, self.state()),)
-
-
-def _set_prompt(request: _Open) -> SetPrompt:
-    assert isinstance(request.message, PromptSet)
-    asked = request.message
-    return SetPrompt(
-        id=request.channel_id,
-        text=asked.shown,
-        cut=asked.cut,
-        knobs=asked.knobs,
-        blend=tuple((part.text, part.weight) for part in asked.blend),
-        target=asked.target,
-        transition_ms=asked.transition_ms,
-        keep=asked.keep,
-    )
-
-
-def _parts(command: SetPrompt) -> tuple[tuple[str, float], ...]:
-    return command.blend or ((command.text, 1.0),)
-
-
-def _applied(request: _Open, record: ChunkRecord) -> Applied:
-    return Applied(id=request.message.id, chunk=record.chunk, media_time=record.media_time_s, rtp_video=record.pts)

@@ -18,8 +18,9 @@ from streamgen.protocol import (
     State,
     Weighted,
 )
+from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.hub import Connection, SteeringHub
-from streamgen.steering.session import MAX_HELD, MAX_JUDGED, Effects, Screening, SteeringSession
+from streamgen.steering.session import MAX_HELD, MAX_JUDGED, SteeringSession
 from tests.steering.records import record
 
 ALL: frozenset[Permission] = frozenset({"prompt", "config"})

@@ -24,7 +24,9 @@ from streamgen.protocol import (
     Superseded,
     Weighted,
 )
-from streamgen.steering.session import MAX_SETTLED_SHOWN, START_ID, Effects, SteeringSession
+from streamgen.steering.effects import Effects
+from streamgen.steering.programme import START_ID
+from streamgen.steering.session import MAX_SETTLED_SHOWN, SteeringSession
 from tests.steering.records import record
 
 ALL: frozenset[Permission] = frozenset({"prompt", "config"})

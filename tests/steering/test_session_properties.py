@@ -6,7 +6,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from streamgen.packets import SetPrompt
 from streamgen.protocol import ConfigUpdate, Permission, PromptSet, ServerMessage, State, Status
-from streamgen.steering.session import Effects, Request, SteeringSession
+from streamgen.steering.effects import Effects
+from streamgen.steering.open_request import Request
+from streamgen.steering.session import SteeringSession
 from tests.steering.records import record
 
 ALL: frozenset[Permission] = frozenset({"prompt", "config"})

@@ -1,0 +1,32 @@
+"""What the core of steering asks its caller to do. Values only."""
+
+from dataclasses import dataclass
+
+from streamgen.packets import Command
+from streamgen.protocol import PanicAction, ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A message for every connection of `client`, or for everybody when that is None."""
+
+    client: str | None
+    message: ServerMessage
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """Texts of a prompt that wait for a verdict: call `judged` with it."""
+
+    channel_id: str
+    texts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Effects:
+    """What the caller has to do: cover the programme, send the messages in order, tell the generator, have judged."""
+
+    deliveries: tuple[Delivery, ...] = ()
+    commands: tuple[Command, ...] = ()
+    panic: PanicAction | None = None
+    screening: Screening | None = None
