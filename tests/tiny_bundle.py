@@ -22,7 +22,7 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 
 from streamgen_engines.manifest import (
     FORMAT,
@@ -38,6 +38,7 @@ from streamgen_engines.manifest import (
     Tokenizer,
     Video,
 )
+from streamgen_export.onnx_net import OnnxNet
 
 LAYERS: Final = 2
 HEADS: Final = 2
@@ -56,9 +57,6 @@ TEXT_TOKENS: Final = 32
 TEXT_WIDTH: Final = 384
 CODE: Final = 12
 """Numbers in [-1, 1] that the tiny model keeps of a prompt: 6 colour, 4 pattern, 1 pitch, 1 rest."""
-
-OPSET: Final = 24
-IR_VERSION: Final = 11
 
 FLOAT: Final = TensorProto.FLOAT
 INT64: Final = TensorProto.INT64
@@ -144,42 +142,6 @@ def _link(source: Path, target: Path) -> None:
         shutil.copy(source, target)
 
 
-class _Net:
-    """Nodes and constants of one graph, gathered in order."""
-
-    def __init__(self) -> None:
-        self._nodes: list[Any] = []
-        self._constants: list[Any] = []
-
-    def constant(self, value: object, dtype: type = np.float32) -> str:
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-    def shape(self, *sizes: int) -> str:
-        return self.constant(sizes, np.int64)
-
-    def __call__(self, operator: str, *inputs: str, out: str = "", **attributes: Any) -> str:
-        out = out or f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
-        return out
-
-    def cut(self, value: str, start: int, end: int, axis: int) -> str:
-        return self("Slice", value, *(self.shape(n) for n in (start, end, axis)))
-
-    def model(self, inputs: dict[str, tuple[int, Any]], outputs: dict[str, tuple[int, Any]]) -> Any:
-        graph = helper.make_graph(
-            self._nodes,
-            "tiny",
-            [helper.make_tensor_value_info(name, *spec) for name, spec in inputs.items()],
-            [helper.make_tensor_value_info(name, *spec) for name, spec in outputs.items()],
-            self._constants,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
 def _waves() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Cosine and sine of four plane waves over the cells, each [4, CELLS]."""
     y, x = np.mgrid[0:ROWS, 0:COLUMNS]
@@ -188,7 +150,7 @@ def _waves() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 
 def _denoise() -> Any:
-    net, random = _Net(), np.random.default_rng(7)
+    net, random = OnnxNet("tiny"), np.random.default_rng(7)
 
     # What is kept of the prompt. Tokens count a little, so that a wrong context or bias shows.
     attend = net("Softmax", "context_bias", axis=-1)
@@ -255,7 +217,7 @@ def _denoise() -> Any:
 
 
 def _decode_video() -> Any:
-    net = _Net()
+    net = OnnxNet("tiny")
     pictures = VIDEO.frames_per_chunk
     new = net("Reshape", net.cut("latent", 0, 3, 1), net.shape(1, 3 * CELLS))
     both = net("Concat", "shown", new, axis=0)
@@ -278,7 +240,7 @@ def _decode_video() -> Any:
 
 
 def _decode_audio() -> Any:
-    net = _Net()
+    net = OnnxNet("tiny")
     samples = AUDIO.samples_per_chunk
     octaves = net("ReduceMean", net("Reshape", net.cut("latent", 0, 1, 1), net.shape(1, -1)), net.shape(1), keepdims=0)
     frequency = net("Mul", net("Pow", net.constant(2.0), octaves), net.constant(330.0))

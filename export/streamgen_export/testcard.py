@@ -26,7 +26,7 @@ from typing import Any, Final
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors
 
 from streamgen_engines.manifest import (
@@ -43,6 +43,7 @@ from streamgen_engines.manifest import (
     Video,
 )
 from streamgen_engines.manifest import Tokenizer as TokenizerFile
+from streamgen_export.onnx_net import OnnxNet
 
 WIDTH, HEIGHT, RATE, PICTURES = 640, 360, 25, 4
 SAMPLE_RATE: Final = 48_000
@@ -69,7 +70,6 @@ LEVELS: Final = (16.0, 235.0)
 TEXT_TOKENS, TEXT_WIDTH = 64, 16
 COLOUR_LATENT: Final = (3, 1, 1)
 SOUND_LATENT: Final = (1, 1)
-OPSET, IR_VERSION = 24, 11
 
 FLOAT, INT64, UINT8, BOOL = TensorProto.FLOAT, TensorProto.INT64, TensorProto.UINT8, TensorProto.BOOL
 BUNDLE: Final = Path("engines/streamgen_engines/bundles/testcard")
@@ -159,51 +159,6 @@ def _digest(file: Path) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-class _Net:
-    """Nodes and constants of one graph, gathered in order."""
-
-    def __init__(self) -> None:
-        self._nodes: list[Any] = []
-        self._constants: list[Any] = []
-
-    def constant(self, value: object, dtype: type = np.float32) -> str:
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(numpy_helper.from_array(np.asarray(value, dtype), name))
-        return name
-
-    def shape(self, *sizes: int) -> str:
-        return self.constant(sizes, np.int64)
-
-    def __call__(self, operator: str, *inputs: str, out: str = "", **attributes: Any) -> str:
-        out = out or f"{operator.lower()}_{len(self._nodes)}"
-        self._nodes.append(helper.make_node(operator, list(inputs), [out], **attributes))
-        return out
-
-    def whole(self, value: str, divisor: float) -> str:
-        """How many times `divisor` goes into whole numbers."""
-        return self("Floor", self("Div", value, self.constant(divisor)))
-
-    def rest(self, value: str, divisor: float) -> str:
-        """What is left of whole numbers."""
-        return self("Sub", value, self("Mul", self.whole(value, divisor), self.constant(divisor)))
-
-    def below(self, value: str, limit: float) -> str:
-        """1 where it is less, else 0."""
-        return self("Cast", self("Less", value, self.constant(limit)), to=FLOAT)
-
-    def model(self, inputs: dict[str, tuple[int, Any]], outputs: dict[str, tuple[int, Any]]) -> Any:
-        graph = helper.make_graph(
-            self._nodes,
-            "testcard",
-            [helper.make_tensor_value_info(name, *spec) for name, spec in inputs.items()],
-            [helper.make_tensor_value_info(name, *spec) for name, spec in outputs.items()],
-            self._constants,
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)
-        onnx.checker.check_model(model, full_check=True)
-        return model
-
-
 def _tokenizer() -> Tokenizer:
     """Bytes, one token each, between a first and a last one."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
@@ -220,7 +175,7 @@ def _tokenizer() -> Tokenizer:
 
 def _text() -> Any:
     """Each byte pulls into a direction of its own at each place; together they are the prompt's vector."""
-    net, random = _Net(), np.random.default_rng(11)
+    net, random = OnnxNet("testcard"), np.random.default_rng(11)
     table = random.standard_normal((2 + 256, TEXT_WIDTH))
     turns = random.choice((-1.0, 1.0), (TEXT_TOKENS, TEXT_WIDTH))
     there = net("Unsqueeze", net("Cast", "attention_mask", to=FLOAT), net.shape(2))
@@ -238,7 +193,7 @@ def _text() -> Any:
 
 def _denoise() -> Any:
     """One step to the colour of the prompt, whatever the noise."""
-    net, random = _Net(), np.random.default_rng(12)
+    net, random = OnnxNet("testcard"), np.random.default_rng(12)
     mixed = net("MatMul", "pooled", net.constant(2.5 * random.standard_normal((TEXT_WIDTH, 3))))
     colour = net("Reshape", net("Tanh", mixed), net.shape(1, *COLOUR_LATENT))
     # x = (1 - sigma) clean + sigma noise, so noise - clean = (x - clean) / sigma. Tokens and ages are of no use here.
@@ -268,7 +223,7 @@ def _denoise() -> Any:
 
 def _decode_video() -> Any:
     """Each part of the picture is made for itself, in bytes wherever it can be, and put below the one before."""
-    net = _Net()
+    net = OnnxNet("testcard")
     number = net("Add", "count", net.constant(np.arange(PICTURES)))  # [4]
     net("Reshape", net.rest(net("Add", "count", net.constant([PICTURES])), COUNTED), net.shape(1), out="count_out")
     bars = np.array([*_BARS, (LEVELS[0],) * 3])[np.arange(WIDTH) * (len(_BARS) + 1) // WIDTH]
@@ -286,18 +241,18 @@ def _decode_video() -> Any:
     )
 
 
-def _spread(net: _Net, rows: str, height: int) -> str:
+def _spread(net: OnnxNet, rows: str, height: int) -> str:
     """Something of one row, or of one colour, over `height` rows."""
     return net("Expand", rows, net.shape(PICTURES, height, WIDTH, 3))
 
 
-def _byte(net: _Net, value: str) -> str:
+def _byte(net: OnnxNet, value: str) -> str:
     return net(
         "Cast", net("Clip", net("Add", value, net.constant(0.5)), net.constant(0.0), net.constant(255.0)), to=UINT8
     )
 
 
-def _band(net: _Net, number: str) -> str:
+def _band(net: OnnxNet, number: str) -> str:
     """The prompt's colour, over it the disc and the time code."""
     dark, bright = LEVELS
     high = RAMP - BAND
@@ -330,7 +285,7 @@ def _band(net: _Net, number: str) -> str:
     return net("Where", net.constant(inside[None, :, :, None], np.bool_), level, band)
 
 
-def _ramp(net: _Net, number: str) -> str:
+def _ramp(net: OnnxNet, number: str) -> str:
     """Greys from dark to bright, and the bar that moves."""
     dark, bright = LEVELS
     columns = np.arange(WIDTH)[None, None, :, None]
@@ -340,7 +295,7 @@ def _ramp(net: _Net, number: str) -> str:
     return _spread(net, _byte(net, net("Max", greys, net("Mul", near, net.constant(bright)))), COUNTER - RAMP)
 
 
-def _counter(net: _Net, number: str) -> list[str]:
+def _counter(net: OnnxNet, number: str) -> list[str]:
     """The blocks, and inverted."""
     dark, bright = LEVELS
     powers = net.constant(2.0 ** np.arange(BITS - 1, -1, -1)[None])
@@ -384,7 +339,7 @@ def _colon() -> NDArray[np.float32]:
 
 
 def _decode_audio() -> Any:
-    net = _Net()
+    net = OnnxNet("testcard")
     seconds = np.arange(SAMPLES) / SAMPLE_RATE
     edges = np.clip(np.minimum(seconds, BEEP_S - seconds) / EDGE_S, 0.0, 1.0)
     beep = BEEP_LEVEL * np.sin(2 * np.pi * BEEP_HZ * seconds) * edges
