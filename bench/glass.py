@@ -3,6 +3,7 @@
 Times are ms of the browser's clock, media times ticks of 90 kHz.
 """
 
+import math
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -181,11 +182,14 @@ def colours_seen(asked: Sequence[Asked], read: Sequence[Read]) -> list[Seen]:
 
 
 def covered_ms(panics_ms: Sequence[float], read: Sequence[Read], *, covered: bool) -> list[float]:
-    """From each panic to the first picture that is no test card (`covered`), or to the first that is one again."""
+    """From each panic to the first picture that is no test card (`covered`), or to the first that is one again.
+
+    One of which nothing was seen before the next has no time.
+    """
     found = []
-    for at_ms in panics_ms:
-        first = next((each for each in read if each.at_ms > at_ms and (each.number is None) == covered), None)
-        if first is not None:
+    for at_ms, until_ms in zip(panics_ms, (*panics_ms[1:], math.inf), strict=True):
+        seen = (each for each in read if at_ms < each.at_ms < until_ms and (each.number is None) == covered)
+        if (first := next(seen, None)) is not None:
             found.append(first.at_ms - at_ms)
     return found
 

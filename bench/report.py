@@ -41,7 +41,7 @@ def glass(records: list[record.Record]) -> list[tuple[str, record.Record]]:
     runs = [each for each in records if each["bench"] == "latency"]
     found = []
     for title, bad in (("### Glass to glass", False), ("### Through a bad network", True)):
-        fitting = [each for each in runs if bool(each["settings"].get("loss")) == bad]
+        fitting = [each for each in runs if any(each["settings"].get(part) for part in ("loss", "delay")) == bad]
         found += [(title, fitting[-1])] if fitting else []
     return found
 

@@ -213,6 +213,11 @@ class Channel:
         """Process id of the generator, None while there is none that is ready."""
         return None if self._generator is None else self._generator.pid
 
+    @property
+    def _life(self) -> int:
+        """Number of the generator in the log, which other servers may have written before."""
+        return (0 if self._log is None else self._log.last_life) + self._restarts + 1
+
     def stats(self) -> ChannelStats:
         """How the channel goes. Only while it runs."""
         assert self._pacer is not None, "the channel has not been started"
@@ -283,7 +288,7 @@ class Channel:
     def chunk_started(self, record: ChunkRecord) -> None:
         """The first picture of a chunk leaves."""
         self.fanout.chunk_started(record)
-        self._note(ChunkShown(life=self._restarts + 1, chunk=record.chunk, pts=record.pts, prompt_id=record.prompt_id))
+        self._note(ChunkShown(life=self._life, chunk=record.chunk, pts=record.pts, prompt_id=record.prompt_id))
         self.steering.set_viewers(self.fanout.stats().subscribers)
         self.steering.chunk_started(record)
 
@@ -366,7 +371,7 @@ class Channel:
             logger.info("generator %s is ready: %s", generator.pid, generator.ready)
             self._set_rungs(generator.ready.rungs)
             if self._log is not None:
-                self._note(await asyncio.to_thread(_begun, self._generator_settings, self._restarts + 1))
+                self._note(await asyncio.to_thread(_begun, self._generator_settings, self._life))
             await self._pacer_runs.wait()
             assert self._pacer is not None
             self._generator = generator
@@ -386,7 +391,7 @@ class Channel:
     async def _take(self, event: Event, pacer: Pacer) -> None:
         match event:
             case EncodedChunk():
-                self._note(ChunkMade.of(event.record, self._restarts + 1))
+                self._note(ChunkMade.of(event.record, self._life))
                 await pacer.put(event)
             case PromptQueued():
                 self.steering.prompt_queued(event)

@@ -16,7 +16,6 @@ import av.codec
 import psutil
 from aioice.ice import get_host_addresses
 
-from streamgen.access.origins import EVERY
 from streamgen.errors import StreamgenError
 from streamgen.generation.ladder import smaller_sibling
 from streamgen.http.auth import OperatorAccess
@@ -307,11 +306,6 @@ def check_access(settings: Settings | None) -> Iterator[Check]:
         return  # `check_reachability` says so
     open_to_all = OperatorAccess.for_settings(found).token is None
     yield check_secret(found, open_to_all)
-    if open_to_all and EVERY in found.allowed_origins:
-        yield Check(
-            "access", "origins", "warning", "steering needs no token, and every web page may steer through the browser",
-            'name the pages in allowed_origins, such as ["https://stage.example"], or set operator_token',
-        )  # fmt: skip
     votes = set(found.anonymous or ()) & {"propose", "vote"}
     if votes and found.allowed_hosts and not found.trusted_proxies:
         yield Check(

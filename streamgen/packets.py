@@ -147,6 +147,7 @@ class SetPrompt:
         transition_ms: how long the way from what is told now takes; 0 = at once.
         keep: chunks of the past that stay visible to the first chunk; None = as the bundle has it.
         sound: texts and weights that the sound is told in its place, for a generator that begins in the middle.
+        sound_knobs: that go with these.
     """
 
     id: str
@@ -158,6 +159,7 @@ class SetPrompt:
     transition_ms: float = 0.0
     keep: int | None = None
     sound: tuple[tuple[str, float], ...] = ()
+    sound_knobs: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,6 @@ checked strictly (an unknown field is an error that names the field); what a ser
 unknown field is ignored), so an old client understands a newer server.
 """
 
-import unicodedata
 from typing import Annotated, Any, Final, Literal, TypeAlias, cast
 
 from pydantic import (
@@ -27,11 +26,14 @@ from pydantic import (
 )
 from pydantic_core import ErrorDetails, PydanticCustomError, from_json
 
+from streamgen.prompt_text import MAX_TEXT_CHARS as MAX_TEXT_CHARS
+from streamgen.prompt_text import PromptText as PromptText
+from streamgen.prompt_text import normalise_text as normalise_text
+
 PROTOCOL_VERSION: Final = 1
 
 MAX_FRAME_BYTES: Final = 64 * 1024  # a longer frame is rejected; the connection stays open
 MAX_TRANSPORT_BYTES: Final = 1024 * 1024  # a longer frame ends the connection (WebSocket close code 1009)
-MAX_TEXT_CHARS: Final = 500  # of a prompt, after normalisation
 MAX_ID_CHARS: Final = 64
 MAX_KNOBS: Final = 16  # of one prompt
 MAX_BLENDED: Final = 8  # texts of one prompt
@@ -88,41 +90,6 @@ class ProtocolError(ValueError):
         return Rejected(id=self.id, reason=self.reason, field=self.field, message=self.message)
 
 
-def normalise_text(text: str) -> str:
-    """Bring a prompt into the one form that is stored, shown and encoded.
-
-    Unicode NFC; control characters, line breaks and runs of white space become one space; trimmed. Words of any
-    language, emoji and joiners stay as they are.
-    """
-    composed = unicodedata.normalize("NFC", text)
-    visible = "".join(" " if unicodedata.category(char) in {"Cc", "Zl", "Zp"} else char for char in composed)
-    return " ".join(visible.split())
-
-
-def _prompt_text(value: object) -> object:
-    if not isinstance(value, str):
-        return value
-    # Normalising is linear but not free: a text this far over the limit cannot shrink below it by trimming alone
-    # in any honest use, so it is refused before any work is spent on it.
-    if len(value) > 8 * MAX_TEXT_CHARS:
-        raise _too_long(len(value))
-    text = normalise_text(value)
-    if len(text) > MAX_TEXT_CHARS:
-        raise _too_long(len(text))
-    # A text of joiners and direction marks only is as empty as one of spaces.
-    if all(unicodedata.category(char) in {"Cf", "Zs"} for char in text):
-        raise PydanticCustomError("empty", "the text is empty; describe what should be seen and heard")
-    return text
-
-
-def _too_long(length: int) -> PydanticCustomError:
-    return PydanticCustomError(
-        "too_long",
-        "the text has {length} characters, at most {limit} are allowed; shorten it",
-        {"length": length, "limit": MAX_TEXT_CHARS},
-    )
-
-
 def _printable(value: str) -> str:
     if not value.isprintable():
         raise PydanticCustomError("invalid", "an id holds printable characters only")
@@ -130,7 +97,6 @@ def _printable(value: str) -> str:
 
 
 RequestId = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS), AfterValidator(_printable)]
-PromptText = Annotated[str, BeforeValidator(_prompt_text)]
 KnobWord = Annotated[str, Field(min_length=1, max_length=MAX_ID_CHARS)]
 Knobs = Annotated[dict[KnobWord, KnobWord], Field(max_length=MAX_KNOBS)]
 Guidance = Annotated[float, Field(ge=0.0, le=MAX_GUIDANCE, allow_inf_nan=False)]

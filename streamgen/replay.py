@@ -81,7 +81,7 @@ def replay(
         bundle: the one that the channel ran.
         life: of this generator alone; None = of all, one after the other.
         pictures: latents of the pictures that the programme started from, as `PictureEncoder` makes them.
-        threads: compute threads; None = as many as the first generator had.
+        threads: compute threads; None = as many as each generator had.
 
     Yields:
         The chunks, numbered as in the log.
@@ -91,13 +91,15 @@ def replay(
     """
     known = {picture_name(latent): latent for latent in pictures}
     model: Model | None = None
+    loaded = 0  # threads of it
     following: _Following | None = None
     made = 0
     for content in contents:
         if isinstance(content, GeneratorStarted) and life in (None, content.life):
             _check_bundle(content, bundle)
-            if model is None:
-                model = load(bundle, threads=threads or content.threads, seed=content.seed)
+            wanted = threads or content.threads
+            if model is None or wanted != loaded:
+                model, loaded = load(bundle, threads=wanted, seed=content.seed), wanted
             model.generator.reset(content.seed)
             following = _Following(model.generator, content.life)
         elif isinstance(content, ChunkMade) and life in (None, content.life):
@@ -109,8 +111,8 @@ def replay(
             yield following.make(content, _condition(content, model, known))
             made += 1
     if not made:
-        wanted = "chunk" if life is None else f"chunk of generator {life}"
-        raise ReplayError(f"the log holds no {wanted}; choose another log or generator")
+        what = "chunk" if life is None else f"chunk of generator {life}"
+        raise ReplayError(f"the log holds no {what}; choose another log or generator")
 
 
 class _Following:

@@ -264,6 +264,13 @@ class Settings(BaseSettings):
             raise _wrong("this is a token that people are given, and with it they could sign others; take another one")
         return value
 
+    @field_validator("token_secrets_previous", mode="after")
+    @classmethod
+    def _nobodys_tokens(cls, values: tuple[SecretStr, ...], info: ValidationInfo) -> tuple[SecretStr, ...]:
+        for value in values:
+            cls._nobodys_token(value, info)
+        return values
+
     @field_validator("anonymous", mode="after")
     @classmethod
     def _one_of_both(cls, value: tuple[Role, ...] | None, info: ValidationInfo) -> tuple[Role, ...] | None:

@@ -245,6 +245,13 @@ async def test_what_was_asked_for_made_and_shown_is_written_down_and_can_be_made
         pictures = sum(1 for _ in file.decode(video=0))
     assert pictures == 4 * chunks
     assert seconds == pytest.approx(0.32 * chunks)
+    # Another server goes on in the same log, with numbers of its own.
+    with ChannelLog(tmp_path / "log", "main") as log:
+        async with running(bundle, log=log) as channel:
+            await channel.until_live()
+    again = lives(each.content for each in LogReader(tmp_path / "log", "main"))
+    assert [each.number for each in again] == [1, 2, 3]
+    assert all(each.whole for each in again)
 
 
 async def test_only_watched_layers_are_encoded(bundle: Path) -> None:

@@ -124,6 +124,12 @@ def test_a_wrong_flag_is_named(flags: dict[str, object], start: str) -> None:
     assert message.endswith(f"(from the flag --{name.replace('_', '-')})")
 
 
+def test_a_token_that_people_hold_signs_nothing() -> None:
+    for secret in ("token_secret", "token_secrets_previous"):
+        message = error(viewer_token="v" * 32, **{secret: "v" * 32})
+        assert message.startswith(f"{secret}: this is a token that people are given")
+
+
 def test_a_wrong_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STREAMGEN_PORT", "eighty")
     monkeypatch.setenv("STREAMGEN_OPERATOR_TOKEN", "short")

@@ -360,11 +360,11 @@ def encode_request(request: SetPrompt, text: TextEncoder, manifest: Manifest) ->
         EngineError: the text encoder failed, or the weights are of no use.
     """
 
-    def blended(parts: tuple[tuple[str, float], ...]) -> Prompt:
-        return text.blend([(manifest.told(part, request.knobs), weight) for part, weight in parts])
+    def blended(parts: tuple[tuple[str, float], ...], knobs: Mapping[str, str]) -> Prompt:
+        return text.blend([(manifest.told(part, knobs), weight) for part, weight in parts])
 
-    shown = blended(request.blend or ((request.text, 1.0),))
-    return shown, blended(request.sound) if request.sound else None
+    shown = blended(request.blend or ((request.text, 1.0),), request.knobs)
+    return shown, blended(request.sound, request.sound_knobs) if request.sound else None
 
 
 def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:

@@ -58,6 +58,23 @@ def token_keys(settings: Settings) -> TokenKeys | None:
     return TokenKeys([each.get_secret_value() for each in every])
 
 
+def everybody_is_trusted(settings: Settings) -> bool:
+    """Whether only this machine reaches the server, and nothing says that not all who get there may do everything.
+
+    Reverse proxies and names for them mean that others come in through them, whatever the address; so do pages of other
+    sites that are allowed. A token for viewers, signed tokens or a say about anonymous visitors make a difference
+    between people.
+    """
+    return is_loopback(settings.host) and not (
+        settings.allowed_hosts
+        or settings.trusted_proxies
+        or settings.allowed_origins
+        or settings.viewer_token is not None
+        or settings.token_secret is not None
+        or settings.anonymous is not None
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class OperatorAccess:
     """Decides what a client may do. `token` None: everybody who gets here may do everything."""
@@ -73,19 +90,10 @@ class OperatorAccess:
     def for_settings(cls, settings: Settings) -> Self:
         """The token of the settings, or a new one where one is needed."""
         viewer_token = settings.viewer_token.get_secret_value() if settings.viewer_token is not None else None
-        # Names for a reverse proxy mean that others come in through it, whatever the address; a token for viewers,
-        # signed tokens or a say about anonymous visitors mean that not everybody is trusted.
-        everybody = (
-            is_loopback(settings.host)
-            and not settings.allowed_hosts
-            and viewer_token is None
-            and settings.token_secret is None
-            and settings.anonymous is None
-        )
         token: str | None = None
         if settings.operator_token is not None:
             token = settings.operator_token.get_secret_value()
-        elif not everybody:
+        elif not everybody_is_trusted(settings):
             token = secrets.token_urlsafe(_TOKEN_BYTES)
         return cls(token, viewer_token, token_keys(settings), anonymous_roles(settings))
 

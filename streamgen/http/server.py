@@ -13,13 +13,14 @@ import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Final, Literal, Self
+from urllib.parse import quote
 
 import uvicorn
 from fastapi import FastAPI
 
 from streamgen.channel import Channel
 from streamgen.http.app import CHANNEL, create_app
-from streamgen.http.auth import OperatorAccess, is_loopback
+from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
 from streamgen.http.listener import page_url
 from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
@@ -49,7 +50,7 @@ async def run(
     """
     access = OperatorAccess.for_settings(settings)
     url = page_url(settings.host, listener)
-    operator_link = None if access.token is None else f"{url}?token={access.token}"
+    operator_link = None if access.token is None else f"{url}?token={quote(access.token, safe='')}"
     task = asyncio.current_task()
     assert task is not None
     with contextlib.closing(listener), _StopSignals(task.cancel) as signals:
@@ -85,7 +86,7 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
     """
     mode = settings.moderation
     if mode is None:
-        mode = "off" if is_loopback(settings.host) and not settings.allowed_hosts else "auto"
+        mode = "off" if everybody_is_trusted(settings) else "auto"
     if mode == "off":
         yield None
         return
@@ -101,12 +102,13 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
         encoder = TextEncoder(Bundle.open(bundle), OnnxRuntimeCpu())
         return Similarity(policies, embed_with(encoder), version=version)
 
+    compared = await asyncio.to_thread(similarity)
     outside = None
     if settings.moderation_url is not None:
         token = settings.moderation_token.get_secret_value() if settings.moderation_token is not None else ""
         on_failure: Literal["hold", "refuse"] = "refuse" if mode == "auto" else "hold"
         outside = External(ExternalSettings(settings.moderation_url, token, on_failure=on_failure))
-    path = Moderation(Rules(lists), await asyncio.to_thread(similarity), outside, mode=mode)
+    path = Moderation(Rules(lists), compared, outside, mode=mode)
     try:
         yield path.judge
     finally:

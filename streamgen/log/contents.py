@@ -19,11 +19,15 @@ class _Content(BaseModel):
 
 
 class Requested(_Content):
-    """Somebody asked for something: the message as it was sent, by `client` (a name that it chose, or None)."""
+    """Somebody asked for something: the message as it was sent, and only its type where they may not ask for it.
+
+    `client` is a name that anybody can choose; `voter` is who they are by their token, as far as that says it.
+    """
 
     type: Literal["request"] = "request"
     id: str
     client: str | None = None
+    voter: str | None = None
     role: str = ""
     message: dict[str, JsonValue]
 

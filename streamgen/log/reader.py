@@ -1,10 +1,10 @@
 """Reading a channel's log, also while it is written and after a crash in the middle of a line."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from streamgen.log.contents import Logged, from_line
+from streamgen.log.contents import ChunkMade, ChunkShown, GeneratorStarted, Logged, from_line
 from streamgen.log.errors import LogError
 from streamgen.log.files import segments
 
@@ -56,3 +56,20 @@ class LogReader:
                 self.skipped += 1
             else:
                 yield logged
+
+
+def last_life(files: Sequence[Path]) -> int:
+    """The number of the newest generator in a log's files (oldest first); 0 when there is none.
+
+    Numbers rise, so the last record of the newest file that names one has it.
+    """
+    for path in reversed(files):
+        last = b""
+        with path.open("rb") as file:
+            for line in file:
+                if b'"life":' in line and line.endswith(b"\n"):
+                    last = line
+        logged = from_line(last) if last else None
+        if logged is not None and isinstance(logged.content, GeneratorStarted | ChunkMade | ChunkShown):
+            return logged.content.life
+    return 0

@@ -25,6 +25,7 @@ from typing import Final, Self
 from streamgen.log.contents import Content, Logged, Lost, Panicked, to_line
 from streamgen.log.errors import LogUnavailableError
 from streamgen.log.files import segment, segments
+from streamgen.log.reader import last_life
 
 logger = logging.getLogger(__name__)
 
@@ -82,6 +83,7 @@ class ChannelLog:
         self._written = self._lost = 0
         self._unsaid = 0  # lost, and the log does not say so yet
         self._closing = False
+        self.last_life = 0  # the highest number of a generator that the log had when it was opened
         self._lock_file: int | None = None
         self._thread: threading.Thread | None = None
         # Owned by the thread once it runs.
@@ -104,6 +106,7 @@ class ChannelLog:
             self._lock_file = os.open(self._folder / f"{self._name}.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o640)
             fcntl.flock(self._lock_file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             found = segments(self._folder, self._name)
+            self.last_life = last_life([path for _, path in found])
             self._open(found[-1][0] if found else 1)
         except BlockingIOError as error:
             self._release()

@@ -10,6 +10,8 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from pydantic import JsonValue
+
 from streamgen.log.contents import Content, Decided, Panicked, Requested
 from streamgen.moderation.verdict import UNAVAILABLE, Verdict, strictest
 from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, PromptSuperseded
@@ -31,7 +33,7 @@ from streamgen.protocol import (
 )
 from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.outbox import Outbox
-from streamgen.steering.session import MAX_JUDGED, SteeringSession
+from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +44,7 @@ class Connection:
 
     client: str
     can: frozenset[Permission]
+    voter: str | None = None  # who it is to whoever counts people: a token's subject, a visitor or an address
     outbox: Outbox = field(default_factory=Outbox)
 
 
@@ -99,7 +102,7 @@ class SteeringHub:
         while True:
             screening = await self._screenings.get()
             try:
-                verdict = strictest([await judge(text) for text in screening.texts])
+                verdict = await _judged(judge, screening.texts)
             except Exception:  # the task's outermost edge: the next prompts have to be judged as well
                 logger.exception("a prompt could not be judged and is refused")
                 verdict = Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
@@ -149,10 +152,10 @@ class SteeringHub:
 
     # The connections' side.
 
-    def connect(self, client: str | None, can: frozenset[Permission]) -> Connection:
+    def connect(self, client: str | None, can: frozenset[Permission], *, voter: str | None = None) -> Connection:
         """Join: the first message in the outbox is the whole `state`."""
         # A name that no client can choose: parameters of an address hold no line break.
-        connection = Connection(client or f"\n{next(self._anonymous)}", can)
+        connection = Connection(client or f"\n{next(self._anonymous)}", can, voter)
         self._connections.add(connection)
         connection.outbox.put(_for(connection, self.session.state()))
         return connection
@@ -167,9 +170,7 @@ class SteeringHub:
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
         else:
-            who = _name(connection.client)
-            asked = {"type": message.type, **message.model_dump(mode="json", exclude_unset=True)}
-            self._log(Requested(id=message.id, client=who, role=" ".join(_ordered(connection.can)), message=asked))
+            self._log(_requested(connection, message))
             now_s = self._media_time_s()
             self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
 
@@ -195,6 +196,30 @@ class SteeringHub:
             self._send(command)
         if effects.screening is not None:
             self._screenings.put_nowait(effects.screening)
+
+
+def _requested(connection: Connection, message: ClientMessage) -> Requested:
+    """What the log says of a request. Of one that is not allowed only its kind: else refusals could fill the log."""
+    asked: dict[str, JsonValue] = {"type": message.type}
+    if PERMISSION_OF.get(message.type) in connection.can:
+        asked |= message.model_dump(mode="json", exclude_unset=True)
+    return Requested(
+        id=message.id,
+        client=_name(connection.client),
+        voter=connection.voter,
+        role=" ".join(_ordered(connection.can)),
+        message=asked,
+    )
+
+
+async def _judged(judge: Callable[[str], Awaitable[Verdict]], texts: Sequence[str]) -> Verdict:
+    """The strictest verdict on some texts; the first that is refused ends it, so that others wait no longer."""
+    verdicts: list[Verdict] = []
+    for text in texts:
+        verdicts.append(await judge(text))
+        if verdicts[-1].decision == "refuse":
+            break
+    return strictest(verdicts)
 
 
 def _name(client: str | None) -> str | None:

@@ -18,6 +18,7 @@ class OpenRequest:
     channel_id: str  # unique on the channel, where `message.id` is unique only for its client
     order: int  # rises with every request of the channel
     stage: Stage
+    allowed: bool = False  # it was accepted at some time, so that the generator may have been told
     eta_ms: int | None = None
     category: str | None = None  # of a verdict that holds it
     # What is still to be seen in a chunk: of a config.update, its fields that no later one has overridden.

@@ -36,6 +36,12 @@ class Programme:
         """What the sound was told where that is something else."""
         return None if self._sound is None else self._sound.text
 
+    @property
+    def ids(self) -> frozenset[str]:
+        """Of the prompts that play: no other request may get one of them."""
+        sound = () if self._sound is None else (self._sound.id,)
+        return frozenset((self._told_id, self._picture.id, *sound))
+
     def follow(self, record: ChunkRecord, asked: SetPrompt | None) -> bool:
         """A chunk starts; returns whether what plays has changed with it.
 
@@ -64,15 +70,24 @@ class Programme:
         return (self.prompt_id, self.text, self._sound) != before
 
     def whole(self, asked: SetPrompt | None) -> SetPrompt | None:
-        """What a generator that knows nothing is told: the prompt that waits for it, else what plays; None: nothing."""
+        """What a generator that knows nothing is told: the prompt that waits for it, else what plays; None: nothing.
+
+        What plays is told under the picture's id, also where the newest prompt was one for the sound.
+        """
         if asked is None:
             if not self.text:
                 return None
-            return replace(self._picture, sound=() if self._sound is None else _parts(self._sound))
+            self._told_id = self._picture.id
+            return _with_sound(self._picture, self._sound)
         if asked.target == "audio":
-            return replace(self._picture, id=asked.id, blend=_parts(self._picture), sound=_parts(asked))
-        sound = () if asked.target == "av" else _parts(self._sound or self._picture)
-        return replace(asked, target="av", sound=sound)
+            return _with_sound(replace(self._picture, id=asked.id, blend=_parts(self._picture)), asked)
+        if asked.target == "av":
+            return asked
+        return _with_sound(replace(asked, target="av"), self._sound or self._picture)
+
+
+def _with_sound(command: SetPrompt, sound: SetPrompt | None) -> SetPrompt:
+    return command if sound is None else replace(command, sound=_parts(sound), sound_knobs=sound.knobs)
 
 
 def _parts(command: SetPrompt) -> tuple[tuple[str, float], ...]:

@@ -34,9 +34,12 @@ class Registry:
         """A request by its id on the channel."""
         return None if channel_id is None else self._channel_ids.get(channel_id)
 
-    def add(self, client: str, message: Request) -> OpenRequest:
-        """Remember a new request; it is the newest."""
-        request = OpenRequest(client, message, self._unused_id(message.id), 0, "received")
+    def add(self, client: str, message: Request, in_play: frozenset[str] = frozenset()) -> OpenRequest:
+        """Remember a new request; it is the newest.
+
+        Its id on the channel is none of `in_play`: of requests that are forgotten, and whose prompts play on.
+        """
+        request = OpenRequest(client, message, self._unused_id(message.id, in_play), 0, "received")
         self.renew(request)
         self._requests[client, message.id] = request
         self._channel_ids[request.channel_id] = request
@@ -55,11 +58,14 @@ class Registry:
             del self._requests[forgotten.client, forgotten.message.id]
             del self._channel_ids[forgotten.channel_id]
 
-    def _unused_id(self, wanted: str) -> str:
-        if wanted not in self._channel_ids and wanted != START_ID:
+    def _unused_id(self, wanted: str, in_play: frozenset[str]) -> str:
+        taken = in_play | {START_ID}
+        if wanted not in self._channel_ids and wanted not in taken:
             return wanted
         channel_id = f"{wanted}~{self._order + 1}"
-        while channel_id in self._channel_ids:  # only when a client chose an id of this very form
+        while (
+            channel_id in self._channel_ids or channel_id in taken
+        ):  # only when a client chose an id of this very form
             channel_id += "~"
         return channel_id
 

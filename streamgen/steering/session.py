@@ -65,7 +65,7 @@ MAX_HELD: Final = 64  # prompts that wait for an operator; one more is rejected
 
 StandstillReason = Literal["underrun", "starting", "restarting"]
 
-_PERMISSION: Final[dict[str, Permission]] = {
+PERMISSION_OF: Final[dict[str, Permission]] = {
     "prompt.set": "prompt",
     "config.update": "config",
     "panic": "panic",
@@ -179,7 +179,7 @@ class SteeringSession:
             return Effects(tuple(Delivery(client, said) for said in known.answers))
         if self._closed:
             return self._refuse(client, message.id, "unavailable", None, "the channel is closing; reconnect later")
-        permission = _PERMISSION[message.type]
+        permission = PERMISSION_OF[message.type]
         if permission not in can:
             return self._refuse(
                 client,
@@ -202,7 +202,7 @@ class SteeringSession:
             return self._configure(client, message)
         if self._moderated:
             return self._screen(client, message)
-        request = self._registry.add(client, message)
+        request = self._registry.add(client, message, self._programme.ids)
         received = answer(request, Received(id=message.id))
         accepted = self._accept(request)
         return replace(accepted, deliveries=(received, *accepted.deliveries))
@@ -216,11 +216,15 @@ class SteeringSession:
             return self._accept(request)
         if verdict.decision == "refuse":
             return self._turn_away(request, "moderation", verdict.told)
-        if len(self._held) >= MAX_HELD:
+        if sum(each.client != request.client for each in self._held.values()) >= MAX_HELD:
             return self._turn_away(request, "unavailable", "too many prompts wait for an operator; try again later")
         request.stage, request.category = "held", verdict.category
+        # One for each client, its latest: nobody fills the operator's list alone.
+        older = [each for each in self._held.values() if each.client == request.client]
         self._held[channel_id] = request
-        return Effects((answer(request, Held(id=request.message.id, message=verdict.told)), *self._changed()))
+        deliveries = [self._supersede(each, channel_id) for each in older]
+        deliveries.append(answer(request, Held(id=request.message.id, message=verdict.told)))
+        return Effects((*deliveries, *self._changed()))
 
     def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
         """The model has these knobs, which take these values."""
@@ -293,7 +297,8 @@ class SteeringSession:
                 deliveries += self._apply_prompt(self._prompts[shown], record)
                 changed = True
         asked = self._registry.on_channel(record.prompt_id)
-        changed |= self._programme.follow(record, None if asked is None else set_prompt(asked))
+        told = set_prompt(asked) if asked is not None and asked.allowed else None
+        changed |= self._programme.follow(record, told)
         for request in self._configs.seen(record):
             deliveries.append(self._finish(request, "applied", applied(request, record)))
         chunk = Chunk(
@@ -346,7 +351,7 @@ class SteeringSession:
 
     def _at_once(self, client: str, message: Request, media_time_s: float) -> list[Delivery]:
         """The whole life of a request that acts at once, and waits for no chunk."""
-        request = self._registry.add(client, message)
+        request = self._registry.add(client, message, self._programme.ids)
         rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
         return [
             answer(request, Received(id=message.id)),
@@ -373,7 +378,7 @@ class SteeringSession:
         if len(self._judged) >= MAX_JUDGED:
             told = "too many prompts are being looked at; try again in a moment"
             return self._refuse(client, message.id, "unavailable", None, told)
-        request = self._registry.add(client, message)
+        request = self._registry.add(client, message, self._programme.ids)
         self._judged[request.channel_id] = request
         texts = tuple(part.text for part in message.blend) if message.text is None else (message.text,)
         return Effects((answer(request, Received(id=message.id)),), screening=Screening(request.channel_id, texts))
@@ -394,7 +399,7 @@ class SteeringSession:
     def _accept(self, request: OpenRequest) -> Effects:
         """A prompt is allowed: it counts as the newest from here on."""
         self._registry.renew(request)
-        request.stage = "accepted"
+        request.stage, request.allowed = "accepted", True
         deliveries = [answer(request, Accepted(id=request.message.id))]
         self._prompts[request.channel_id] = request
         if not self._running:
@@ -410,7 +415,7 @@ class SteeringSession:
         return Effects((self._finish(request, "rejected", rejected), *self._changed()))
 
     def _configure(self, client: str, message: ConfigUpdate) -> Effects:
-        request = self._registry.add(client, message)
+        request = self._registry.add(client, message, self._programme.ids)
         request.stage = "accepted"
         deliveries = [
             answer(request, Received(id=message.id)),

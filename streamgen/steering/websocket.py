@@ -74,7 +74,7 @@ async def serve(
         await websocket.close(TRY_AGAIN_LATER, "too many connections from your address; close one and try again")
         return
     clock = now_s if now_s is not None else asyncio.get_running_loop().time
-    connection = hub.connect(client, can)
+    connection = hub.connect(client, can, voter=guest.voter)
     behind = over = False
     try:
         async with asyncio.TaskGroup() as tasks:

@@ -118,3 +118,4 @@ def test_a_cover_is_seen_where_the_number_is_gone_and_again_where_it_is_back() -
     assert covered_ms([1000 + 40 * 19], read, covered=True) == [40 + 90]
     assert covered_ms([1000 + 40 * 39], read, covered=False) == [40 + 90]
     assert covered_ms([9000.0], read, covered=True) == []
+    assert covered_ms([1000.0, 1010.0], read, covered=True) == [760 + 130 - 10], "the first was never seen"

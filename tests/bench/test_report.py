@@ -29,11 +29,11 @@ def test_figures_are_those_of_the_last_run() -> None:
 
 
 def test_the_last_runs_over_a_good_and_over_a_bad_network_are_shown() -> None:
-    def read(median_ms: float, loss: float) -> record.Record:
+    def read(median_ms: float, loss: float, delay: float = 0.0) -> record.Record:
         made = run("latency", {"due_to_glass_ms": {"p50": median_ms}})
-        return made | {"settings": {"minutes": 4.0, "loss": loss}}
+        return made | {"settings": {"minutes": 4.0, "loss": loss, "delay": delay}}
 
-    made = report.block([read(90.0, 0.0), read(99.0, 0.0), read(150.0, 5.0)])
+    made = report.block([read(90.0, 0.0), read(99.0, 0.0), read(200.0, 0.0, 100.0), read(150.0, 5.0)])
     good, bad = made.split("### Through a bad network")
     assert "| due to glass (median) | 99 ms |" in good
     assert "90 ms" not in good

@@ -39,7 +39,14 @@ def test_this_machine_needs_no_token() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"host": "0.0.0.0"}, {"host": "::"}, {"allowed_hosts": "stage.example"}, {"viewer_token": "for those who watch"}],
+    [
+        {"host": "0.0.0.0"},
+        {"host": "::"},
+        {"allowed_hosts": "stage.example"},
+        {"trusted_proxies": "127.0.0.1"},
+        {"allowed_origins": "https://stage.example"},
+        {"viewer_token": "for those who watch"},
+    ],
 )
 def test_whoever_can_be_reached_by_others_has_a_new_token_at_each_start(changes: dict[str, str]) -> None:
     first, second = (OperatorAccess.for_settings(Settings(**changes)) for _ in range(2))  # type: ignore[arg-type]

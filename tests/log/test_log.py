@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from streamgen.log.contents import ChunkShown, Content, Lost, Panicked, Requested
+from streamgen.log.contents import ChunkShown, Content, GeneratorStarted, Lost, Panicked, Requested
 from streamgen.log.errors import LogError, LogUnavailableError
 from streamgen.log.files import segment, segments
 from streamgen.log.reader import MAX_LINE_BYTES, LogReader
@@ -50,6 +50,19 @@ def test_a_log_goes_on_where_it_ended(tmp_path: Path) -> None:
             log.add(shown(part), 0.0)
     assert chunks(tmp_path) == [0, 1, 2]
     assert len(segments(tmp_path, "main")) == 1
+
+
+def test_a_log_knows_the_newest_generator_that_it_has(tmp_path: Path) -> None:
+    with ChannelLog(tmp_path, "main", max_bytes=200) as log:
+        assert log.last_life == 0
+        for life in (1, 2):
+            log.add(GeneratorStarted(life=life, bundle="b", fingerprint="f", seed=0), 0.0)
+            log.add(ChunkShown(life=life, chunk=0, pts=0), 0.0)
+        for number in range(5):  # the newest file names none, and somebody's words look like one
+            log.add(Requested(id=f"{number}", message={"text": '"life":9,'}), 0.0)
+    assert len(segments(tmp_path, "main")) > 2
+    with ChannelLog(tmp_path, "main") as log:
+        assert log.last_life == 2
 
 
 def test_files_are_left_at_their_size_and_the_oldest_removed(tmp_path: Path) -> None:

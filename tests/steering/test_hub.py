@@ -1,3 +1,4 @@
+from streamgen.log.contents import Content, Decided, Panicked, Requested
 from streamgen.packets import Command, PromptFailed, PromptQueued, PromptSuperseded, SetPrompt
 from streamgen.protocol import Panic, Permission, Ping, Pong, PromptSet, ProtocolError, Rejected, ServerMessage, State
 from streamgen.steering.hub import Connection, SteeringHub
@@ -133,3 +134,26 @@ async def test_status_changes_reach_everybody() -> None:
     steering.set_status("slate")
     assert await kinds(connection) == ["buffering", "state"]
     assert (steering.status, steering.state().status) == ("slate", "slate")
+
+
+async def test_the_log_says_who_asked_and_of_what_is_not_allowed_only_the_kind() -> None:
+    noted: list[Content] = []
+    steering = SteeringHub(SteeringSession("main"), send=lambda command: None, log=noted.append)
+    ann = steering.connect("ann", ALL | {"panic"}, voter="token:seat-7")
+    watcher = steering.connect(None, frozenset())
+    steering.take(ann, PromptSet(id="a", text="rain"))
+    steering.take(watcher, PromptSet(id="b", text="x" * 400))
+    steering.take(ann, Panic(id="p", action="mute"))
+    first, refused, panic = (each for each in noted if isinstance(each, Requested))
+    assert (first.client, first.voter) == ("ann", "token:seat-7")
+    assert first.message == {"type": "prompt.set", "id": "a", "text": "rain"}
+    assert (refused.client, refused.message) == (None, {"type": "prompt.set"})
+    assert panic.message["action"] == "mute"
+    decided = [(each.client, each.id, each.decision) for each in noted if isinstance(each, Decided)]
+    assert decided == [
+        ("ann", "a", "accepted"),
+        (None, "b", "rejected"),
+        ("ann", "p", "accepted"),
+        ("ann", "p", "applied"),
+    ]
+    assert [each.by for each in noted if isinstance(each, Panicked)] == ["ann"]

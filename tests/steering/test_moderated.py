@@ -35,8 +35,8 @@ def moderated() -> SteeringSession:
     return session
 
 
-def ask(session: SteeringSession, id: str, **what: Any) -> Effects:
-    return session.request("ann", PromptSet(id=id, **(what or {"text": id})), ALL)
+def ask(session: SteeringSession, id: str, client: str = "ann", **what: Any) -> Effects:
+    return session.request(client, PromptSet(id=id, **(what or {"text": id})), ALL)
 
 
 def told(effects: Effects, client: str = "ann") -> list[str]:
@@ -110,7 +110,7 @@ def test_only_those_who_may_decide(message: Approve | Reject) -> None:
 def test_what_waits_is_bounded_and_ends_with_the_channel() -> None:
     session = moderated()
     for number in range(MAX_HELD):
-        ask(session, f"h{number}")
+        ask(session, f"h{number}", client=f"client {number}")
         session.judged(f"h{number}", HOLD)
     ask(session, "one more")
     assert told(session.judged("one more", HOLD)) == ["rejected"]
@@ -120,6 +120,47 @@ def test_what_waits_is_bounded_and_ends_with_the_channel() -> None:
     ended = session.close()
     assert len([each for each in ended.deliveries if isinstance(each.message, Rejected)]) == MAX_HELD + MAX_JUDGED
     assert session.judged("j0", ALLOWED) == Effects()
+
+
+def test_the_newest_of_a_client_takes_the_place_of_its_older_one_that_is_held() -> None:
+    session = moderated()
+    for id in "ab":
+        ask(session, id)
+    session.judged("a", HOLD)
+    ask(session, "c", client="bob")
+    session.judged("c", HOLD)
+    assert told(session.judged("b", HOLD)) == ["superseded", "held"]
+    assert [each.id for each in session.state().held] == ["c", "b"]
+
+
+def test_no_text_that_was_refused_plays_however_often_ids_and_generators_come_again() -> None:
+    """An id that is forgotten may be chosen again while the prompt that had it plays on."""
+    session = SteeringSession("main", prompt="calm sea", moderated=True, max_finished=3)
+    session.generator_ready()
+    told_texts: list[str] = []
+
+    def play(id: str, chunk: int, **what: Any) -> None:
+        ask(session, id, **what)
+        session.judged(id, ALLOWED)
+        session.chunk_started(record(chunk, id, what["text"], applied=(id,)))
+
+    play("a", 1, text="good")
+    play("s", 2, text="wind", target="audio")
+    for number in range(6):
+        ask(session, f"r{number}", text="bad")
+        session.judged(f"r{number}", REFUSE)
+    again = ask(session, "a", client="bob", text="bad")
+    assert again.screening is not None
+    assert again.screening.channel_id != "a", "the prompt of that id plays"
+    session.judged(again.screening.channel_id, REFUSE)
+    for restart in range(3):
+        session.generator_lost()
+        (command,) = session.generator_ready().commands
+        assert isinstance(command, SetPrompt)
+        told_texts += [command.text, *(text for text, _ in command.sound)]
+        session.chunk_started(record(10 + restart, command.id, command.text))
+    assert told_texts == ["good", "wind"] * 3
+    assert session.state().sound == "wind"
 
 
 def test_settings_are_not_held() -> None:
@@ -163,3 +204,26 @@ async def test_the_hub_has_texts_judged_in_order_and_shows_what_is_held_to_opera
     (first,) = await drain(hub.connect("later", OPERATOR))
     assert isinstance(first, State)
     assert [each.id for each in first.held] == ["a"]
+
+
+async def test_a_judge_that_fails_refuses_and_the_next_prompt_is_judged() -> None:
+    sent: list[Command] = []
+
+    async def judge(text: str) -> Verdict:
+        if text == "first":
+            raise RuntimeError("the judge has a bad day")
+        return ALLOWED
+
+    hub = SteeringHub(SteeringSession("main", moderated=True), send=sent.append)
+    hub.generator_ready()
+    ann = hub.connect("ann", ALL)
+    judging = asyncio.create_task(hub.moderate(judge))
+    for text in ("first", "second"):
+        hub.take(ann, PromptSet(id=text, text=text))
+    while not sent:  # noqa: ASYNC110 - what is waited for has no event
+        await asyncio.sleep(0)
+    judging.cancel()
+    await asyncio.wait([judging])
+    assert sent == [SetPrompt(id="second", text="second")]
+    (answer,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
+    assert (answer.id, answer.reason) == ("first", "moderation")
