@@ -1,4 +1,4 @@
-"""The command `streamgen`: serve, render, token, doctor.
+"""The command `streamgen`: serve, render, replay, token, doctor.
 
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
