@@ -26,3 +26,18 @@ function parameters(said) {
   }
   return list.join(";");
 }
+
+/**
+ * The candidates of a description as a trickle ICE fragment (RFC 8840), all in its first section, since there is one
+ * transport for all; null when it has none. Names of multicast DNS are left out: who can resolve them is near enough
+ * to be reached without.
+ *
+ * @param {string} sdp
+ */
+export function trickleFragment(sdp) {
+  const lines = sdp.split(/\r?\n/);
+  const found = lines.filter((line) => line.startsWith("a=candidate:") && !line.includes(".local "));
+  const needed = ["a=ice-ufrag:", "a=ice-pwd:", "m=", "a=mid:"].map((name) => lines.find((line) => line.startsWith(name)));
+  if (found.length === 0 || needed.includes(undefined)) return null;
+  return [...needed, ...new Set(found), "a=end-of-candidates", ""].join("\r\n");
+}

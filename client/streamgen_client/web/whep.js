@@ -5,10 +5,11 @@
  */
 
 import { Backoff } from "./backoff.js";
-import { withStereo } from "./sdp.js";
+import { trickleFragment, withStereo } from "./sdp.js";
 
-const GATHERING_LIMIT_MS = 250; // our candidates help a server behind NAT; one that we can reach does without
+const GATHERING_LIMIT_MS = 4000; // what has been found by then is told; STUN servers may take long, or never answer
 const POST_LIMIT_MS = 15_000;
+const PATCH_LIMIT_MS = 5000;
 const DELETE_LIMIT_MS = 3000;
 const OPTIONS_LIMIT_MS = 2000;
 const CONNECT_LIMIT_MS = 15_000; // from the answer to a connected transport
@@ -94,7 +95,11 @@ function sentence(body) {
   }
 }
 
-/** @param {RTCPeerConnection} peer */
+/**
+ * Resolves when all candidates of this side are known, or the time for that is over.
+ *
+ * @param {RTCPeerConnection} peer
+ */
 function gathered(peer) {
   if (peer.iceGatheringState === "complete") return Promise.resolve();
   return new Promise((resolve) => {
@@ -214,9 +219,10 @@ export class WhepSession {
       // Before candidates are gathered, which setLocalDescription begins.
       if (iceServers.length > 0) peer.setConfiguration({ bundlePolicy: "max-bundle", iceServers });
       await peer.setLocalDescription({ type: "offer", sdp: withStereo(offer.sdp ?? "") });
-      await gathered(peer);
       signal.throwIfAborted();
 
+      // Without waiting for candidates, which takes longer than all the rest: a server that we can reach needs none of
+      // ours, because our own checks tell it where we are. Those that it may need follow.
       const response = await post(url, peer.localDescription?.sdp ?? "", signal, token);
       const location = new URL(response.headers.get("Location") ?? "", response.url).href;
       const session = new WhepSession(peer, stream, location, response.headers, token);
@@ -227,11 +233,23 @@ export class WhepSession {
         session.close();
         throw error;
       }
+      void session.#trickle();
       return session;
     } catch (error) {
       peer.close();
       throw error;
     }
+  }
+
+  /** Tell the server of this side's candidates, if it has not been reached without them. */
+  async #trickle() {
+    await gathered(this.peer);
+    const fragment = trickleFragment(this.peer.localDescription?.sdp ?? "");
+    if (this.#closed || fragment === null || this.peer.connectionState === "connected") return;
+    const headers = { "Content-Type": "application/trickle-ice-sdpfrag", ...authorization(this.#token) };
+    const signal = AbortSignal.timeout(PATCH_LIMIT_MS);
+    // A server that takes no candidates has said so with its status; the session may come to life all the same.
+    await fetch(this.#location, { method: "PATCH", headers, body: fragment, signal }).catch(() => undefined);
   }
 
   /** End the session on both sides. Safe to call while the page goes away. */
