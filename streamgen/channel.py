@@ -42,6 +42,7 @@ from streamgen.packets import (
     RequestKeyframe,
     SetEpoch,
     SetLayers,
+    Still,
     VideoPacket,
 )
 from streamgen.protocol import PanicAction
@@ -280,6 +281,10 @@ class Channel:
     def video(self, packet: VideoPacket) -> None:
         """A picture leaves."""
         self.fanout.video(packet)
+
+    def still(self, still: Still | None) -> None:
+        """What joiners see first is another one."""
+        self.fanout.still(still)
 
     def audio(self, packet: AudioPacket) -> None:
         """20 ms of sound leave."""

@@ -113,6 +113,18 @@ class ChunkRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class Still:
+    """A chunk's first picture on its own, as a keyframe outside the stream of its layer.
+
+    A viewer who joins sees it at once, and the stream follows from its next keyframe on.
+    """
+
+    layer: Layer
+    pts: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class EncodedChunk:
     """Pictures and sound of one chunk: they are queued, released and given up together.
 
@@ -128,6 +140,8 @@ class EncodedChunk:
     duration_ticks: int
     fade: tuple[bytes, ...] = ()
     """Opus packets to release after this chunk when the next one is late: they take the sound to silence."""
+    stills: tuple[Still, ...] = ()
+    """Of the layers with which viewers begin, where somebody watches them."""
 
 
 # Commands to the generator process.

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
@@ -19,11 +20,11 @@ from numpy.typing import NDArray
 from streamgen.generation.prompt_flow import PromptFlow
 from streamgen.generation.prompts import Taken
 from streamgen.media.audio_encoder import AudioEncoder
-from streamgen.media.layers import ladder
+from streamgen.media.layers import FIRST_RUNG, ladder
 from streamgen.media.reference import read_picture
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import ChunkRecord, EncodedChunk, Layer, SetPrompt, VideoPacket
+from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, EncodedChunk, Layer, SetPrompt, Still, VideoPacket
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, picture_name
 from streamgen_engines.errors import GraphRunError, NonFiniteError
@@ -36,6 +37,8 @@ logger = logging.getLogger(__name__)
 
 ENCODER_THREADS: Final = 2
 """Encoders that run at the same time; more would only take the cores from denoising."""
+STILL_SHARE: Final = 0.6
+"""Of a rung's bitrate: the ceiling of its stills, of which a joiner gets one. It is then no larger than a keyframe."""
 _NS_PER_MS: Final = 1_000_000
 _Result = TypeVar("_Result")
 
@@ -236,6 +239,7 @@ class EncodeStage:
         self._audio = AudioEncoder(manifest.audio.sample_rate, manifest.audio.channels)
         self.sound_delay = self._audio.delay
         self._encoders: dict[Layer, VideoEncoder] = {}
+        self._still_encoders: dict[Layer, VideoEncoder] = {}
         self._threads = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
 
     def encode(
@@ -257,6 +261,8 @@ class EncodeStage:
         record, timeline = decoded.record, self._timeline
         pts = [record.pts + index * timeline.picture_ticks for index in range(len(decoded.chunk.video))]
         running: dict[Layer, Future[list[VideoPacket]]] = {}
+        firsts: dict[Layer, NDArray[np.uint8]] = {}
+        standing: list[Future[Still]] = []
         try:
             for rung in sorted({layer.rung for layer in self._encoders}):
                 pictures = [self._scalers[rung].planes(picture) for picture in decoded.chunk.video]
@@ -264,10 +270,15 @@ class EncodeStage:
                     if layer.rung == rung:
                         keyframe = layer in keyframes
                         running[layer] = self._threads.submit(_encode_all, encoder, pictures, pts, keyframe=keyframe)
+                        firsts[layer] = pictures[0]
+            for layer, encoder in self._still_encoders.items():
+                standing.append(self._threads.submit(_encode_still, encoder, firsts[layer], record.pts))
             audio = self._audio.encode(decoded.chunk.audio)
             fade = self._audio.fade()
         finally:
-            wait(running.values())  # whatever failed, no encoder may still run when the caller goes on
+            # Whatever failed, no encoder may still run when the caller goes on.
+            wait(running.values())
+            wait(standing)
         encoded = [running[layer].result() for layer in sorted(running)]
         return EncodedChunk(
             index=record.chunk,
@@ -276,20 +287,31 @@ class EncodeStage:
             record=with_timings(record, {"encode": _ms_since(started)}),
             duration_ticks=timeline.chunk_ticks,
             fade=fade,
+            stills=tuple(future.result() for future in standing),
         )
 
     def close(self) -> None:
         """End the stage's threads, once they have done what is under way. Idempotent; nothing is encoded after it."""
         self._threads.shutdown()
         self._encoders.clear()
+        self._still_encoders.clear()
 
     def _follow(self, layers: frozenset[Layer]) -> None:
         for layer in self._encoders.keys() - layers:
             del self._encoders[layer]
+            self._still_encoders.pop(layer, None)
         for layer in sorted(layers - self._encoders.keys()):
             if not 0 <= layer.rung < len(self.rungs):
                 raise ValueError(f"there is no {layer}: the ladder has {len(self.rungs)} rungs")
-            self._encoders[layer] = VideoEncoder(layer, self.rungs[layer.rung], fps=self._timeline.fps)
+            rung = self.rungs[layer.rung]
+            self._encoders[layer] = VideoEncoder(layer, rung, fps=self._timeline.fps)
+            if layer.rung == FIRST_RUNG:
+                of_chunks = Fraction(VIDEO_CLOCK_HZ, self._timeline.chunk_ticks)
+                self._still_encoders[layer] = VideoEncoder(
+                    layer,
+                    replace(rung, bitrate=max(1, round(STILL_SHARE * rung.bitrate))),
+                    fps=(of_chunks.numerator, of_chunks.denominator),
+                )
 
 
 def _encode_all(
@@ -300,6 +322,12 @@ def _encode_all(
         encoder.encode(picture, at, keyframe=keyframe and index == 0)
         for index, (picture, at) in enumerate(zip(pictures, pts, strict=True))
     ]
+
+
+def _encode_still(encoder: VideoEncoder, picture: NDArray[np.uint8], pts: int) -> Still:
+    """A picture on its own. Runs in a thread of the encode stage."""
+    packet = encoder.encode(picture, pts, keyframe=True)
+    return Still(packet.layer, packet.pts, packet.data)
 
 
 class Pipeline:

@@ -21,7 +21,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -42,7 +42,6 @@ from streamgen.generation.schedule import Durations, Schedule
 from streamgen.packets import (
     AUDIO_CLOCK_HZ,
     Command,
-    EncodedChunk,
     Event,
     GeneratorError,
     GeneratorStats,
@@ -270,11 +269,7 @@ class Worker:
             with self._changed:
                 lead_ns = self._schedule.delivered(encoded.index, now_ns - denoised_ns, now_ns)
             record = with_timings(encoded.record, {"lead": lead_ns / _NS_PER_MS})
-            self._outbox.send(
-                EncodedChunk(
-                    encoded.index, encoded.video, encoded.audio, record, encoded.duration_ticks, fade=encoded.fade
-                )
-            )
+            self._outbox.send(replace(encoded, record=record))
             for stage in _STAGES:
                 self._durations[stage].add(round(record.timings_ms[stage] * _NS_PER_MS))
             if now_ns - self._stats_ns >= STATS_INTERVAL_NS:

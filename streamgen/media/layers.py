@@ -12,6 +12,9 @@ FRACTIONS: Final = (Fraction(1), Fraction(2, 3), Fraction(1, 2))
 """Of the full height, the largest first."""
 MIN_HEIGHT: Final = 180
 """Rows under which a picture is not worth a rung; the full size is always there."""
+FIRST_RUNG: Final = 0
+"""A viewer begins with the full size: most networks carry it, since pictures take far less than its ceiling, and one
+that does not shows it within a second."""
 STEP: Final = Fraction(3, 2)
 """Bitrate of a rung over that of the next smaller one."""
 

@@ -15,7 +15,7 @@ from typing import Final, Protocol, Self
 from streamgen.media.clock import MediaClock
 from streamgen.media.pacing import Pacing, PlayState, Release, Shifted, StateChanged
 from streamgen.media.slate import SlateSegment
-from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, VideoPacket
+from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, Still, VideoPacket
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +31,9 @@ class PacketSink(Protocol):
 
     def video(self, packet: VideoPacket) -> None:
         """Take one encoded picture. `packet.pts` rises per layer and never repeats."""
+
+    def still(self, still: Still | None) -> None:
+        """Show this to whoever joins from now on, until the next one; None: the stills so far show what is over."""
 
     def audio(self, packet: AudioPacket) -> None:
         """Take one Opus packet; `packet.pts` is 960 after the last one, without holes, whatever happens."""
@@ -165,6 +168,7 @@ class Pacer:
     def hold(self) -> None:
         """Keep the last picture, in silence, while the programme plays on unseen; acts within a slot of 20 ms."""
         self._pacing.hold()
+        self._sink.still(None)
         self._wake.set()
 
     def show_standby(self, segments: Sequence[SlateSegment]) -> None:
@@ -174,6 +178,7 @@ class Pacer:
             ValueError: there is no segment, or they were made for another channel.
         """
         self._pacing.show_standby(segments)
+        self._sink.still(None)  # at once: nobody who joins before the next slot may see what has just been covered
         self._wake.set()
 
     def resume(self) -> None:
@@ -223,11 +228,14 @@ class Pacer:
         match item:
             case VideoPacket():
                 self._sink.video(item)
+            case Still():
+                self._sink.still(item)
             case AudioPacket():
                 self._sink.audio(item)
             case ChunkRecord():
                 self._sink.chunk_started(item)
             case StateChanged():
+                self._sink.still(None)
                 self._on_state(item.state)
             case Shifted():
                 self._on_shift(item.programme_epoch_ns)

@@ -20,7 +20,7 @@ from typing import Final, Literal, TypeAlias
 from streamgen.media.clock import SLOT_SAMPLES, SLOT_TICKS, MediaClock
 from streamgen.media.cover import Held, Loop
 from streamgen.media.slate import SlateSegment
-from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, Layer, VideoPacket
+from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, Layer, Still, VideoPacket
 
 MAX_WAITING_CHUNKS: Final = 4
 """Chunks that wait behind the one that plays; the just-in-time rule keeps it near one. Full: the caller waits."""
@@ -49,7 +49,8 @@ class Shifted:
     programme_epoch_ns: int
 
 
-Release: TypeAlias = VideoPacket | AudioPacket | ChunkRecord | StateChanged | Shifted
+Release: TypeAlias = VideoPacket | Still | AudioPacket | ChunkRecord | StateChanged | Shifted
+_Timed: TypeAlias = VideoPacket | Still | ChunkRecord  # what leaves at a time of its own
 
 
 class Pacing:
@@ -83,12 +84,12 @@ class Pacing:
         self._announced: PlayState = "slate"
         self._slot_pts = self._slate.grid  # sound before time 0 cannot be stamped: the first slot at or after it
         self._waiting: deque[EncodedChunk] = deque()
-        self._pictures: deque[tuple[int, VideoPacket | ChunkRecord]] = deque()  # media pts (ticks), what is released
+        self._pictures: deque[tuple[int, _Timed]] = deque()  # media pts (ticks), what is released
         self._sound: deque[bytes] = deque()  # of the chunk that plays, one per slot
         self._fade: deque[bytes] = deque()  # what follows `_sound` if no chunk does
         self._open: set[Layer] = set()  # layers that have had a keyframe since another encoder's pictures were shown
         self._cover: tuple[PlayState, Held | Loop] | None = None
-        self._cover_pictures: deque[tuple[int, VideoPacket | ChunkRecord]] = deque()
+        self._cover_pictures: deque[tuple[int, _Timed]] = deque()
         self._muted: Held | None = None
 
     @property
@@ -192,14 +193,16 @@ class Pacing:
         starving = self._programme == "live" and not self._sound and not self._waiting and not self._slate_wanted
         return due + GRACE_NS if starving else due
 
-    def _picture_queues(self) -> list[deque[tuple[int, VideoPacket | ChunkRecord]]]:
+    def _picture_queues(self) -> list[deque[tuple[int, _Timed]]]:
         return [pictures for pictures in (self._pictures, self._cover_pictures) if pictures]
 
-    def _due_ns(self, pictures: deque[tuple[int, VideoPacket | ChunkRecord]]) -> int:
+    def _due_ns(self, pictures: deque[tuple[int, _Timed]]) -> int:
         return self.clock.video_due_ns(pictures[0][0])
 
-    def _release_picture(self, pictures: deque[tuple[int, VideoPacket | ChunkRecord]], released: list[Release]) -> None:
+    def _release_picture(self, pictures: deque[tuple[int, _Timed]], released: list[Release]) -> None:
         _, item = pictures.popleft()
+        if isinstance(item, Still) and (self._cover is not None or item.layer not in self._open):
+            return  # nobody may see now what it shows
         if isinstance(item, VideoPacket) and pictures is self._pictures:
             if self._cover is not None:
                 self.covered_pictures += 1
@@ -255,9 +258,15 @@ class Pacing:
         self._programme = "live"
         first_pts = self.clock.video_pts(chunk.record.pts)
         self._pictures.append((first_pts, replace(chunk.record, pts=first_pts)))
+        stills = [replace(still, pts=self.clock.video_pts(still.pts)) for still in chunk.stills]
         for packet in chunk.video:
             pts = self.clock.video_pts(packet.pts)
+            # Stills right behind the pictures that they repeat.
+            if pts > first_pts:
+                self._pictures.extend((first_pts, still) for still in stills)
+                stills = []
             self._pictures.append((pts, replace(packet, pts=pts)))
+        self._pictures.extend((first_pts, still) for still in stills)
         self._sound = deque(packet.data for packet in chunk.audio)
         self._fade = deque(chunk.fade)
 

@@ -19,6 +19,7 @@ from streamgen.packets import (
     AudioPacket,
     ChunkRecord,
     Layer,
+    Still,
     VideoCodec,
     VideoPacket,
 )
@@ -77,6 +78,7 @@ class Fanout:
         self._watchers: dict[Layer, int] = {}
         self._keyframes: dict[Layer, KeyframeCoalescer] = {}
         self._instant: dict[Layer, Picture] = {}
+        self._stills: dict[Layer, Picture] = {}
         self._media_time_s: float | None = None
         self._turn = 0
         self._video_packets = 0
@@ -133,6 +135,13 @@ class Fanout:
         if packet.layer in self._watchers:
             self._instant[packet.layer] = Picture.of(packet.layer, packet.pts, packet.keyframe, packet.data)
 
+    def still(self, still: Still | None) -> None:
+        """What plays now as a picture on its own, for those who join until the next one comes."""
+        if still is None:
+            self._stills.clear()
+        elif still.layer in self._watchers:
+            self._stills[still.layer] = Picture.of(still.layer, still.pts, True, still.data)
+
     def flush(self) -> None:
         """Send the picture that was released last, in each viewer's layer."""
         instant, self._instant = self._instant, {}
@@ -184,6 +193,7 @@ class Fanout:
             self._watchers[layer] = now
         else:
             del self._watchers[layer]
+            self._stills.pop(layer, None)
             # The encoder stops, and a request that it never answered must not silence the next viewer's.
             self._keyframes.pop(layer, None)
         if (before == 0) != (now == 0):
@@ -194,6 +204,10 @@ class Fanout:
         self._requests += 1
         if self._keyframes.setdefault(layer, KeyframeCoalescer()).request(self._now_ns()):
             self._forward(layer)
+
+    def still_of(self, layer: Layer) -> Picture | None:
+        """A keyframe outside the stream, of what plays now; None where there is none."""
+        return self._stills.get(layer)
 
     def leave(self, subscription: Subscription) -> None:
         """A viewer is gone."""

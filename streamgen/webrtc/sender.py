@@ -237,9 +237,15 @@ class Outlet:
         """Send a picture: its first packets at once, the rest of a large one in steps of some milliseconds."""
         if self.video_stream is None:
             return
-        self._send_rest()
         if not self._timeline.anchored:
             self._timeline.anchor(picture.pts, VIDEO_CLOCK_HZ, self._now_ntp())
+        self.still(picture)
+
+    def still(self, picture: Picture) -> None:
+        """Send a picture whose time may be over: from when it leaves nothing follows for the timeline."""
+        if self.video_stream is None:
+            return
+        self._send_rest()
         packets = self.video_stream.packets(picture, _send_time())
         now_s = time.monotonic()
         size = sum(map(len, packets))

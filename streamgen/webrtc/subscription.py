@@ -1,8 +1,8 @@
 """One viewer's share of the channel: which layer it gets, when it starts, and when it changes. Free of I/O.
 
-A viewer starts both tracks on a keyframe. It changes its layer on a keyframe of the new one, and goes on with the old
-one until that comes. Nothing is queued for a viewer: what is released leaves at once, or in the next milliseconds
-where a large picture is spread out.
+A viewer starts both tracks on a keyframe; until that comes it is shown a still, where there is one. It changes its
+layer on a keyframe of the new one, and goes on with the old one until that comes. Nothing is queued for a viewer: what
+is released leaves at once, or in the next milliseconds where a large picture is spread out.
 """
 
 import enum
@@ -11,13 +11,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final, Protocol
 
+from streamgen.media.layers import FIRST_RUNG
 from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket, Layer, VideoCodec
 from streamgen.rtp.adaptation import RungChooser
 from streamgen.rtp.outgoing import Picture
 
-FIRST_RUNG: Final = 0
-"""A viewer begins with the full size: most networks carry it, since pictures take far less than its ceiling, and one
-that does not shows it within a second."""
 HELD_AUDIO_PACKETS: Final = 5
 """Sound of the very instant of the first keyframe may be released just before it."""
 
@@ -27,6 +25,9 @@ class Outlet(Protocol):
 
     def video(self, picture: Picture) -> None:
         """Send a picture now."""
+
+    def still(self, picture: Picture) -> None:
+        """Send a picture of a moment that may be over, before the stream begins."""
 
     def audio(self, packet: AudioPacket) -> None:
         """Send 20 ms of sound now."""
@@ -50,6 +51,9 @@ class Switchboard(Protocol):
 
     def request_keyframe(self, layer: Layer) -> None:
         """A viewer of this layer needs a keyframe."""
+
+    def still_of(self, layer: Layer) -> Picture | None:
+        """A keyframe outside the stream, of what plays now; None where there is none."""
 
     def leave(self, subscription: "Subscription") -> None:
         """A viewer is gone."""
@@ -93,6 +97,9 @@ class Subscription:
         if self._phase is _Phase.IDLE:
             self._outlet = outlet
             self._phase = _Phase.JOINING
+            if (still := self._switchboard.still_of(self.layer)) is not None:
+                outlet.still(still)
+                self.first_pts = still.pts
             self._switchboard.request_keyframe(self.layer)
 
     def request_keyframe(self) -> None:

@@ -14,6 +14,7 @@ from streamgen.packets import (
     ChunkRecord,
     EncodedChunk,
     Layer,
+    Still,
     VideoPacket,
 )
 
@@ -29,7 +30,12 @@ LAYERS = (VP8, SMALL, H264)
 
 
 def make_chunk(
-    index: int, *, layers: tuple[Layer, ...] = (VP8,), keyframe: bool | None = None, fade: int = 3
+    index: int,
+    *,
+    layers: tuple[Layer, ...] = (VP8,),
+    keyframe: bool | None = None,
+    fade: int = 3,
+    stills: tuple[Layer, ...] = (),
 ) -> EncodedChunk:
     """Chunk `index` of a generator; its first picture is a keyframe when it is the first chunk, or when asked."""
     first = index == 0 if keyframe is None else keyframe
@@ -58,6 +64,7 @@ def make_chunk(
         ),
         duration_ticks=CHUNK_TICKS,
         fade=tuple(f"fade {index}.{n}".encode() for n in range(fade)),
+        stills=tuple(Still(layer, start, f"still {index}".encode()) for layer in stills),
     )
 
 
@@ -125,10 +132,14 @@ class ListSink:
         self.videos: list[tuple[int, VideoPacket]] = []
         self.audios: list[tuple[int, AudioPacket]] = []
         self.records: list[tuple[int, ChunkRecord]] = []
+        self.stills: list[Still | None] = []
         self.flushed: list[tuple[int, int]] = []  # pictures and sounds so far, at each flush
 
     def video(self, packet: VideoPacket) -> None:
         self.videos.append((self.timer.now, packet))
+
+    def still(self, still: Still | None) -> None:
+        self.stills.append(still)
 
     def audio(self, packet: AudioPacket) -> None:
         self.audios.append((self.timer.now, packet))

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from streamgen.media.clock import SLOT_NS, MediaClock
 from streamgen.media.pacing import GRACE_NS, MAX_WAITING_CHUNKS, Pacing, Release, Shifted, StateChanged
-from streamgen.packets import AudioPacket, ChunkRecord, VideoPacket
+from streamgen.packets import AudioPacket, ChunkRecord, Still, VideoPacket
 from tests.media.fakes import (
     CHUNK_NS,
     DELAY,
@@ -58,6 +58,9 @@ class Tape:
     def video(self) -> list[VideoPacket]:
         return [item for _, item in self.items if isinstance(item, VideoPacket)]
 
+    def stills(self) -> list[Still]:
+        return [item for _, item in self.items if isinstance(item, Still)]
+
     def records(self) -> list[ChunkRecord]:
         return [item for _, item in self.items if isinstance(item, ChunkRecord)]
 
@@ -83,7 +86,7 @@ class Tape:
         for now, item in self.items:
             if isinstance(item, AudioPacket):
                 assert 0 <= now - clock.audio_due_ns(item.pts) <= GRACE_NS
-            elif isinstance(item, VideoPacket):
+            elif isinstance(item, VideoPacket | Still):
                 assert 0 <= now - clock.video_due_ns(item.pts) <= GRACE_NS
 
 
@@ -346,6 +349,38 @@ def test_resume_goes_on_in_the_present_with_a_keyframe_per_layer() -> None:
     tape.check_rules()
 
 
+def test_a_still_leaves_right_behind_the_picture_that_it_repeats() -> None:
+    tape = Tape()
+    tape.run_for(50_000_000)
+    tape.pacing.put(make_chunk(0, layers=(VP8, H264), stills=(VP8,)))
+    tape.run_for(2 * CHUNK_NS)
+    (still,) = tape.stills()
+    kinds = [item for _, item in tape.items if isinstance(item, Still | VideoPacket)]
+    place = kinds.index(still)
+    before, after = kinds[place - 1], kinds[place + 1]
+    assert isinstance(before, VideoPacket)
+    assert before.data == b"picture 0.0"
+    assert before.pts == still.pts
+    assert isinstance(after, VideoPacket)
+    assert after.data == b"picture 0.1"
+    tape.check_rules()
+
+
+def test_a_still_that_nobody_may_see_does_not_leave() -> None:
+    tape = covered()
+    tape.pacing.show_standby(make_slate(1, name="black"))
+    tape.pacing.put(make_chunk(3, layers=LAYERS, stills=(VP8,)))
+    tape.run_for(5 * CHUNK_NS)
+    assert not tape.stills()
+    tape.pacing.resume()
+    tape.pacing.put(make_chunk(4, layers=LAYERS, keyframe=False, stills=(VP8,)))  # of no keyframe yet
+    tape.run_for(2 * CHUNK_NS)
+    assert not tape.stills()
+    tape.pacing.put(make_chunk(5, layers=LAYERS, keyframe=True, stills=(VP8,)))
+    tape.run_for(2 * CHUNK_NS)
+    assert [still.data for still in tape.stills()] == [b"still 5"]
+
+
 def test_standby_takes_over_in_the_next_slot_and_loops() -> None:
     tape = covered()
     shown, heard = len(tape.video()), len(tape.audio())
@@ -448,7 +483,7 @@ def test_rules_hold_in_any_order_of_events(events: list[tuple[str, int]]) -> Non
     index = 0
     for event, pause_ms in events:
         if event == "put" and not tape.pacing.full:
-            tape.pacing.put(make_chunk(index, layers=LAYERS))
+            tape.pacing.put(make_chunk(index, layers=LAYERS, stills=(VP8, H264)))
             index += 1
         elif event == "slate":
             tape.pacing.show_slate()

@@ -1,6 +1,6 @@
 from streamgen.media.layers import Rung
 from streamgen.media.pacer import PacketSink
-from streamgen.packets import AudioPacket, ChunkRecord, Layer, VideoCodec, VideoPacket
+from streamgen.packets import AudioPacket, ChunkRecord, Layer, Still, VideoCodec, VideoPacket
 from streamgen.webrtc.fanout import TURNS, Fanout
 from streamgen.webrtc.subscription import Subscription
 from tests.webrtc.test_subscription import Tape, Whim
@@ -176,6 +176,33 @@ def test_a_joiner_gets_nothing_before_its_keyframe() -> None:
     encoders.release(picture(2, keyframe=True))
     assert numbers(late) == [2]
     assert numbers(early) == [0, 1, 2]
+
+
+def test_a_joiner_is_shown_the_newest_still_of_its_layer_until_it_is_over() -> None:
+    encoders = Encoders()
+    _, first = encoders.viewer()
+    assert not first.stills
+    encoders.release(picture(0, keyframe=True))
+    encoders.fanout.still(Still(layer(), 0, b"old"))
+    encoders.fanout.still(Still(layer(), 4 * PICTURE, b"new"))
+    encoders.fanout.still(Still(layer("h264"), 4 * PICTURE, b"unwatched"))
+    _, joined = encoders.viewer()
+    assert [(still.pts, still.keyframe) for still in joined.stills] == [(4 * PICTURE, True)]
+    assert not first.stills, "those who watch are not shown it"
+    _, other = encoders.viewer("h264")
+    assert not other.stills
+    encoders.fanout.still(None)
+    _, late = encoders.viewer()
+    assert not late.stills
+
+
+def test_a_still_does_not_outlive_the_last_viewer_of_its_layer() -> None:
+    encoders = Encoders()
+    viewer, _ = encoders.viewer()
+    encoders.fanout.still(Still(layer(), 0, b"still"))
+    viewer.close()
+    _, joined = encoders.viewer()
+    assert not joined.stills
 
 
 def test_leaving_disturbs_nobody() -> None:

@@ -19,12 +19,16 @@ class Board:
         self.watchers: dict[Layer, int] = {}
         self.keyframes: list[Layer] = []
         self.left: list[Subscription] = []
+        self.stills: dict[Layer, Picture] = {}
 
     def watch(self, layer: Layer, change: int) -> None:
         self.watchers[layer] = self.watchers.get(layer, 0) + change
 
     def request_keyframe(self, layer: Layer) -> None:
         self.keyframes.append(layer)
+
+    def still_of(self, layer: Layer) -> Picture | None:
+        return self.stills.get(layer)
 
     def leave(self, subscription: Subscription) -> None:
         self.left.append(subscription)
@@ -39,12 +43,16 @@ class Tape:
 
     def __init__(self) -> None:
         self.pictures: list[Picture] = []
+        self.stills: list[Picture] = []
         self.sound: list[int] = []
         self.probes: list[int] = []
         self.ticks: list[float] = []
 
     def video(self, picture: Picture) -> None:
         self.pictures.append(picture)
+
+    def still(self, picture: Picture) -> None:
+        self.stills.append(picture)
 
     def audio(self, packet: AudioPacket) -> None:
         self.sound.append(packet.pts)
@@ -128,6 +136,24 @@ def test_a_viewer_starts_both_tracks_with_a_keyframe_of_its_layer() -> None:
     assert tape.shown == [(4, 1), (5, 1)]
     assert tape.sound == [12 * 960, 13 * 960]
     assert subscription.first_pts == 4 * PICTURE
+
+
+def test_a_joiner_sees_a_still_at_once_and_the_stream_from_its_keyframe_on() -> None:
+    board, tape = Board(), Tape()
+    still = Picture(MIDDLE, 4 * PICTURE, True, (b"still",))
+    board.stills = {MIDDLE: still, TOP: Picture(TOP, 4 * PICTURE, True, (b"other",))}
+    subscription = subscribed(board)
+    subscription.start(tape)
+    assert tape.stills == [still]
+    assert subscription.first_pts == 4 * PICTURE
+    assert board.keyframes == [MIDDLE]
+    assert not subscription.flowing
+    subscription.pictures(instant(5))  # refers to pictures that it has not got
+    subscription.audio(sound(20))
+    assert not tape.pictures
+    subscription.pictures(instant(6, keyframes=[MIDDLE]))
+    assert tape.shown == [(6, 1)]
+    assert tape.sound == [20 * 960]
 
 
 def test_starting_again_changes_nothing() -> None:
