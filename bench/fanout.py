@@ -32,6 +32,7 @@ from numpy.typing import NDArray
 from bench import record
 from bench.audience import Audience
 from bench.figures import Summary, percentile
+from streamgen.garbage import GarbageCollection
 from streamgen.media.audio_encoder import AudioEncoder
 from streamgen.media.layers import Rung
 from streamgen.media.scaler import Scaler
@@ -302,6 +303,7 @@ async def load(make: Callable[[], Way], viewers: int, seconds: float, audience_c
     async with AsyncExitStack() as stack:
         way = make()
         stack.push_async_callback(way.close)
+        await stack.enter_async_context(GarbageCollection())  # as the server does; the other ways get it too
         audience = await stack.enter_async_context(Audience(audience_cores))
         await audience.join(viewers, way.answer)
         slot = await play(way, 0, START_S)

@@ -19,6 +19,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from streamgen.channel import Channel
+from streamgen.garbage import GarbageCollection
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
 from streamgen.http.listener import page_url
@@ -66,7 +67,7 @@ async def run(
                 media_time_s=lambda: channel.media_time_s,
                 network=_network(settings),
             )
-            async with whep:
+            async with whep, GarbageCollection():
                 app = create_app(channel, settings, whep=whep, access=access)
                 server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
                 signals.on_stop = server.stop

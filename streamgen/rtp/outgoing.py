@@ -9,12 +9,14 @@ I/O-free: packets come out as bytes that SRTP has not protected yet.
 
 import struct
 from bisect import bisect_right
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 from streamgen.packets import VIDEO_CLOCK_HZ, Layer
 from streamgen.rtp.payloads import payloads_of, vp8_descriptor
+from streamgen.rtp.redundancy import MOST_COPIES, red_payload
 
 HISTORY_S: Final = 3.0
 """How far back a lost packet can still be sent again; by then its picture has long been shown or given up."""
@@ -62,12 +64,14 @@ class StreamFormat:
         payload_type: of its packets.
         rtx: payload type and SSRC of retransmissions (RFC 4588); None: lost packets are sent again as they were.
         send_time_id: id of the header extension abs-send-time, by which a browser measures the path; None: not used.
+        red: payload type of packets that repeat earlier ones (RFC 2198); None: the viewer does not understand them.
     """
 
     ssrc: int
     payload_type: int
     rtx: tuple[int, int] | None = None
     send_time_id: int | None = None
+    red: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -222,6 +226,7 @@ class OutgoingAudio:
     """The audio stream of one viewer. Sound is not sent again: by then it is too late to be heard.
 
     Attributes:
+        copies: earlier payloads that each packet repeats, where the viewer understands that.
         packets_sent: so far.
         octets_sent: of their payloads.
     """
@@ -232,6 +237,8 @@ class OutgoingAudio:
         self._offset = offset
         self._next = sequence
         self._last_pts: int | None = None
+        self._earlier: deque[tuple[int, bytes]] = deque(maxlen=MOST_COPIES)  # pts and payload
+        self.copies = 0
         self.packets_sent = 0
         self.octets_sent = 0
 
@@ -243,9 +250,17 @@ class OutgoingAudio:
     def packet(self, payload: bytes, pts: int) -> bytes:
         """The next packet. The first carries the marker: a talk spurt begins (RFC 3551, section 4.1)."""
         marker = _MARKER if self._last_pts is None else 0
+        payload_type = self._form.payload_type
+        if self._form.red is not None:
+            single = payload
+            if self.copies and self._earlier:
+                earlier = list(self._earlier)[-self.copies :]
+                payload = red_payload(payload_type, payload, [(pts - before, copy) for before, copy in earlier])
+                payload_type = self._form.red
+            self._earlier.append((pts, single))
         header = _HEADER.pack(
             _VERSION,
-            marker | self._form.payload_type,
+            marker | payload_type,
             self._next & SEQUENCE_MASK,
             (self._offset + pts) & UINT32_MASK,
             self._form.ssrc,

@@ -33,6 +33,7 @@ MAX_LINES: Final = 2000
 MAX_SECTIONS: Final = 16
 MAX_LOOKUPS: Final = 50_000  # payload types times lines about them
 
+DYNAMIC_PAYLOAD_TYPES: Final = range(96, 128)  # RFC 3551, section 6
 MAX_PRIORITY: Final = 2**32 - 1  # of a candidate (RFC 8839, section 5.1)
 
 # What SessionDescription.parse raises for texts that are not SDPs (StopIteration: an fmtp without its rtpmap).
@@ -59,6 +60,8 @@ class Offer:
     # The section whose transport carries all others, and its ICE user fragment: trickled candidates belong to it.
     primary_mid: str
     ice_ufrag: str
+    # Payload type of sound that repeats earlier sound (RFC 2198); None where the viewer does not offer it.
+    red: int | None = None
 
     @classmethod
     def read(cls, text: str) -> "Offer":
@@ -89,6 +92,7 @@ class Offer:
             kinds=kinds,
             primary_mid=_bundle(session)[0] if len(media) > 1 else media[0].rtp.muxId,
             ice_ufrag=_ice_ufrag(media[0]),
+            red=next((_red(section) for section in tracks if section.kind == "audio"), None),
         )
 
 
@@ -205,6 +209,19 @@ def _check_direction(section: MediaDescription) -> None:
 
 def _is(codec: RTCRtpCodecParameters, name: str, clock_hz: int) -> bool:
     return codec.name.lower() == name and codec.clockRate == clock_hz
+
+
+def _red(section: MediaDescription) -> int | None:
+    """The payload type of RED for the Opus that is answered: the first, as aiortc takes it."""
+    opus = next(codec.payloadType for codec in section.rtp.codecs if _is(codec, "opus", 48_000))
+    if opus not in DYNAMIC_PAYLOAD_TYPES:
+        return None  # aiortc then answers with a number of its own
+    for codec in section.rtp.codecs:
+        # Its fmtp is a list of payload types, which is no pair of name and value.
+        repeated = {each for parameter in codec.parameters for each in parameter.split("/")}
+        if _is(codec, "red", 48_000) and codec.channels == 2 and repeated == {str(opus)}:
+            return codec.payloadType
+    return None
 
 
 def _video_codec(section: MediaDescription) -> tuple[VideoCodec, str | None]:

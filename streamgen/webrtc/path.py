@@ -12,11 +12,13 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 from aiortc import RTCDtlsTransport
 from aiortc.rtcdtlstransport import State
+
+from streamgen.webrtc.srtp import Protect, protector
 
 SOL_UDP: Final = 17
 UDP_SEGMENT: Final = 103  # linux/udp.h
@@ -35,11 +37,27 @@ class DatagramPath:
         refused: packets that the network did not take because its buffers were full; they are lost.
     """
 
-    def __init__(self, dtls: RTCDtlsTransport, *, segmentation: bool = True) -> None:
-        """`segmentation` allows one system call for many packets, where the machine can do that."""
+    def __init__(
+        self,
+        dtls: RTCDtlsTransport,
+        *,
+        segmentation: bool = True,
+        protect_with: Callable[[Any], Protect] = protector,
+    ) -> None:
+        """Send over the transport that `dtls` protects.
+
+        Args:
+            dtls: of the connection.
+            segmentation: allows one system call for many packets, where the machine can do that.
+            protect_with: makes what protects packets from the SRTP session.
+        """
+        self._protect_with = protect_with
         self._dtls = dtls
         self._segmentation = segmentation and hasattr(socket, "MSG_DONTWAIT")
-        self._protocol: Any = None
+        self._session: Any = None
+        self._protect: Protect = list
+        self._pair: Any = None
+        self._address: tuple[str, int] = ("", 0)
         self._socket: socket.socket | None = None
         self.packets = 0
         self.octets = 0
@@ -47,10 +65,12 @@ class DatagramPath:
 
     def send(self, packets: Sequence[bytes]) -> None:
         """Send RTP packets in this order; those that cannot be sent now are lost."""
-        if self._dtls._state is not State.CONNECTED:
+        dtls = self._dtls
+        if dtls._state is not State.CONNECTED:
             return
-        protect = self._dtls._tx_srtp.protect
-        self._hand_over([protect(packet) for packet in packets])
+        if (session := dtls._tx_srtp) is not self._session:
+            self._session, self._protect = session, self._protect_with(session)
+        self._hand_over(self._protect(packets))
 
     def send_report(self, packet: bytes) -> None:
         """Send a compound RTCP packet."""
@@ -59,38 +79,44 @@ class DatagramPath:
 
     def close(self) -> None:
         """Give back what is open. Idempotent."""
-        self._protocol = None
+        self._pair = None
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
-    def _pair(self) -> Any:
-        return self._dtls.transport._connection._nominated.get(1)
-
     def _hand_over(self, packets: list[bytes]) -> None:
-        pair = self._pair()
+        pair = self._dtls.transport._connection._nominated.get(1)
+        if pair is not self._pair:
+            self._take(pair)
         if pair is None:
             return
-        if pair.protocol is not self._protocol:
-            self._open(pair.protocol)
         self.packets += len(packets)
-        self.octets += sum(map(len, packets))
-        address = pair.remote_addr
+        for packet in packets:
+            self.octets += len(packet)
         if self._socket is None:
             # A relay (TURN) wraps packets itself.
             for packet in packets:
                 with contextlib.suppress(OSError):
-                    pair.protocol.transport.sendto(packet, address)
+                    pair.protocol.transport.sendto(packet, self._address)
         elif self._segmentation and len(packets) > 1:
             for run in runs(packets):
-                self._send_run(self._socket, run, address)
+                self._send_run(self._socket, run, self._address)
         else:
-            self._send_each(self._socket, packets, address)
+            self._send_each(self._socket, packets, self._address)
+
+    def _take(self, pair: Any) -> None:
+        """Another pair is nominated, or none."""
+        before = self._pair
+        if pair is None or before is None or pair.protocol is not before.protocol:
+            self.close()
+            if pair is not None:
+                self._open(pair.protocol)
+        self._pair = pair
+        if pair is not None:
+            self._address = pair.remote_addr
 
     def _open(self, protocol: Any) -> None:
         """The pair's socket under a descriptor of our own: loops differ in what they let one do with theirs."""
-        self.close()
-        self._protocol = protocol
         theirs = protocol.transport.get_extra_info("socket")
         if theirs is not None and theirs.fileno() >= 0:
             self._socket = socket.socket(fileno=os.dup(theirs.fileno()))

@@ -27,7 +27,12 @@ DTLS_CIPHERS: Final = (
 
 
 def stand_in(transceiver: RTCRtpTransceiver, sender: TrackSender) -> None:
-    """Put a sender of ours in the place of aiortc's. To be called right after `addTransceiver`."""
+    """Put a sender of ours in the place of aiortc's. To be called right after `addTransceiver`.
+
+    The receiver beside it gets nothing (a viewer sends no media), so what it would estimate the bandwidth with goes: it
+    is a thousand objects for each viewer, at which every collection of garbage would look.
+    """
+    transceiver.receiver._RTCRtpReceiver__remote_bitrate_estimator = None  # type: ignore[attr-defined]
     sender._stream_id = transceiver.sender._stream_id
     transceiver.receiver._set_rtcp_ssrc(sender._ssrc)
     transceiver._RTCRtpTransceiver__sender = sender  # type: ignore[attr-defined]

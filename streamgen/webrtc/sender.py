@@ -38,6 +38,7 @@ from aiortc.stats import RTCStatsReport
 from streamgen.packets import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, AudioPacket
 from streamgen.rtp.adaptation import RungChooser
 from streamgen.rtp.outgoing import SEQUENCE_MASK, OutgoingAudio, OutgoingVideo, Picture, StreamFormat
+from streamgen.rtp.redundancy import Redundancy
 from streamgen.rtp.reports import Reception, SenderReports
 from streamgen.rtp.retransmission import RetransmissionLimit
 from streamgen.webrtc.path import DatagramPath
@@ -68,6 +69,7 @@ class TrackSender:
     Attributes:
         kind: `video` or `audio`.
         form: what was negotiated; None before that.
+        red: payload type of packets that repeat earlier ones, where the viewer offered one; aiortc does not know it.
         reception: the newest report about it, None before the first.
     """
 
@@ -84,6 +86,7 @@ class TrackSender:
             on_ready: called when media can flow.
         """
         self.kind = kind
+        self.red: int | None = None
         self.reception: Reception | None = None
         self.offset = offset
         self.form: StreamFormat | None = None
@@ -126,6 +129,7 @@ class TrackSender:
             payload_type=codec.payloadType,
             rtx=(rtx[0], self._rtx_ssrc) if rtx else None,
             send_time_id=send_time[0] if send_time else None,
+            red=self.red,
         )
         self._reports = SenderReports(
             ssrc=self._ssrc,
@@ -209,6 +213,7 @@ class Outlet:
         self._on_keyframe_request = on_keyframe_request
         self._now_ntp = now_ntp
         self._limit = RetransmissionLimit()
+        self._redundancy = Redundancy()
         self._rest: list[bytes] = []
         self._rest_due: asyncio.TimerHandle | None = None
         self._probe_bitrate = 0
@@ -232,6 +237,7 @@ class Outlet:
             self.audio_stream = OutgoingAudio(
                 audio.form, audio.offset, sequence=secrets.randbelow(_HIGHEST_FIRST_SEQUENCE)
             )
+            audio.listen(self._audio_feedback)
 
     def video(self, picture: Picture) -> None:
         """Send a picture: its first packets at once, the rest of a large one in steps of some milliseconds."""
@@ -317,6 +323,15 @@ class Outlet:
         if packets:
             self._chooser().sent(sum(map(len, packets)), now_s, padding=True)
             self.path.send(packets)
+
+    def _audio_feedback(self, packet: AnyRtcpPacket) -> None:
+        """RTCP about the sound."""
+        assert self._audio_sender is not None
+        assert self.audio_stream is not None
+        reception = self._audio_sender.reception
+        if isinstance(packet, RtcpRrPacket | RtcpSrPacket) and reception is not None:
+            self._redundancy.report(reception.fraction_lost, time.monotonic())
+            self.audio_stream.copies = self._redundancy.copies
 
     def _feedback(self, packet: AnyRtcpPacket) -> None:
         """RTCP about the video."""

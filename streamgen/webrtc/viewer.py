@@ -192,6 +192,8 @@ class Viewer:
         offset = self.rtp_offset_video if kind == "video" else self.rtp_offset_audio
         ready = functools.partial(self._can_flow, kind)
         self._senders[kind] = TrackSender(kind, transceiver.sender.transport, offset, self._timeline, ready)
+        if kind == "audio":
+            self._senders[kind].red = self._offer.red
         seams.stand_in(transceiver, self._senders[kind])
 
     def _can_flow(self, kind: str) -> None:
@@ -283,7 +285,7 @@ class Viewer:
             await peer.setLocalDescription(await peer.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:
             raise UnusableOfferError(f"the offer cannot be answered: {error}") from error
-        return complete_answer(peer.localDescription.sdp)
+        return complete_answer(peer.localDescription.sdp, self._offer.red)
 
     async def _until_over(self) -> None:
         try:

@@ -13,6 +13,13 @@ def test_opus_is_stereo_in_both_directions() -> None:
     assert sum(line.startswith("a=fmtp:") for line in lines) == 1
 
 
+def test_repeated_sound_is_answered_under_the_number_that_was_offered() -> None:
+    completed = complete_answer(ANSWER, 63)
+    assert "m=audio 9 UDP/TLS/RTP/SAVPF 111 63\r\n" in completed
+    assert "m=video 9 UDP/TLS/RTP/SAVPF 96\r\n" in completed
+    assert completed.count("a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n") == 1
+
+
 def test_rtcp_mux_only_in_every_section() -> None:
     assert complete_answer(ANSWER).count("a=rtcp-mux\r\na=rtcp-mux-only\r\n") == 2
 

@@ -47,6 +47,25 @@ def test_h264_when_there_is_nothing_else(profile: str, answered: str) -> None:
     assert (offer.codec, offer.h264_profile) == ("h264", answered)
 
 
+RED = AUDIO.replace("SAVPF 111", "SAVPF 111 63") + "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n"
+
+
+@pytest.mark.parametrize(
+    ("audio", "red"),
+    [
+        (AUDIO, None),
+        (RED, 63),
+        (RED.replace("111/111", "111/96"), None),
+        (RED.replace("a=fmtp:63 111/111\r\n", ""), None),
+        (RED.replace("red/48000/2", "red/8000"), None),
+        (RED.replace("111", "20"), None),
+    ],
+    ids=["none", "offered", "of another codec", "of nothing", "another rate", "Opus is renumbered"],
+)
+def test_sound_may_repeat_itself_where_the_viewer_offers_it_for_opus(audio: str, red: int | None) -> None:
+    assert Offer.read(SESSION + VIDEO + audio).red == red
+
+
 def test_picture_without_sound_is_fine() -> None:
     offer = Offer.read(SESSION.replace("BUNDLE 0 1", "BUNDLE 0") + VIDEO)
     assert offer.kinds == ("video",)

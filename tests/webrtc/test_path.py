@@ -9,6 +9,7 @@ import pytest
 from aiortc.rtcdtlstransport import State
 
 from streamgen.webrtc.path import MOST_SEGMENTS, DatagramPath, runs
+from streamgen.webrtc.srtp import Protect
 
 
 @pytest.mark.parametrize(
@@ -38,6 +39,10 @@ class Srtp:
 
     def protect_rtcp(self, packet: bytes) -> bytes:
         return packet + b"-srtcp"
+
+
+def marking(session: Any) -> Protect:
+    return lambda packets: [session.protect(packet) for packet in packets]
 
 
 class Wire:
@@ -91,7 +96,7 @@ def receiver() -> Any:
 async def connected(receiver: socket.socket, **options: bool) -> AsyncIterator[DatagramPath]:
     loop = asyncio.get_running_loop()
     transport, _ = await loop.create_datagram_endpoint(asyncio.DatagramProtocol, local_addr=("127.0.0.1", 0))
-    path = DatagramPath(Dtls(Wire(transport, receiver.getsockname())), **options)  # type: ignore[arg-type]
+    path = DatagramPath(Dtls(Wire(transport, receiver.getsockname())), protect_with=marking, **options)  # type: ignore[arg-type]
     try:
         yield path
     finally:
@@ -167,7 +172,7 @@ async def test_packets_that_cannot_be_sent_are_lost_without_an_error(
 
 def test_a_relay_wraps_packets_itself() -> None:
     relay = Relay()
-    path = DatagramPath(Dtls(Wire(relay, ("192.0.2.1", 9))))  # type: ignore[arg-type]
+    path = DatagramPath(Dtls(Wire(relay, ("192.0.2.1", 9))), protect_with=marking)  # type: ignore[arg-type]
     path.send([b"a", b"b"])
     assert relay.sent == [(b"a-srtp", ("192.0.2.1", 9)), (b"b-srtp", ("192.0.2.1", 9))]
 
@@ -176,7 +181,7 @@ def test_a_relay_wraps_packets_itself() -> None:
     "dtls", [Dtls(None), Dtls(Wire(Relay(), ("192.0.2.1", 9)), State.CLOSED)], ids=["no pair", "closed"]
 )
 def test_nothing_is_sent_while_there_is_no_connection(dtls: Dtls) -> None:
-    path = DatagramPath(dtls)  # type: ignore[arg-type]
+    path = DatagramPath(dtls, protect_with=marking)  # type: ignore[arg-type]
     path.send([b"a"])
     path.send_report(b"r")
     assert path.packets == 0
