@@ -4,7 +4,9 @@ Each function changes one object, never a module, and has a test over a real con
 version of aiortc no longer works this way. (`path` and `sender` read some of their attributes; they say which.)
 """
 
+import logging
 import struct
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,7 +14,10 @@ from aioice import Candidate, Connection
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
 from OpenSSL import SSL
 
+from streamgen.webrtc.sctp_gate import SctpGate, SctpViolationError
 from streamgen.webrtc.sender import TrackSender
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 MOST_UNREAD: Final = 256
@@ -67,6 +72,53 @@ def endure_nonsense(peer: RTCPeerConnection) -> None:
         ice.get_component_candidates = _with_patient_sockets(ice)  # type: ignore[method-assign]
     for dtls in _transports(peer):
         _endure_feedback(dtls)
+
+
+def bound_data_channels(peer: RTCPeerConnection, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+    """Let nothing that a viewer sends over SCTP end its connection, hold up the loop or take memory without bound.
+
+    aiortc reads each packet as it comes, and an error while it does ends the whole connection. Here a packet is read
+    only if a gate of its own admits it; what is wrong ends the viewer's data channels, and its media go on. To be
+    called between `setRemoteDescription` and `setLocalDescription`; an offer without data channels changes nothing.
+    """
+    if (sctp := peer.sctp) is None:
+        return
+    gate = SctpGate()
+    handle_data = sctp._handle_data
+
+    async def handle_admitted(data: bytes) -> None:
+        try:
+            if not gate.admits(data, newest_tsn=sctp._last_received_tsn, now_s=clock_s()):
+                return
+            await handle_data(data)
+            gate.check_kept(
+                streams=len(sctp._inbound_streams),
+                fragments=sum(len(each.reassembly) for each in sctp._inbound_streams.values()),
+                channels=len(sctp._data_channels),
+            )
+        except ConnectionError:
+            raise  # the transport beneath is closed
+        except SctpViolationError as error:
+            logger.info("a viewer's data channels are closed, because it sent %s", error)
+            await end_data_channels(peer)
+        except Exception:  # whatever aiortc's code runs into with a packet that nobody sends who means well
+            logger.info("a viewer's data channels are closed: a packet could not be read", exc_info=True)
+            await end_data_channels(peer)
+
+    sctp._handle_data = handle_admitted  # type: ignore[method-assign]
+
+
+async def end_data_channels(peer: RTCPeerConnection) -> None:
+    """Close all data channels of a viewer for good, and keep nothing that waits to be sent. Idempotent."""
+    if (sctp := peer.sctp) is None:
+        return
+    await sctp.stop()
+    # A retransmission that is due already would start its timer again, and go on for ever.
+    for queue in (sctp._outbound_queue, sctp._sent_queue, sctp._data_channel_queue):
+        queue.clear()
+    sctp._forward_tsn_chunk = None
+    for stream in sctp._inbound_streams.values():
+        stream.reassembly.clear()
 
 
 def on_sign_of_life(peer: RTCPeerConnection, callback: Callable[[], None]) -> None:
