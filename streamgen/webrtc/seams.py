@@ -14,6 +14,7 @@ from aioice import Candidate, Connection
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
 from OpenSSL import SSL
 
+from streamgen.webrtc.dtls_records import records
 from streamgen.webrtc.sctp_gate import SctpGate, SctpViolationError
 from streamgen.webrtc.sender import TrackSender
 
@@ -64,8 +65,9 @@ def endure_nonsense(peer: RTCPeerConnection) -> None:
     """Let no datagram, whoever sends it, end a connection, take memory without bound or write to the log.
 
     aioice takes datagrams from any address and passes on what is no STUN; aiortc's reading stops for ever at an empty
-    one, and at a REMB that names more streams than it holds. A STUN attribute of a wrong length is an error of the
-    event loop. RTP is not read at all: a viewer sends none. To be called before `on_sign_of_life`.
+    one, and at a REMB that names more streams than it holds. Of a datagram of many DTLS records it reads one, and keeps
+    the others for ever. A STUN attribute of a wrong length is an error of the event loop. RTP is not read at all: a
+    viewer sends none. To be called before `on_sign_of_life`.
     """
     for ice in _connections(peer):
         ice.data_received = _bounded(ice)  # type: ignore[method-assign]
@@ -201,8 +203,9 @@ def _bounded(ice: Connection) -> Any:
     data_received = ice.data_received
 
     def receive(data: bytes, component: int) -> None:
-        if data and ice._queue.qsize() < MOST_UNREAD:
-            data_received(data, component)
+        for record in records(data):
+            if record and ice._queue.qsize() < MOST_UNREAD:
+                data_received(record, component)
 
     return receive
 

@@ -19,6 +19,7 @@ from aiortc.rtcsctptransport import (
     serialize_packet,
     tsn_plus_one,
 )
+from OpenSSL import SSL
 
 from streamgen.packets import Command
 from streamgen.protocol import MAX_FRAME_BYTES, ProtocolError, encode, parse_server
@@ -335,6 +336,29 @@ async def test_hostile_packets_end_the_data_channels_and_nothing_else(
             steady.channel.send(encode(Ping(id="p", t=1.0)))
             await steady.says(2)
     assert [record.getMessage() for record in caplog.records] == []
+
+
+async def test_datagrams_of_many_records_leave_nothing_behind() -> None:
+    """aiortc takes one record for each datagram out of OpenSSL, which would keep the others for ever."""
+    async with wired(Programme("vp8")) as wire:
+        talk = wire.open()
+        await talk.says(1)
+        read: list[bytes] = []
+
+        async def take(data: bytes) -> None:
+            read.append(data)
+
+        wire.ours._handle_data = take
+        dtls = wire.theirs.transport
+        for _ in range(50):
+            for _ in range(20):
+                dtls._ssl.send(b"x" * 20)
+            await dtls.transport._send(dtls._ssl.bio_read(65_536))
+            await asyncio.sleep(0.001)
+        await until(lambda: len(read) >= 1000)
+        with pytest.raises(SSL.WantReadError):
+            wire.ours.transport._ssl.recv(1500)
+        await wire.media_go_on()
 
 
 async def test_a_flood_of_packets_is_dropped_and_the_channel_goes_on() -> None:
