@@ -4,6 +4,7 @@ Each function changes one object, never a module, and has a test over a real con
 version of aiortc no longer works this way. (`path` and `sender` read some of their attributes; they say which.)
 """
 
+import contextlib
 import logging
 import struct
 import time
@@ -98,8 +99,6 @@ def bound_data_channels(peer: RTCPeerConnection, *, clock_s: Callable[[], float]
                 fragments=sum(len(each.reassembly) for each in sctp._inbound_streams.values()),
                 channels=len(sctp._data_channels),
             )
-        except ConnectionError:
-            raise  # the transport beneath is closed
         except SctpViolationError as error:
             logger.info("a viewer's data channels are closed, because it sent %s", error)
             await end_data_channels(peer)
@@ -107,7 +106,15 @@ def bound_data_channels(peer: RTCPeerConnection, *, clock_s: Callable[[], float]
             logger.info("a viewer's data channels are closed: a packet could not be read", exc_info=True)
             await end_data_channels(peer)
 
+    send_chunk = sctp._send_chunk
+
+    async def send_while_open(chunk: Any) -> None:
+        # aiortc sends from tasks and timers that nobody awaits; that the viewer is gone is seen elsewhere.
+        with contextlib.suppress(ConnectionError):
+            await send_chunk(chunk)
+
     sctp._handle_data = handle_admitted  # type: ignore[method-assign]
+    sctp._send_chunk = send_while_open  # type: ignore[method-assign]
 
 
 async def end_data_channels(peer: RTCPeerConnection) -> None:

@@ -283,8 +283,9 @@ class Viewer:
 
     async def _tear_down(self) -> None:
         try:
-            await self._channels.close()
+            # First the transport: what is still said to the viewer then finds its channel closed.
             await seams.end_data_channels(self._peer)
+            await self._channels.close()
             await self._peer.close()
         except Exception:
             # Whoever waits for the end must not wait for ever, whatever state aiortc was left in.

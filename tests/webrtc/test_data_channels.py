@@ -1,6 +1,7 @@
 """Data channels over a real connection: one is served, the others are closed, and nothing sent there harms anybody."""
 
 import asyncio
+import gc
 import logging
 import struct
 from collections.abc import AsyncIterator, Callable
@@ -415,6 +416,33 @@ async def test_a_viewer_that_takes_no_message_of_this_length_is_closed() -> None
         await talk.closed()
         assert talk.heard == []
         await wire.media_go_on()
+
+
+async def test_a_viewer_that_hangs_up_without_a_word_over_sctp_leaves_no_errors(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What aiortc still has to send then fails in tasks of its own, whose errors nobody would take."""
+    with caplog.at_level(logging.WARNING):
+        async with wired(Programme("vp8")) as wire:
+            talk = wire.open()
+            await talk.says(1)
+            (connection,) = wire.hub._connections
+            sent: list[bytes] = []
+
+            async def closed(packet: bytes) -> None:
+                sent.append(packet)
+                raise ConnectionError  # as aiortc's does between the viewer's goodbye and our noticing
+
+            monkeypatch.setattr(wire.ours.transport, "_send_data", closed)
+            wire.hub.reject(connection, ProtocolError("frame", "invalid", "too late"))
+            await until(lambda: len(sent) >= 1)
+            await wire.theirs.transport.stop()
+            await until(lambda: wire.hub.connections == 0)
+            async with asyncio.timeout(30):
+                await wire.viewer.wait_closed()
+        gc.collect()
+        await asyncio.sleep(0)
+    assert [record.getMessage() for record in caplog.records] == []
 
 
 async def test_closing_leaves_nothing_and_takes_no_more() -> None:
