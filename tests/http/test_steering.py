@@ -1,7 +1,6 @@
 """Who steers over the data channel of a WHEP session: decided when the session is opened, as for a WebSocket."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,43 +8,17 @@ from typing import Any
 
 import httpx
 import pytest
-from aiortc.exceptions import InvalidStateError
-from pyee.asyncio import AsyncIOEventEmitter
 
 from streamgen.protocol import MAX_ID_CHARS
-from streamgen.steering.data_channel import MOST_EARLY
 from tests.http.fakes import Server
 from tests.http.test_app import TAKING_PART, TOKEN, signed
 from tests.http.test_whep import SDP
+from tests.steering.fake_channel import FakeChannel
 from tests.webrtc.loopback import until
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OFFER = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
 EVERYTHING = ["config", "moderate", "panic", "prompt"]
-
-
-class Channel(AsyncIOEventEmitter):
-    """The server's end of a data channel."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.readyState = "open"
-        self.bufferedAmount = 0
-        self.bufferedAmountLowThreshold = 0
-        self.sent: list[dict[str, Any]] = []
-
-    def send(self, text: str) -> None:
-        if self.readyState != "open":
-            raise InvalidStateError
-        self.sent.append(json.loads(text))
-
-    def close(self) -> None:
-        if self.readyState == "open":
-            self.readyState = "closed"
-            self.emit("close")
-
-    def say(self, **message: Any) -> None:
-        self.emit("message", json.dumps(message))
 
 
 async def post(server: Server, query: str = "", offer: str = OFFER, **headers: str) -> httpx.Response:
@@ -56,11 +29,11 @@ async def post(server: Server, query: str = "", offer: str = OFFER, **headers: s
 
 
 @asynccontextmanager
-async def opened(server: Server) -> AsyncIterator[Channel]:
+async def opened(server: Server) -> AsyncIterator[FakeChannel]:
     """The channel of the newest session is open, and something has been said on it."""
     serve = server.whep.served[-1]
     assert serve is not None
-    channel: Any = Channel()
+    channel: Any = FakeChannel()
     task = asyncio.create_task(serve(channel))
     await until(lambda: bool(channel.sent))
     yield channel
@@ -163,7 +136,7 @@ async def test_only_so_many_connections_of_one_address() -> None:
         assert first.sent[0]["type"] == "state"
         serve = server.whep.served[0]
         assert serve is not None
-        second: Any = Channel()
+        second: Any = FakeChannel()
         await serve(second)
         (told,) = second.sent
         assert (told["reason"], told["field"], second.readyState) == ("unavailable", "connection", "closed")
@@ -207,23 +180,3 @@ async def test_who_asks_for_no_data_channel_is_served_none_and_gets_no_cookie() 
     answer = await post(server, offer="v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n")
     assert server.whep.served == [None]
     assert "set-cookie" not in answer.headers
-
-
-async def test_frames_that_nobody_has_listened_to_yet_are_kept_up_to_a_bound() -> None:
-    server = Server()
-    await post(server)
-    serve = server.whep.served[-1]
-    assert serve is not None
-    patient: Any = Channel()
-    flooded: Any = Channel()
-    serving = [serve(patient), serve(flooded)]
-    patient.say(type="ping", id="early", t=1)
-    for number in range(MOST_EARLY + 1):
-        flooded.say(type="ping", id=str(number), t=1)
-    assert flooded.readyState == "closed"
-    tasks = [asyncio.create_task(each) for each in serving]
-    await until(lambda: len(patient.sent) >= 2)
-    assert [each["type"] for each in patient.sent] == ["state", "pong"]
-    patient.close()
-    await asyncio.gather(*tasks)
-    assert server.channel.steering.connections == 0
