@@ -6,6 +6,7 @@ from typing import Final, Self
 import httpx
 
 from streamgen_client.errors import UnreachableError
+from streamgen_client.lines import WebSocketLine
 from streamgen_client.refusal import refused
 from streamgen_client.steer import Steering
 from streamgen_client.watch import Watch
@@ -49,14 +50,15 @@ class Client:
     ) -> None:
         await self.close()
 
-    def watch(self) -> Watch:
-        """Receive the channel's picture and sound."""
-        return Watch(self._http, str(self._base.join(f"whep/{self._channel}")))
+    def watch(self, *, steer: bool = False) -> Watch:
+        """Receive the channel's picture and sound; with `steer` also steer over the same connection (`Watch.steer`)."""
+        return Watch(self._http, str(self._base.join(f"whep/{self._channel}")), steer=steer)
 
     def steer(self) -> Steering:
         """Follow and change what the channel plays."""
         url = self._base.join(f"steer/{self._channel}")
-        return Steering(str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws")), self._token)
+        address = str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
+        return Steering(WebSocketLine(address, self._token))
 
     async def close(self) -> None:
         """Give up the HTTP connections. Idempotent."""

@@ -1,4 +1,4 @@
-"""Steering a channel: one WebSocket, requests with a life to follow.
+"""Steering a channel: one line to it, requests with a life to follow.
 
 All methods belong to the event loop's thread.
 """
@@ -12,11 +12,7 @@ from collections.abc import AsyncIterator, Mapping
 from types import TracebackType
 from typing import Final, Self
 
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
-
 from streamgen.protocol import (
-    MAX_TRANSPORT_BYTES,
     Accepted,
     Applied,
     ClientMessage,
@@ -44,31 +40,30 @@ from streamgen_client.errors import (
     RejectedError,
     UnreachableError,
 )
+from streamgen_client.lines import POLICY_VIOLATION, Line
 from streamgen_client.request import Request
 
 OPEN_TIMEOUT_S: Final = 10.0
 OUTBOX_MESSAGES: Final = 64
 MESSAGE_BACKLOG: Final = 256  # per reader of `messages()`; full: the oldest is dropped
 REMEMBERED_REQUESTS: Final = 1024  # further ones push out the oldest, which then fails
-POLICY_VIOLATION: Final = 1008
 
 
 class Steering:
-    """Prompts and settings of a channel. Made by `Client.steer`; use it with `async with`.
+    """Prompts and settings of a channel. Made by `Client.steer` or `Watch.steer`; use it with `async with`.
 
     async with client.steer() as steering:
         applied = await steering.prompt("heavy rain over a city")
         print(applied.media_time)
     """
 
-    def __init__(self, url: str, token: str | None = None, *, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
-        self._url = url
-        self._headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    def __init__(self, line: Line, *, open_timeout_s: float = OPEN_TIMEOUT_S) -> None:
+        self._line = line
         self._open_timeout_s = open_timeout_s
         self.unknown_messages = 0  # of a newer server; skipped
         self._state: State | None = None
         self._joined = asyncio.Event()
-        self._connection: ClientConnection | None = None
+        self._farewell: Rejected | None = None  # why the server is about to hang up, if it says so
         self._outbox: asyncio.Queue[tuple[ClientMessage, Request | None]] = asyncio.Queue(OUTBOX_MESSAGES)
         self._requests: OrderedDict[str, Request] = OrderedDict()
         self._pings: dict[str, asyncio.Future[Pong]] = {}
@@ -81,23 +76,17 @@ class Steering:
         """Connect and wait for the channel's state. Raises `UnreachableError` or `RefusedError`."""
         try:
             async with asyncio.timeout(self._open_timeout_s):
-                self._connection = await connect(
-                    self._url, additional_headers=self._headers, max_size=MAX_TRANSPORT_BYTES, open_timeout=None
-                )
+                await self._line.open()
                 self._tasks = [
-                    asyncio.create_task(self._read(self._connection), name="steering reader"),
-                    asyncio.create_task(self._write(self._connection), name="steering writer"),
+                    asyncio.create_task(self._read(), name="steering reader"),
+                    asyncio.create_task(self._write(), name="steering writer"),
                 ]
                 await self._joined.wait()
-        except InvalidStatus as error:
+        except TimeoutError as error:
             await self.close()
-            raise RefusedError(
-                f"{self._url} answered {error.response.status_code}; is it a streamgen server with this channel?",
-                status=error.response.status_code,
+            raise UnreachableError(
+                f"the channel's state did not come within {self._open_timeout_s:.0f} s; is the server running?"
             ) from error
-        except (OSError, InvalidHandshake, TimeoutError) as error:
-            await self.close()
-            raise UnreachableError(f"{self._url} cannot be reached ({error}); is the server running?") from error
         except BaseException:
             await self.close()
             raise
@@ -205,8 +194,7 @@ class Steering:
     async def close(self) -> None:
         """Leave. Idempotent; requests whose outcome is open fail with `ConnectionLostError`."""
         self._closing = True
-        if self._connection is not None:
-            await self._connection.close()
+        await self._line.close()
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -233,32 +221,38 @@ class Steering:
         except asyncio.QueueFull:
             raise OutboxFullError(f"{OUTBOX_MESSAGES} requests wait to be sent; await some of them first") from None
 
-    async def _write(self, connection: ClientConnection) -> None:
+    async def _write(self) -> None:
         try:
             while True:
                 message, request = await self._outbox.get()
                 if request is not None:
                     request.sent_s = time.monotonic()
-                await connection.send(encode(message))
-        except ConnectionClosed:
+                await self._line.send(encode(message))
+        except ConnectionLostError:
             pass  # The reader sees it too, and tells everybody.
 
-    async def _read(self, connection: ClientConnection) -> None:
+    async def _read(self) -> None:
         try:
-            async for frame in connection:
+            async for frame in self._line.frames():
                 try:
                     message = parse_server(frame)
                 except ProtocolError:
                     self.unknown_messages += 1
                     continue
                 self._take(message)
-            self._fail(self._lost("the server closed the steering connection; connect again"))
-        except ConnectionClosed as error:
-            reason = error.rcvd.reason if error.rcvd is not None else ""
-            if error.rcvd is not None and error.rcvd.code == POLICY_VIOLATION:
-                self._fail(RefusedError(reason or "the server refuses this client", status=POLICY_VIOLATION))
-            else:
-                self._fail(self._lost(f"the steering connection was lost ({reason or error}); connect again"))
+            self._fail(self._ended())
+        except ConnectionLostError as error:
+            self._fail(self._lost(str(error)))
+        except RefusedError as error:
+            self._fail(error)
+
+    def _ended(self) -> ClientError:
+        """Why the server has hung up."""
+        if self._farewell is None or self._closing:
+            return self._lost("the server closed the steering connection; connect again")
+        if self._farewell.reason == "forbidden":
+            return RefusedError(self._farewell.message, status=POLICY_VIOLATION)
+        return self._lost(f"the server closed the steering connection ({self._farewell.message})")
 
     def _take(self, message: ServerMessage) -> None:
         match message:
@@ -270,6 +264,8 @@ class Steering:
                 pong = self._pings.get(message.id)
                 if pong is not None and not pong.done():
                     pong.set_result(message)
+            case Rejected(id=None, field="token" | "connection"):
+                self._farewell = message
             case Received() | Held() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
                 request = self._requests.get(message.id) if message.id is not None else None
                 if request is not None:

@@ -24,12 +24,15 @@ from aiortc.mediastreams import MediaStreamError
 from numpy.typing import NDArray
 
 from streamgen_client.errors import ConnectionLostError, RefusedError, UnreachableError
+from streamgen_client.lines import DataChannelLine
 from streamgen_client.refusal import refused
 from streamgen_client.rtp import AUDIO_CLOCK_HZ, VIDEO_CLOCK_HZ, RtpTimeline
+from streamgen_client.steer import Steering
 
 CONNECT_TIMEOUT_S: Final = 20.0
 PICTURE_BACKLOG: Final = 84  # 5 s at 50/3 pictures/s
 SOUND_BACKLOG: Final = 256  # 5 s of 20 ms
+OFFERED_CHANNEL: Final = 1022  # far above the ids that channels get by themselves
 
 Item = TypeVar("Item")
 
@@ -94,9 +97,17 @@ class Watch:
     Whoever does not take them in time loses the oldest. Everything of this object serves one consumer.
     """
 
-    def __init__(self, http: httpx.AsyncClient, url: str, *, connect_timeout_s: float = CONNECT_TIMEOUT_S) -> None:
+    def __init__(
+        self,
+        http: httpx.AsyncClient,
+        url: str,
+        *,
+        steer: bool = False,
+        connect_timeout_s: float = CONNECT_TIMEOUT_S,
+    ) -> None:
         self._http = http
         self._url = url
+        self._steer = steer
         self._connect_timeout_s = connect_timeout_s
         self._peer = RTCPeerConnection(RTCConfiguration(iceServers=[]))
         self._session: str | None = None  # the session's own URL
@@ -160,6 +171,14 @@ class Watch:
             elif not await self._more():
                 return
 
+    def steer(self) -> Steering:
+        """Follow and change what the channel plays, over this session's connection. Needs `watch(steer=True)`.
+
+        One at a time; it may be opened again after it has ended. What it may do is what the session's token allows.
+        """
+        assert self._steer, "the session carries media only: use client.watch(steer=True)"
+        return Steering(DataChannelLine(self._peer))
+
     async def close(self) -> None:
         """End the session on both sides. Idempotent."""
         self._closing = True
@@ -184,6 +203,9 @@ class Watch:
         video = peer.addTransceiver("video", direction="recvonly").receiver
         audio = peer.addTransceiver("audio", direction="recvonly").receiver
         self._receivers = {"video": video, "audio": audio}
+        if self._steer:
+            # Asks for data channels in the offer, and opens none: this one exists on this side only.
+            peer.createDataChannel("offered", negotiated=True, id=OFFERED_CHANNEL)
         await peer.setLocalDescription(await peer.createOffer())
         try:
             response = await self._http.post(

@@ -1,6 +1,5 @@
 """The HTTP surface of one channel, put together. It starts and stops nothing: whoever made its parts owns them."""
 
-import asyncio
 import logging
 import secrets
 from typing import Final, Protocol
@@ -12,17 +11,16 @@ from starlette.exceptions import HTTPException
 from streamgen.access.errors import WrongTokenError
 from streamgen.access.keys import TokenKeys
 from streamgen.access.limits import Limits, Rates
-from streamgen.access.visitors import COOKIE, LIFETIME_S, identify
 from streamgen.http.auth import CHANNEL as CHANNEL
 from streamgen.http.auth import OperatorAccess, ViewerAccess, challenge, is_loopback
-from streamgen.http.hosts import HostGuard, steering_origin_allowed
+from streamgen.http.hosts import HostGuard
 from streamgen.http.metrics import METRICS_TYPE, ChannelStats, metrics_text
 from streamgen.http.page import PageFiles, web_folder
 from streamgen.http.problem import problem
+from streamgen.http.steering import SteeringDoor
 from streamgen.http.whep import PREFIX, WhepCors, WhepSessions, whep_routes
-from streamgen.protocol import MAX_ID_CHARS, Permission
+from streamgen.protocol import Permission
 from streamgen.settings import Settings
-from streamgen.steering import websocket as steering
 from streamgen.steering.hub import SteeringHub
 from streamgen.version import __version__
 from streamgen.webrtc.turn import IceServers
@@ -32,8 +30,6 @@ logger = logging.getLogger(__name__)
 # Permissions for which this channel has messages. Clients are told these of their own, so that nobody is offered what
 # cannot be done here.
 OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate"})
-# Of these, what everybody may do only so often: whoever does it has to be somebody.
-COUNTED: Final[frozenset[Permission]] = frozenset({"propose", "vote"})
 RETRY_NOT_READY_S: Final = 1
 
 _SECRET_BYTES: Final = 32
@@ -72,62 +68,15 @@ def create_app(
         app.add_middleware(HostGuard, extra=settings.allowed_hosts)
 
     viewers = ViewerAccess.for_settings(settings, operator)
-    app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings)))
     limits = Limits(rates(settings))
     # Cookies of visitors outlive a restart of the server if its secret does.
     visitor_keys = operator.keys if operator.keys is not None else TokenKeys([secrets.token_urlsafe(_SECRET_BYTES)])
-
-    def refusal_of(websocket: WebSocket, client: str | None) -> str | None:
-        """What is wrong with how somebody connects, whatever their token."""
-        if not steering_origin_allowed(
-            websocket.headers.get("origin"),
-            websocket.headers.get("host"),
-            open_to_all=operator.token is None,
-            names=settings.allowed_hosts,
-            origins=settings.allowed_origins,
-        ):
-            return "a page of another site may not steer this server; its operator can allow it (allowed_origins)"
-        if client is not None and not (0 < len(client) <= MAX_ID_CHARS and client.isprintable()):
-            return f"client has 1 to {MAX_ID_CHARS} printable characters"
-        return None
+    door = SteeringDoor(channel.steering, operator, settings, limits=limits, visitor_keys=visitor_keys, offered=offered)
+    app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings), steering=door.for_session))
 
     @app.websocket(f"/steer/{CHANNEL}")
     async def steer(websocket: WebSocket, token: str | None = None, client: str | None = None) -> None:
-        authorization = websocket.headers.get("authorization")
-        try:
-            grant = operator.grant(authorization, token)
-            refusal = refusal_of(websocket, client)
-            if refusal is None and "watch" not in grant.can:
-                refusal = "a token that allows watching is needed; open the link that you were given"
-        except WrongTokenError as error:
-            refusal = str(error)
-        if refusal is not None:
-            # Accepted first: a browser tells its page nothing about a WebSocket that was never open.
-            await websocket.accept()
-            await websocket.close(steering.POLICY_VIOLATION, refusal)
-            return
-        can = grant.can & offered
-        host = websocket.client.host if websocket.client else None
-        voter: str | None = None
-        headers: list[tuple[bytes, bytes]] = []
-        if grant.subject is not None or can & COUNTED:
-            identity = identify(
-                grant,
-                cookie=websocket.cookies.get(COOKIE),
-                host=host,
-                keys=visitor_keys,
-                limits=limits,
-                wall_s=operator.wall_s(),
-                now_s=asyncio.get_running_loop().time(),
-            )
-            voter = identity.voter
-            if identity.new_cookie is not None:
-                headers.append((b"set-cookie", _cookie(identity.new_cookie, websocket.url.scheme == "wss")))
-        await websocket.accept(headers=headers)
-        # The operator's token has no subject: it is shared by all who run the server.
-        trusted = grant.subject is None and "admin" in grant.roles
-        guest = steering.Guest(voter, host, grant.expires_at, trusted)
-        await steering.serve(websocket, channel.steering, client=client, can=can, guest=guest, limits=limits)
+        await door.serve_websocket(websocket, token=token, client=client)
 
     @app.get("/healthz")
     async def healthz() -> JSONResponse:
@@ -201,12 +150,6 @@ def ice_servers(settings: Settings) -> IceServers:
         turn_secret=settings.turn_secret.get_secret_value() if settings.turn_secret is not None else "",
         turn_ttl_s=settings.turn_ttl_s,
     )
-
-
-def _cookie(value: str, secure: bool) -> bytes:
-    """`Set-Cookie` for a visitor. Lax: pages of other sites cannot vote in the name of whoever opens them."""
-    attributes = f"Max-Age={LIFETIME_S}; Path=/; HttpOnly; SameSite=Lax" + ("; Secure" if secure else "")
-    return f"{COOKIE}={value}; {attributes}".encode("ascii")
 
 
 async def _http_problem(request: Request, error: Exception) -> Response:

@@ -147,14 +147,20 @@ class ViewerAccess:
         every = (self.restricted.viewer_token, self.restricted.token)
         return tuple(token for token in every if token is not None)
 
-    def check(self, authorization: str | None) -> None:
-        """Raises `WrongTokenError`, unless the client that sent this `Authorization` header may watch."""
+    def check(self, authorization: str | None) -> float | None:
+        """Until when the client that sent this `Authorization` header may watch: a Unix time (s), None without an end.
+
+        Where watching is open it has no end for anybody: a token that is over takes nothing away there. Raises
+        `WrongTokenError` for who may not watch.
+        """
         if self.restricted is None:
-            return
-        if "watch" not in self.restricted.grant(authorization).can:
+            return None
+        grant = self.restricted.grant(authorization)
+        if "watch" not in grant.can:
             if bearer(authorization) is None:
                 raise WrongTokenError("watching needs a token; send it as Authorization: Bearer", "lacking")
             raise WrongTokenError("this token does not allow watching; ask for one with the role watch", "lacking")
+        return grant.expires_at
 
     def allows(self, authorization: str | None) -> bool:
         """Whether the client that sent this `Authorization` header may watch."""

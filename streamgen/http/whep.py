@@ -6,6 +6,8 @@
     GET     both              204: there is something here, and it has no representation
     OPTIONS both              what is accepted, and CORS; at the first also Link of ICE servers
 
+A viewer that offers a data channel steers over it, with the token of its POST and under the name `?client=`.
+
 No ETag is sent and no If-Match is asked for: sessions never restart ICE, and clients exist that lose it.
 
 Where not everybody may watch, every request but OPTIONS needs `Authorization: Bearer` (draft, section "Bearer token
@@ -22,13 +24,16 @@ from typing import Final, Protocol
 from fastapi import APIRouter, Request, Response
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.requests import ClientDisconnect
+from starlette.requests import ClientDisconnect, HTTPConnection
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from streamgen.http.auth import ViewerAccess, WrongTokenError, challenge
 from streamgen.http.hosts import cors_headers
 from streamgen.http.problem import problem
+from streamgen.http.steering import SessionSteering
+from streamgen.webrtc.data_channels import ServeChannel
 from streamgen.webrtc.errors import MalformedOfferError, NoSuchSessionError, OfferTooLargeError, WhepError
+from streamgen.webrtc.offer import asks_for_data
 from streamgen.webrtc.turn import IceServers
 from streamgen.webrtc.viewer import ViewerStats
 from streamgen.webrtc.whep import (
@@ -64,8 +69,10 @@ class WhepSessions(Protocol):
     def viewers(self) -> int:
         """How many receive media now."""
 
-    async def offer(self, sdp: str, address: str | None) -> WhepAnswer:
-        """Answer an offer from the client at this address."""
+    async def offer(
+        self, sdp: str, address: str | None, *, serve_channel: ServeChannel | None, ends_at: float | None
+    ) -> WhepAnswer:
+        """Answer an offer from the client at this address; its session steers so, and ends at that Unix time."""
 
     def has(self, session_id: str) -> bool:
         """Whether this session is there."""
@@ -78,6 +85,13 @@ class WhepSessions(Protocol):
 
     async def stats(self) -> tuple[ViewerStats, ...]:
         """Every viewer's situation."""
+
+
+class SteeringOf(Protocol):
+    """How viewers steer over their data channel; `SteeringDoor.for_session` is the real one."""
+
+    def __call__(self, request: HTTPConnection, *, client: str | None) -> SessionSteering:
+        """What the session that this request opens steers with, under this name."""
 
 
 class SlowBodyError(WhepError):
@@ -131,24 +145,44 @@ class WhepCors:
 
 
 def whep_routes(
-    sessions: WhepSessions, channel: str, *, access: ViewerAccess | None = None, ice: IceServers | None = None
+    sessions: WhepSessions,
+    channel: str,
+    *,
+    access: ViewerAccess | None = None,
+    ice: IceServers | None = None,
+    steering: SteeringOf | None = None,
 ) -> APIRouter:
-    """The routes of one channel. `access` says who may watch, without it everybody; `ice` what viewers are told."""
+    """The routes of one channel. `access` says who may watch, without it everybody; `ice` what viewers are told.
+
+    `steering` serves the data channels of those who steer by one; without it nobody does.
+    """
     router = APIRouter(prefix=f"{PREFIX}{channel}")
     viewers = access if access is not None else ViewerAccess()
     servers = ice if ice is not None else IceServers()
 
     @router.post("", status_code=201, response_class=Response)
-    async def create(request: Request) -> Response:
+    async def create(request: Request, client: str | None = None) -> Response:
+        steers: SessionSteering | None = None
         try:
-            _require_token(viewers, request)
+            ends_at = _require_token(viewers, request)
             require_content_type(request.headers.get("content-type"), SDP_TYPE)
             require_accept(request.headers.get("accept"), SDP_TYPE)
-            answer = await sessions.offer(await _body(request), request.client.host if request.client else None)
+            sdp = await _body(request)
+            # Whoever asks for no data channel is nobody who has to be known by name.
+            if steering is not None and asks_for_data(sdp):
+                steers = steering(request, client=client)
+            answer = await sessions.offer(
+                sdp,
+                request.client.host if request.client else None,
+                serve_channel=steers.serve_channel if steers is not None else None,
+                ends_at=ends_at,
+            )
         except WhepError as error:
             return whep_problem(error)
         location = f"{request.scope.get('root_path', '')}{PREFIX}{channel}/{answer.session_id}"
         headers = {**answer.headers, "Location": location}
+        if steers is not None and steers.set_cookie is not None:
+            headers["Set-Cookie"] = steers.set_cookie
         return _with_ice_servers(Response(answer.sdp, 201, headers, media_type=SDP_TYPE), servers)
 
     @router.patch("/{session_id}", status_code=204, response_class=Response)
@@ -225,11 +259,11 @@ def _authorization(request: Request) -> str | None:
     return request.headers.get("authorization")
 
 
-def _require_token(access: ViewerAccess, request: Request) -> None:
-    """Raises `NotAllowedError` unless the request carries a token that allows watching, or needs none."""
+def _require_token(access: ViewerAccess, request: Request) -> float | None:
+    """Until when the request allows watching (Unix time, s), None without an end. Raises `NotAllowedError`."""
     given = _authorization(request)
     try:
-        access.check(given)
+        return access.check(given)
     except WrongTokenError as error:
         status, value = challenge(error, given)
         kind = LackingRoleError if status == LackingRoleError.status else NotAllowedError

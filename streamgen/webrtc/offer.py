@@ -96,6 +96,11 @@ class Offer:
         )
 
 
+def asks_for_data(text: str) -> bool:
+    """Whether a text that may be an offer has a section for data channels."""
+    return any(line.startswith("m=application") for line in text.splitlines())
+
+
 def read_fragment(text: str, offer: Offer) -> list[RTCIceCandidate]:
     """The usable candidates of a trickle ICE fragment (RFC 8840) that belongs to `offer`.
 

@@ -4,7 +4,10 @@ Each function changes one object, never a module, and has a test over a real con
 version of aiortc no longer works this way. (`path` and `sender` read some of their attributes; they say which.)
 """
 
+import contextlib
+import logging
 import struct
+import time
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -12,7 +15,11 @@ from aioice import Candidate, Connection
 from aiortc import RTCCertificate, RTCDtlsTransport, RTCPeerConnection, RTCRtpTransceiver
 from OpenSSL import SSL
 
+from streamgen.webrtc.dtls_records import records
+from streamgen.webrtc.sctp_gate import SctpGate, SctpViolationError
 from streamgen.webrtc.sender import TrackSender
+
+logger = logging.getLogger(__name__)
 
 LOOPBACK: Final = "127.0.0.1"
 MOST_UNREAD: Final = 256
@@ -64,14 +71,68 @@ def endure_nonsense(peer: RTCPeerConnection) -> None:
     """Let no datagram, whoever sends it, end a connection, take memory without bound or write to the log.
 
     aioice takes datagrams from any address and passes on what is no STUN; aiortc's reading stops for ever at an empty
-    one, and at a REMB that names more streams than it holds. A STUN attribute of a wrong length is an error of the
-    event loop. RTP is not read at all: a viewer sends none. To be called before `on_sign_of_life`.
+    one, and at a REMB that names more streams than it holds. Of a datagram of many DTLS records it reads one, and keeps
+    the others for ever. A STUN attribute of a wrong length is an error of the event loop. RTP is not read at all: a
+    viewer sends none. To be called before `on_sign_of_life`.
     """
     for ice in _connections(peer):
         ice.data_received = _bounded(ice)  # type: ignore[method-assign]
         ice.get_component_candidates = _with_patient_sockets(ice)  # type: ignore[method-assign]
     for dtls in _transports(peer):
         _endure_feedback(dtls)
+
+
+def bound_data_channels(peer: RTCPeerConnection, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+    """Let nothing that a viewer sends over SCTP end its connection, hold up the loop or take memory without bound.
+
+    aiortc reads each packet as it comes, and an error while it does ends the whole connection. Here a packet is read
+    only if a gate of its own admits it; what is wrong ends the viewer's data channels, and its media go on. To be
+    called between `setRemoteDescription` and `setLocalDescription`; an offer without data channels changes nothing.
+    """
+    if (sctp := peer.sctp) is None:
+        return
+    gate = SctpGate()
+    handle_data = sctp._handle_data
+
+    async def handle_admitted(data: bytes) -> None:
+        try:
+            if not gate.admits(data, newest_tsn=sctp._last_received_tsn, now_s=clock_s()):
+                return
+            await handle_data(data)
+            gate.check_kept(
+                streams=len(sctp._inbound_streams),
+                fragments=sum(len(each.reassembly) for each in sctp._inbound_streams.values()),
+                channels=len(sctp._data_channels),
+            )
+        except SctpViolationError as error:
+            logger.info("a viewer's data channels are closed, because it sent %s", error)
+            await end_data_channels(peer)
+        except Exception:  # whatever aiortc's code runs into with a packet that nobody sends who means well
+            logger.info("a viewer's data channels are closed: a packet could not be read", exc_info=True)
+            await end_data_channels(peer)
+
+    send_chunk = sctp._send_chunk
+
+    async def send_while_open(chunk: Any) -> None:
+        # aiortc sends from tasks and timers that nobody awaits; that the viewer is gone is seen elsewhere.
+        with contextlib.suppress(ConnectionError):
+            await send_chunk(chunk)
+
+    sctp._handle_data = handle_admitted  # type: ignore[method-assign]
+    sctp._send_chunk = send_while_open  # type: ignore[method-assign]
+
+
+async def end_data_channels(peer: RTCPeerConnection) -> None:
+    """Close all data channels of a viewer for good, and keep nothing that waits to be sent. Idempotent."""
+    if (sctp := peer.sctp) is None:
+        return
+    await sctp.stop()
+    # A retransmission that is due already would start its timer again, and go on for ever.
+    for queue in (sctp._outbound_queue, sctp._sent_queue, sctp._data_channel_queue):
+        queue.clear()
+    sctp._forward_tsn_chunk = None
+    for stream in sctp._inbound_streams.values():
+        stream.reassembly.clear()
 
 
 def on_sign_of_life(peer: RTCPeerConnection, callback: Callable[[], None]) -> None:
@@ -154,8 +215,9 @@ def _bounded(ice: Connection) -> Any:
     data_received = ice.data_received
 
     def receive(data: bytes, component: int) -> None:
-        if data and ice._queue.qsize() < MOST_UNREAD:
-            data_received(data, component)
+        for record in records(data):
+            if record and ice._queue.qsize() < MOST_UNREAD:
+                data_received(record, component)
 
     return receive
 

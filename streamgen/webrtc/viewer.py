@@ -11,7 +11,7 @@ import functools
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final, Self
@@ -20,10 +20,12 @@ from aiortc import RTCConfiguration, RTCPeerConnection, RTCRtpCodecCapability, R
 from aiortc.clock import current_ntp_time
 from aiortc.exceptions import InvalidAccessError, InvalidStateError, OperationError
 
+from streamgen.access.expiry import until
 from streamgen.packets import Layer, VideoCodec
 from streamgen.rtp.outgoing import OutgoingAudio, OutgoingVideo
 from streamgen.webrtc import seams
 from streamgen.webrtc.answer import complete_answer
+from streamgen.webrtc.data_channels import DataChannels, ServeChannel
 from streamgen.webrtc.errors import SessionEndedError, UnusableOfferError, WhepError
 from streamgen.webrtc.offer import MAX_CANDIDATES, Offer, read_fragment
 from streamgen.webrtc.ports import MediaNetwork, gather_on
@@ -80,8 +82,9 @@ class Viewer:
             await viewer.wait_closed()
 
     It ends, and leaves the fan-out, when `close` is called, when the peer closes or fails, when it does not
-    connect within `connect_timeout_s`, or when nothing has been heard of it for `silence_s`. `on_closed` is called
-    once, after everything has stopped.
+    connect within `connect_timeout_s`, when nothing has been heard of it for `silence_s`, or at `ends_at`, a Unix time
+    in seconds (None: never), which is waited for with `wait_until`. `on_closed` is called once, after everything has
+    stopped. `serve_channel` serves the data channel that steers; without it all data channels are closed.
     """
 
     def __init__(
@@ -93,6 +96,9 @@ class Viewer:
         connect_timeout_s: float = CONNECT_TIMEOUT_S,
         silence_s: float = SILENCE_S,
         network: MediaNetwork | None = None,
+        serve_channel: ServeChannel | None = None,
+        ends_at: float | None = None,
+        wait_until: Callable[[float], Awaitable[None]] = until,
         on_closed: Callable[[], None] = lambda: None,
     ) -> None:
         self.codec: VideoCodec = offer.codec
@@ -104,6 +110,9 @@ class Viewer:
         self._include_loopback = include_loopback
         self._connect_timeout_s = connect_timeout_s
         self._silence_s = silence_s
+        self._channels = DataChannels(serve_channel)
+        self._ends_at = ends_at
+        self._wait_until = wait_until
         self._heard_s = 0.0  # monotonic time of the newest sign of life
         self._on_closed = on_closed
         # No ICE servers: aiortc's default is a public STUN server.
@@ -240,6 +249,9 @@ class Viewer:
 
     async def _live(self) -> None:
         """The viewer's one task: negotiates, waits for the end and tears everything down."""
+        end = None
+        if self._ends_at is not None:
+            end = asyncio.create_task(self._end_at(self._ends_at), name="viewer-end")
         try:
             if self._ending.is_set():
                 raise _ended_early()
@@ -259,12 +271,23 @@ class Viewer:
             self._subscription.close()
             if self._outlet is not None:
                 self._outlet.close()
+            if end is not None:
+                end.cancel()
+                await asyncio.wait([end])
             await self._tear_down()
             self._closed.set()
             self._on_closed()
 
+    async def _end_at(self, moment_s: float) -> None:
+        await self._wait_until(moment_s)
+        logger.info("a viewer's token is over, and its session with it")
+        self._ending.set()
+
     async def _tear_down(self) -> None:
         try:
+            # First the transport: what is still said to the viewer then finds its channel closed.
+            await seams.end_data_channels(self._peer)
+            await self._channels.close()
             await self._peer.close()
         except Exception:
             # Whoever waits for the end must not wait for ever, whatever state aiortc was left in.
@@ -273,6 +296,7 @@ class Viewer:
     async def _negotiate(self) -> str:
         peer = self._peer
         peer.on("connectionstatechange", self._connection_state_changed)
+        peer.on("datachannel", self._channels.opened)
         for kind in self._offer.kinds:
             self._add_track(kind)
         try:
@@ -281,6 +305,7 @@ class Viewer:
             # Sockets are opened by setLocalDescription.
             seams.offer_loopback(peer, always=self._include_loopback)
             seams.endure_nonsense(peer)
+            seams.bound_data_channels(peer)
             seams.on_sign_of_life(peer, self._heard)
             await peer.setLocalDescription(await peer.createAnswer())
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:

@@ -23,6 +23,7 @@ from streamgen.webrtc.admission import (
     Place,
     address_key,
 )
+from streamgen.webrtc.data_channels import ServeChannel
 from streamgen.webrtc.errors import (
     NoSuchSessionError,
     NotAcceptableError,
@@ -154,8 +155,19 @@ class WhepServer:
         """How many viewers receive media now."""
         return sum(viewer.connected for viewer in self._viewers.values())
 
-    async def offer(self, sdp: str, address: str | None = None) -> WhepAnswer:
-        """Answer an offer from the client at `address`. Raises a `WhepError`; nothing is left behind then."""
+    async def offer(
+        self,
+        sdp: str,
+        address: str | None = None,
+        *,
+        serve_channel: ServeChannel | None = None,
+        ends_at: float | None = None,
+    ) -> WhepAnswer:
+        """Answer an offer from the client at `address`. Raises a `WhepError`; nothing is left behind then.
+
+        `serve_channel` serves the data channel with which the viewer steers, if it opens one; without it none is
+        served. The session ends at `ends_at`, a Unix time in seconds; None: whenever the viewer leaves.
+        """
         if len(sdp.encode("utf-8", "replace")) > self.limits.max_offer_bytes:
             raise OfferTooLargeError(f"an offer has at most {self.limits.max_offer_bytes} bytes; leave codecs out")
         offer = Offer.read(sdp)
@@ -169,6 +181,8 @@ class WhepServer:
             include_loopback=self.limits.include_loopback,
             connect_timeout_s=self.limits.connect_timeout_s,
             network=self._network,
+            serve_channel=serve_channel,
+            ends_at=ends_at,
             on_closed=functools.partial(self._forget, session_id),
         )
         self._viewers[session_id] = viewer

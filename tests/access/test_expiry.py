@@ -37,6 +37,6 @@ async def test_a_clock_that_is_put_forward_is_noticed_at_the_next_look() -> None
 
 
 def test_a_look_and_a_farewell_take_less_than_a_second() -> None:
-    from streamgen.steering.websocket import FAREWELL_TIMEOUT_S
+    from streamgen.steering.conversation import FAREWELL_TIMEOUT_S
 
     assert CHECK_S + FAREWELL_TIMEOUT_S < 1.0

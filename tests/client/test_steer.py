@@ -7,6 +7,7 @@ import streamgen_client
 from streamgen.packets import SetConfig, SetPrompt
 from streamgen.protocol import Chunk, PanicAction, State, encode
 from streamgen_client.errors import RejectedError
+from streamgen_client.lines import WebSocketLine
 from streamgen_client.steer import OUTBOX_MESSAGES, Steering
 from tests.client.station import on_air
 
@@ -188,7 +189,7 @@ async def test_lost_server_fails_what_is_open() -> None:
 
     async with serve(vanish, "127.0.0.1", 0) as server, asyncio.timeout(30):
         port = next(iter(server.sockets)).getsockname()[1]
-        async with Steering(f"ws://127.0.0.1:{port}/steer/main") as steering:
+        async with Steering(WebSocketLine(f"ws://127.0.0.1:{port}/steer/main")) as steering:
             reading = asyncio.create_task(_read_all(steering))
             request = steering.prompt("heavy rain")
             with pytest.raises(streamgen_client.ConnectionLostError, match="connect again"):

@@ -13,6 +13,7 @@ from streamgen.protocol import Permission
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
+from streamgen.webrtc.data_channels import ServeChannel
 from streamgen.webrtc.errors import NoSuchSessionError
 from streamgen.webrtc.fanout import FanoutStats
 from streamgen.webrtc.viewer import TrackStats, ViewerStats
@@ -49,6 +50,8 @@ class FakeWhep:
     refusal: Exception | None = None
     offers: list[str] = field(default_factory=list)
     addresses: list[str | None] = field(default_factory=list)  # that the offers came from
+    served: list[ServeChannel | None] = field(default_factory=list)  # how their data channels are
+    ends: list[float | None] = field(default_factory=list)  # when their sessions are to end
     fragments: list[tuple[str, str]] = field(default_factory=list)
     open: set[str] = field(default_factory=set)
 
@@ -56,11 +59,15 @@ class FakeWhep:
     def viewers(self) -> int:
         return len(self.open)
 
-    async def offer(self, sdp: str, address: str | None) -> WhepAnswer:
+    async def offer(
+        self, sdp: str, address: str | None, *, serve_channel: ServeChannel | None, ends_at: float | None
+    ) -> WhepAnswer:
         if self.refusal is not None:
             raise self.refusal
         self.offers.append(sdp)
         self.addresses.append(address)
+        self.served.append(serve_channel)
+        self.ends.append(ends_at)
         session_id = f"session-{len(self.offers)}"
         self.open.add(session_id)
         return WhepAnswer(session_id, ANSWER_SDP, "vp8", 4_294_967_295, 17, 8.25)

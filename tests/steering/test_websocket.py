@@ -12,6 +12,7 @@ from streamgen.access.limits import Limits, Rates
 from streamgen.access.rate_limit import RateLimit
 from streamgen.packets import Command
 from streamgen.protocol import Permission, PromptSet, encode
+from streamgen.steering import conversation
 from streamgen.steering import websocket as shell
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.rate import BURST_MESSAGES
@@ -145,7 +146,7 @@ async def test_a_client_that_does_not_read_is_closed_with_1013() -> None:
     async with asyncio.timeout(5):
         while (event := await fake.heard())["type"] != "websocket.close":
             pass
-    assert event["code"] == shell.TRY_AGAIN_LATER
+    assert event["code"] == conversation.TRY_AGAIN_LATER
     await end(task)
     assert steering.connections == 0
 
@@ -160,22 +161,22 @@ async def test_a_frame_that_cannot_be_sent_ends_the_connection() -> None:
 
 
 async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shell, "MAX_CONNECTIONS", 0)
+    monkeypatch.setattr(conversation, "MAX_CONNECTIONS", 0)
     fake = FakeSocket()
     task = await start(fake, hub())
-    assert (await fake.heard())["code"] == shell.TRY_AGAIN_LATER
+    assert (await fake.heard())["code"] == conversation.TRY_AGAIN_LATER
     await end(task)
 
 
 async def test_connections_of_one_address_are_bounded_and_given_back() -> None:
     limits, steering = Limits(Rates(address_connections=1)), hub()
     fake, other = FakeSocket(), FakeSocket()
-    guest = shell.Guest(host="192.0.2.7")
+    guest = conversation.Guest(host="192.0.2.7")
     task = await start(fake, steering, limits=limits, guest=guest)
     await fake.heard()
     await end(await start(other, steering, limits=limits, guest=guest))
     closed = await other.heard()
-    assert (closed["code"], "your address" in closed["reason"]) == (shell.TRY_AGAIN_LATER, True)
+    assert (closed["code"], "your address" in closed["reason"]) == (conversation.TRY_AGAIN_LATER, True)
     fake.leave()
     await end(task)
     again = FakeSocket()
@@ -188,7 +189,7 @@ async def test_connections_of_one_address_are_bounded_and_given_back() -> None:
 async def test_prompts_of_one_person_are_limited_and_pings_are_not() -> None:
     fake, limits = FakeSocket(), Limits(Rates(prompt=RateLimit(1, 8.0)))
     task = await start(
-        fake, hub(), limits=limits, guest=shell.Guest(voter="token:a", host="192.0.2.7"), now_s=lambda: 50.0
+        fake, hub(), limits=limits, guest=conversation.Guest(voter="token:a", host="192.0.2.7"), now_s=lambda: 50.0
     )
     await fake.heard()
     fake.say(text=encode(PromptSet(id="a", text="rain")))
@@ -216,7 +217,7 @@ class Moment:
 
 async def test_a_token_that_ends_is_told_and_closed_with_1008() -> None:
     fake, steering, moment = FakeSocket(), hub(), Moment()
-    task = await start(fake, steering, guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    task = await start(fake, steering, guest=conversation.Guest(expires_at=1234.0), wait_until=moment)
     assert (await fake.heard())["type"] == "state"
     assert moment.asked == [1234.0]
     fake.say(text='{"type": "ping", "id": "p", "t": 1}')
@@ -225,7 +226,7 @@ async def test_a_token_that_ends_is_told_and_closed_with_1008() -> None:
     told, closed = await fake.heard(), await fake.heard()
     assert (told["type"], told["reason"], told["field"]) == ("rejected", "forbidden", "token")
     assert "expired" in told["message"]
-    assert (closed["type"], closed["code"]) == ("websocket.close", shell.POLICY_VIOLATION)
+    assert (closed["type"], closed["code"]) == ("websocket.close", conversation.POLICY_VIOLATION)
     assert "expired" in closed["reason"]
     await end(task)
     assert steering.connections == 0
@@ -234,9 +235,9 @@ async def test_a_token_that_ends_is_told_and_closed_with_1008() -> None:
 async def test_one_who_does_not_read_is_gone_at_the_end_of_their_token_all_the_same(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(shell, "FAREWELL_TIMEOUT_S", 0.0)
+    monkeypatch.setattr(conversation, "FAREWELL_TIMEOUT_S", 0.0)
     fake, steering, moment = FakeSocket(), hub(), Moment()
-    task = await start(fake, steering, guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    task = await start(fake, steering, guest=conversation.Guest(expires_at=1234.0), wait_until=moment)
     await fake.heard()
     fake.reads.clear()
     moment.come.set()
@@ -246,7 +247,7 @@ async def test_one_who_does_not_read_is_gone_at_the_end_of_their_token_all_the_s
 
 async def test_who_leaves_before_the_end_of_their_token_leaves_nothing_behind() -> None:
     fake, moment = FakeSocket(), Moment()
-    task = await start(fake, hub(), guest=shell.Guest(expires_at=1234.0), wait_until=moment)
+    task = await start(fake, hub(), guest=conversation.Guest(expires_at=1234.0), wait_until=moment)
     await fake.heard()
     fake.leave()
     await end(task)

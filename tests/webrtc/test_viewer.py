@@ -274,6 +274,41 @@ async def test_viewer_that_never_connects_is_given_up() -> None:
         assert programme.fanout.stats().subscribers == 0
 
 
+@pytest.mark.parametrize("connected", [True, False])
+async def test_a_session_ends_with_the_token_that_it_needs(connected: bool) -> None:
+    programme = Programme("vp8")
+    asked: list[float] = []
+    over = asyncio.Event()
+
+    async def moment(unix_s: float) -> None:
+        asked.append(unix_s)
+        await over.wait()
+
+    async with Player() as player:
+        offer = Offer.read(await player.offer())
+        async with Viewer(programme.fanout.add(offer.codec), offer, ends_at=1234.0, wait_until=moment) as viewer:
+            answer = await viewer.answer()
+            if connected:
+                await player.accept(answer)
+                await programme.play_until(lambda: len(player.video.frames) >= 1)
+            assert (asked, viewer.connected) == ([1234.0], connected)
+            over.set()
+            async with asyncio.timeout(30):
+                await viewer.wait_closed()
+            assert programme.fanout.stats().subscribers == 0
+            if connected:
+                await until(lambda: player.video.ended)
+
+
+async def test_a_session_that_ends_before_its_token_waits_for_nothing() -> None:
+    programme = Programme("vp8")
+    async with Player() as player:
+        offer = Offer.read(await player.offer())
+        async with Viewer(programme.fanout.add(offer.codec), offer, ends_at=2.0**40) as viewer:
+            await viewer.answer()
+    assert not [each for each in asyncio.all_tasks() if each.get_name().startswith("viewer")]
+
+
 async def test_close_during_negotiation_refuses_the_answer() -> None:
     programme = Programme("vp8")
     async with Player() as player:

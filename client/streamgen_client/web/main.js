@@ -1,5 +1,6 @@
 /** The page: joins the player, the steering connection and the measurements, and shows what they say. */
 
+import { linesOf } from "./data-line.js";
 import { Journey } from "./journey.js";
 import { Knobs } from "./knobs.js";
 import { Levels } from "./levels.js";
@@ -57,7 +58,12 @@ const view = {
 
 const token = tokenFromLink();
 const steerPath = document.querySelector("[data-steer]")?.getAttribute("data-steer") ?? "steer/main";
-const steering = new SteeringClient(socketUrl(steerPath, document.baseURI, token, newId()));
+const client = newId();
+/** `?steer=data`: over the connection that plays, for networks that let no WebSocket through. */
+const overData = new URLSearchParams(location.search).get("steer") === "data";
+const steering = new SteeringClient(
+  overData ? linesOf(view.player) : socketUrl(steerPath, document.baseURI, token, client),
+);
 const history = new PromptHistory();
 const levels = new Levels(Array.from(view.levels.querySelectorAll("i")));
 const measurements = new Measurements(view.player, () => levels.rms);
@@ -262,7 +268,7 @@ steering.addEventListener("closed", (event) => {
     allow(false);
     journey.say(`${reason}.`);
   } else {
-    showConnection("lost", "Reconnecting");
+    showConnection("lost", overData && view.player.state === "idle" ? "Not playing" : "Reconnecting");
   }
 });
 
@@ -297,11 +303,16 @@ let tintedAtMs = -Infinity;
 view.player.addEventListener("session", (event) => {
   const { session } = /** @type {CustomEvent<import("./whep.js").SessionDetail>} */ (event).detail;
   if (session.stream.getAudioTracks().length > 0) levels.watch(session.stream);
+  if (overData) {
+    steering.lost(); // what it had was of the session before
+    steering.retryNow();
+  }
 });
 view.player.addEventListener("statechange", () => {
   const { state } = view.player;
   view.levels.dataset["state"] = state;
   if (state === "idle" || state === "offline") levels.stop();
+  if (overData && view.player.session === null) steering.lost();
 });
 view.player.addEventListener("picture", (event) => {
   const { atMs, colour } = /** @type {CustomEvent<import("./player.js").PictureDetail>} */ (event).detail;
@@ -329,6 +340,10 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (token !== null) view.player.setAttribute("token", token);
+if (overData) {
+  view.player.toggleAttribute("data", true);
+  view.player.setAttribute("src", `${view.player.getAttribute("src") ?? ""}?client=${client}`);
+}
 if (new URLSearchParams(location.search).has("autoplay")) view.player.play(); // for a screen that nobody touches
 journey.say(HINT, "hint");
 list.show(history.entries);

@@ -4,7 +4,8 @@
  *     <script type="module" src="https://server/player.js"></script>
  *     <streamgen-player src="https://server/whep/main"></streamgen-player>
  *
- * Attributes: `src`; `token` (sent as a bearer token); `autoplay` (start at once; muted if the browser insists).
+ * Attributes: `src`; `token` (sent as a bearer token); `autoplay` (start at once; muted if the browser insists);
+ * `data` (sessions can carry data channels, see `data-line.js`).
  * Events: `statechange`; `session` (a WHEP session is up); `picture` (`PictureDetail`) for each picture presented.
  */
 
@@ -154,7 +155,7 @@ export class StreamgenPlayer extends HTMLElement {
     this.#pressedAtMs = performance.now();
     this.firstPictureMs = null;
     const client = new WhepClient(new URL(this.getAttribute("src") ?? "", document.baseURI).href, {
-      token: this.getAttribute("token"),
+      token: this.getAttribute("token"), data: this.hasAttribute("data"),
     });
     client.addEventListener("connecting", () => this.#enter("connecting"));
     client.addEventListener("session", (event) => {

@@ -1,5 +1,5 @@
 /**
- * The steering connection: a WebSocket that comes back by itself.
+ * The steering connection: a WebSocket, or a data channel in its clothes, that comes back by itself.
  *
  * Events: `open`; `closed` (`ClosedDetail`); `message` (`MessageDetail`).
  */
@@ -10,10 +10,12 @@ import { parse } from "./protocol.js";
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("./protocol.js").ClientMessage} ClientMessage */
 /** @typedef {{message: ServerMessage}} MessageDetail */
+/** @typedef {WebSocket | import("./data-line.js").DataLine} Line */
 /** @typedef {{reason: string, retryInMs: number | null}} ClosedDetail `retryInMs` null: it will not try again */
 
 const PING_EVERY_MS = 5000;
 const SILENCE_LIMIT_MS = 15_000; // nothing at all for this long: the connection is dead even if TCP does not say so
+const OPEN = 1; // of `readyState`
 const POLICY_VIOLATION = 1008; // the server refuses this page (a wrong token): trying again cannot help
 
 /** A fresh id for a request: unique on the channel, and the same when the request is sent again. */
@@ -39,9 +41,9 @@ export function socketUrl(path, page, token, client) {
 }
 
 export class SteeringClient extends EventTarget {
-  #url;
+  #dial;
   #backoff = new Backoff();
-  /** @type {WebSocket | null} */
+  /** @type {Line | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #retry;
@@ -50,14 +52,17 @@ export class SteeringClient extends EventTarget {
   #heardAtMs = 0;
   #wanted = false;
 
-  /** @param {string} url */
-  constructor(url) {
+  /**
+   * @param {string | (() => Line | null)} way the address of a WebSocket, or what opens a new line; null when none can
+   *   be opened until `retryNow`
+   */
+  constructor(way) {
     super();
-    this.#url = url;
+    this.#dial = typeof way === "string" ? () => new WebSocket(way) : way;
   }
 
   get connected() {
-    return this.#socket?.readyState === WebSocket.OPEN;
+    return this.#socket?.readyState === OPEN;
   }
 
   start() {
@@ -66,13 +71,26 @@ export class SteeringClient extends EventTarget {
     this.#connect();
   }
 
+  /** Do not wait any longer for the next attempt. A connection that is up, or on its way, is left alone. */
+  retryNow() {
+    if (!this.#wanted || this.#socket !== null) return;
+    clearTimeout(this.#retry);
+    this.#connect();
+  }
+
+  /** What carried the connection is gone, whether it says so or not. */
+  lost() {
+    this.#socket?.close();
+  }
+
   /** Close for good; no event follows. */
   stop() {
     this.#wanted = false;
     clearTimeout(this.#retry);
     clearInterval(this.#pings);
-    this.#socket?.close();
-    this.#socket = null;
+    const socket = this.#socket;
+    this.#socket = null; // first: a data line says at once that it is closed
+    socket?.close();
   }
 
   /**
@@ -80,14 +98,15 @@ export class SteeringClient extends EventTarget {
    * @returns {boolean} false when there is no connection; nothing is kept for later
    */
   send(message) {
-    if (this.#socket?.readyState !== WebSocket.OPEN) return false;
+    if (this.#socket?.readyState !== OPEN) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
 
   #connect() {
-    const socket = new WebSocket(this.#url);
+    const socket = /** @type {WebSocket | null} */ (this.#dial());
     this.#socket = socket;
+    if (socket === null) return;
     socket.addEventListener("open", () => {
       this.#backoff.reset();
       this.#heardAtMs = performance.now();

@@ -5,6 +5,7 @@
  */
 
 import { Backoff } from "./backoff.js";
+import { offerChannels } from "./data-line.js";
 import { trickleFragment, withStereo } from "./sdp.js";
 
 const GATHERING_LIMIT_MS = 4000; // what has been found by then is told; STUN servers may take long, or never answer
@@ -200,10 +201,10 @@ export class WhepSession {
    * Offer, post, answer. Resolves when the answer is in place; the transport connects after that.
    *
    * @param {string} url
-   * @param {{signal: AbortSignal, token?: string | null}} options
+   * @param {{signal: AbortSignal, token?: string | null, data?: boolean}} options `data`: ask for data channels too
    * @returns {Promise<WhepSession>}
    */
-  static async open(url, { signal, token = null }) {
+  static async open(url, { signal, token = null, data = false }) {
     const servers = serversOf(url, signal, token);
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
     try {
@@ -215,6 +216,7 @@ export class WhepSession {
       });
       peer.addTransceiver("video", { direction: "recvonly" });
       peer.addTransceiver("audio", { direction: "recvonly" });
+      if (data) offerChannels(peer);
       const [offer, iceServers] = await Promise.all([peer.createOffer(), servers]);
       // Before candidates are gathered, which setLocalDescription begins.
       if (iceServers.length > 0) peer.setConfiguration({ bundlePolicy: "max-bundle", iceServers });
@@ -351,6 +353,7 @@ function ended(peer, signal) {
 export class WhepClient extends EventTarget {
   #url;
   #token;
+  #data;
   #backoff = new Backoff();
   /** @type {AbortController | null} */
   #run = null;
@@ -361,12 +364,13 @@ export class WhepClient extends EventTarget {
 
   /**
    * @param {string} url
-   * @param {{token?: string | null}} [options]
+   * @param {{token?: string | null, data?: boolean}} [options] as of `WhepSession.open`
    */
-  constructor(url, { token = null } = {}) {
+  constructor(url, { token = null, data = false } = {}) {
     super();
     this.#url = url;
     this.#token = token;
+    this.#data = data;
   }
 
   get running() {
@@ -420,7 +424,7 @@ export class WhepClient extends EventTarget {
   async #once(signal) {
     this.#emit("connecting", {});
     try {
-      const session = await WhepSession.open(this.#url, { signal, token: this.#token });
+      const session = await WhepSession.open(this.#url, { signal, token: this.#token, data: this.#data });
       this.#session = session;
       const steady = setTimeout(() => this.#backoff.reset(), STEADY_MS);
       this.#emit("session", { session });

@@ -1,0 +1,185 @@
+"""One client's steering, whatever carries it: a line brings its frames and takes the messages for it.
+
+`converse` owns the tasks beside the reading: one empties the outbox, one waits for the end of the client's token. A
+frame that is not a valid message is answered and the conversation goes on; only a line that stands still, or a token
+whose time is over, ends it.
+"""
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from streamgen.access.expiry import until
+from streamgen.access.limits import ACTION_OF, Limits
+from streamgen.access.tokens import expired
+from streamgen.protocol import ClientMessage, Permission, ProtocolError, encode, parse_client
+from streamgen.steering.hub import Connection, SteeringHub
+from streamgen.steering.outbox import OutboxOverflowError
+from streamgen.steering.rate import TokenBucket
+
+logger = logging.getLogger(__name__)
+
+# Why a line is closed: RFC 6455, section 7.4.1, and the IANA registry of close codes.
+POLICY_VIOLATION: Final = 1008
+TRY_AGAIN_LATER: Final = 1013
+
+MAX_CONNECTIONS: Final = 512
+SEND_TIMEOUT_S: Final = 20.0  # one message that takes this long: the client does not read
+FAREWELL_TIMEOUT_S: Final = 0.4  # with `expiry.CHECK_S` less than a second after a token's end
+
+
+class LineClosedError(Exception):
+    """The client is gone."""
+
+
+class Line(Protocol):
+    """What carries a conversation: `websocket.WebSocketLine` and `data_channel.DataChannelLine`."""
+
+    async def listen(self, take: Callable[[str | bytes], None]) -> None:
+        """Hand each frame to `take`, text or binary, until the client leaves."""
+
+    async def send(self, text: str) -> None:
+        """Send a message, and wait while the client is behind. Raises `LineClosedError`."""
+
+    async def close(self, code: int, reason: str) -> None:
+        """Hang up. Raises `LineClosedError` if the client has done so."""
+
+
+@dataclass(frozen=True, slots=True)
+class Guest:
+    """Who is at the other end, for whatever counts or limits them."""
+
+    voter: str | None = None  # counted once; see `streamgen.access.visitors`
+    host: str | None = None  # the address they come from
+    expires_at: float | None = None  # Unix time (s) at which their token ends
+    trusted: bool = False  # whoever runs the server: held by the limits of the connection and of the address only
+
+
+class _TokenEndedError(Exception):
+    """The client's token is over."""
+
+
+async def converse(
+    line: Line,
+    hub: SteeringHub,
+    *,
+    client: str | None,
+    can: frozenset[Permission],
+    guest: Guest | None = None,
+    limits: Limits | None = None,
+    now_s: Callable[[], float] | None = None,
+    wait_until: Callable[[float], Awaitable[None]] = until,
+    send_timeout_s: float = SEND_TIMEOUT_S,
+) -> None:
+    """Serve a line until it ends.
+
+    `client` is the name that the client gave itself, so that its ids outlive one connection; None for a client of
+    this connection only. `limits` are those of the server, shared by its connections. `now_s` is a monotonic clock in
+    seconds, and `wait_until` returns once a Unix time has come.
+    """
+    guest = guest if guest is not None else Guest()
+    limits = limits if limits is not None else Limits()
+    full: str | None = None
+    if hub.connections >= MAX_CONNECTIONS:
+        full = "too many connections; try again later"
+    elif not limits.connect(guest.host):
+        full = "too many connections from your address; close one and try again"
+    if full is not None:
+        with contextlib.suppress(LineClosedError):
+            await line.close(TRY_AGAIN_LATER, full)
+        return
+    connection = hub.connect(client, can, voter=guest.voter)
+    reading = _Reading(hub, connection, guest, limits, now_s or asyncio.get_running_loop().time)
+    behind = over = False
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            beside = [tasks.create_task(_send(line, connection, send_timeout_s), name="steering-send")]
+            if guest.expires_at is not None:
+                waiting = _end_with_token(guest.expires_at, wait_until)
+                beside.append(tasks.create_task(waiting, name="steering-token"))
+            await line.listen(reading.take)
+            for task in beside:
+                task.cancel()
+    except* (OutboxOverflowError, TimeoutError):
+        behind = True
+    except* _TokenEndedError:
+        over = True
+    except* LineClosedError:
+        pass  # it left while something was being sent to it
+    finally:
+        hub.disconnect(connection)
+        limits.disconnect(guest.host)
+    if over:
+        await _send_away(line)
+    elif behind:
+        logger.warning("a steering client does not read what it is sent; its connection is closed")
+        # What stands still may not take the close either; then the transport itself ends it.
+        with contextlib.suppress(TimeoutError, LineClosedError):
+            async with asyncio.timeout(send_timeout_s):
+                await line.close(TRY_AGAIN_LATER, "you are too far behind; reconnect for the state of now")
+
+
+class _Reading:
+    """What becomes of one client's frames. Nothing here waits."""
+
+    def __init__(
+        self, hub: SteeringHub, connection: Connection, guest: Guest, limits: Limits, now_s: Callable[[], float]
+    ) -> None:
+        self._hub = hub
+        self._connection = connection
+        self._guest = guest
+        self._limits = limits
+        self._now_s = now_s
+        self._bucket = TokenBucket()
+
+    def take(self, frame: str | bytes) -> None:
+        """The client says something: it acts, or is answered why not."""
+        wait_s = self._bucket.take(self._now_s())
+        try:
+            message = parse_client(frame)
+        except ProtocolError as error:
+            self._hub.reject(self._connection, error if wait_s is None else _too_fast(error.id), wait_s)
+            return
+        if wait_s is None:
+            wait_s = self._of_limits(message)
+        if wait_s is None:
+            self._hub.take(self._connection, message)
+        else:
+            self._hub.reject(self._connection, _too_fast(message.id), wait_s)
+
+    def _of_limits(self, message: ClientMessage) -> float | None:
+        """Count what is limited by person and address: None, or how long to wait (s)."""
+        action = ACTION_OF.get(message.type)
+        if action is None:
+            return None
+        guest = self._guest
+        voter = None if guest.trusted else guest.voter
+        return self._limits.take(action, voter=voter, host=guest.host, now_s=self._now_s())
+
+
+async def _send(line: Line, connection: Connection, timeout_s: float) -> None:
+    while True:
+        message = await connection.outbox.get()
+        async with asyncio.timeout(timeout_s):
+            await line.send(encode(message))
+
+
+async def _end_with_token(expires_at: float, wait_until: Callable[[float], Awaitable[None]]) -> None:
+    await wait_until(expires_at)
+    raise _TokenEndedError
+
+
+async def _send_away(line: Line) -> None:
+    """Say that the token is over, and close. A client that does not read is left to the transport itself."""
+    reason = str(expired())
+    with contextlib.suppress(TimeoutError, LineClosedError):
+        async with asyncio.timeout(FAREWELL_TIMEOUT_S):
+            await line.send(encode(ProtocolError("token", "forbidden", reason).rejected()))
+            await line.close(POLICY_VIOLATION, reason)
+
+
+def _too_fast(request_id: str | None) -> ProtocolError:
+    return ProtocolError("frame", "rate_limited", "too many messages; send fewer and try again", id=request_id)

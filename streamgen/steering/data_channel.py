@@ -1,0 +1,126 @@
+"""The steering protocol over one data channel of a viewer: a thin shell like `streamgen.steering.websocket`.
+
+A data channel has no close codes. Where a WebSocket would be closed with one, a `rejected` without an id says why, and
+then the channel is closed: `forbidden` with the field `token` when coming again cannot help, `unavailable` when it may.
+
+All methods belong to the event loop's thread.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final
+
+from aiortc import RTCDataChannel
+from aiortc.exceptions import InvalidStateError
+
+from streamgen.access.expiry import until
+from streamgen.access.limits import Limits
+from streamgen.protocol import Permission, ProtocolError, encode
+from streamgen.steering.conversation import SEND_TIMEOUT_S, TRY_AGAIN_LATER, Guest, LineClosedError, converse
+from streamgen.steering.hub import SteeringHub
+
+MOST_BUFFERED_BYTES: Final = 16 * 1024
+"""Bytes that wait in the transport; with more no further message is taken from the outbox, which then coalesces."""
+
+MOST_EARLY: Final = 64
+"""Frames that come before anybody listens, which is a moment. Full: the channel is closed."""
+
+
+class DataChannelLine:
+    """An open data channel. Made as soon as the channel is there: what comes from then on is not lost."""
+
+    def __init__(self, channel: RTCDataChannel) -> None:
+        self._channel = channel
+        self._early: list[str | bytes] = []
+        self._take: Callable[[str | bytes], None] | None = None
+        self._gone = asyncio.Event()
+        self._changed = asyncio.Event()  # of what waits to be sent
+        channel.bufferedAmountLowThreshold = MOST_BUFFERED_BYTES
+        channel.on("bufferedamountlow", self._changed.set)
+        channel.on("message", self._heard)
+        channel.on("close", self._left)
+
+    async def listen(self, take: Callable[[str | bytes], None]) -> None:
+        """Hand over each frame until the channel is closed."""
+        early, self._early, self._take = self._early, [], take
+        for frame in early:
+            take(frame)
+        await self._gone.wait()
+
+    async def send(self, text: str) -> None:
+        """Send one text message, and wait while too much waits to be sent. Raises `LineClosedError`."""
+        try:
+            self._channel.send(text)
+        except InvalidStateError as error:
+            raise LineClosedError from error
+        except ValueError as error:
+            # Longer than the viewer's offer allows (a=max-message-size): it cannot be told anything.
+            self._channel.close()
+            raise LineClosedError from error
+        while self._channel.bufferedAmount > MOST_BUFFERED_BYTES:
+            if self._gone.is_set():
+                raise LineClosedError
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close, after a word about why where nothing has been said yet."""
+        if code == TRY_AGAIN_LATER:
+            _say(self._channel, ProtocolError("connection", "unavailable", reason))
+        self._channel.close()
+
+    def _heard(self, frame: str | bytes) -> None:
+        if self._channel.readyState != "open":
+            return  # it is being closed; what still comes is not heard, as behind a closed WebSocket
+        if self._take is not None:
+            self._take(frame)
+        elif len(self._early) < MOST_EARLY:
+            self._early.append(frame)
+        else:
+            self._channel.close()
+
+    def _left(self) -> None:
+        self._gone.set()
+        self._changed.set()
+
+
+def serve(
+    channel: RTCDataChannel,
+    hub: SteeringHub,
+    *,
+    client: str | None,
+    can: frozenset[Permission],
+    guest: Guest | None = None,
+    limits: Limits | None = None,
+    now_s: Callable[[], float] | None = None,
+    wait_until: Callable[[float], Awaitable[None]] = until,
+    send_timeout_s: float = SEND_TIMEOUT_S,
+) -> Coroutine[Any, Any, None]:
+    """Serve an open channel until it ends; the arguments are those of `converse`.
+
+    To be called at once when the channel opens, and awaited whenever: frames are kept from the call on.
+    """
+    return converse(
+        DataChannelLine(channel),
+        hub,
+        client=client,
+        can=can,
+        guest=guest,
+        limits=limits,
+        now_s=now_s,
+        wait_until=wait_until,
+        send_timeout_s=send_timeout_s,
+    )
+
+
+async def refuse(channel: RTCDataChannel, reason: str) -> None:
+    """Say why this viewer may not steer, and close the channel."""
+    _say(channel, ProtocolError("token", "forbidden", reason))
+    channel.close()
+
+
+def _say(channel: RTCDataChannel, error: ProtocolError) -> None:
+    # ValueError: the viewer takes no message of this length, so it gets none.
+    with contextlib.suppress(InvalidStateError, ValueError):
+        channel.send(encode(error.rejected()))
