@@ -79,12 +79,26 @@ class Continuous:
 
     def vote(self, voter: str, ballot: str, option: str, now_s: float) -> bool:
         """Count a vote. Raises `RefusedError`."""
-        if self.phase == "idle" or ballot != self._ballot_id:
+        if ballot != self.ballot_id:
             raise RefusedError("closed", "this vote is over; wait for the next one")
         if self._countdown.paused:
             raise RefusedError("paused", "the vote is paused; vote again when it goes on")
         self._votes.cast(voter, option, now_s)
         return True
+
+    def vote_of(self, voter: str) -> str | None:
+        """The option for which this voter's vote stands."""
+        return self._votes.vote_of(voter)
+
+    @property
+    def ballot_id(self) -> str | None:
+        """Of what is voted on now; None while nothing is."""
+        return None if self.phase == "idle" else f"{self._round}.{self._stage.name}"
+
+    @property
+    def decided(self) -> str | None:
+        """This vote never ends."""
+        return None
 
     def strike(self, option: str, now_s: float) -> Effects:
         """Take an option off the ballot, and out of the blend at once. Raises `RefusedError`."""
@@ -161,10 +175,6 @@ class Continuous:
     def _check_runs(self) -> None:
         if self.phase == "idle":
             raise RefusedError("stopped", "no vote runs; start one first")
-
-    @property
-    def _ballot_id(self) -> str:
-        return f"{self._round}.{self._stage.name}"
 
     def _clock_s(self, now_s: float) -> float:
         return now_s if self._paused_s is None else self._paused_s
@@ -271,7 +281,7 @@ class Continuous:
             phase="vote",
             paused=self._countdown.paused,
             round_id=str(self._round),
-            ballot=self._ballot_id,
+            ballot=self.ballot_id,
             stage=self._stage.name,
             stages=(self._stage.name,),
             options=options,

@@ -102,6 +102,20 @@ class Rounds:
             raise RefusedError("paused", "the vote is paused; vote again when it goes on")
         return self.ballot.cast(voter, option, now_s)
 
+    def vote_of(self, voter: str) -> str | None:
+        """The option for which this voter's vote stands."""
+        return None if self.ballot is None else self.ballot.vote_of(voter)
+
+    @property
+    def ballot_id(self) -> str | None:
+        """Of what is voted on now; None while nothing is."""
+        return self.ballot.id if self.ballot is not None and self.phase == "vote" else None
+
+    @property
+    def decided(self) -> str | None:
+        """Id of the ballot whose result is shown; None in the other phases."""
+        return self.ballot.id if self.ballot is not None and self.phase == "result" else None
+
     def strike(self, option: str, now_s: float) -> Effects:
         """Take an option off the ballot that runs. Raises `RefusedError` when it is on none."""
         if self.ballot is None or self.phase != "vote" or not self.ballot.strike(option):
@@ -320,7 +334,7 @@ class Rounds:
             phase=self.phase,
             paused=self._countdown.paused,
             round_id=str(self._round),
-            ballot=self.ballot.id if self.ballot is not None and self.phase == "vote" else None,
+            ballot=self.ballot_id,
             stage=stage.name,
             stages=tuple(each.name for each in self._stages),
             options=options,
