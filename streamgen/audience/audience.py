@@ -68,6 +68,7 @@ class Audience:
     def __init__(self, settings: AudienceSettings) -> None:
         self.settings = settings
         self.votes = 0  # that were counted since the start, changes included
+        self.changes = 0  # rises with everything that is worth storing
         self.refusals: Counter[Refusal] = Counter()
         self._now_s = -math.inf
         self._proposals = Proposals(settings)
@@ -124,9 +125,9 @@ class Audience:
         return self._mode.phase
 
     @property
-    def decided(self) -> str | None:
-        """Id of the ballot whose result is shown, as of the last call; None in the other phases."""
-        return self._mode.decided
+    def round_id(self) -> str | None:
+        """Of the round that runs, as of the last call; None while idle."""
+        return self._mode.round_id
 
     # From voters.
 
@@ -266,7 +267,8 @@ class Audience:
     def _run(self, now_s: float, act: Callable[[float], Effects]) -> Effects:
         now_s = self._now_s = max(now_s, self._now_s)
         effects = self._catch_up(now_s) + act(now_s)
-        if effects.changed:
+        self.changes += bool(effects.answers or effects.changed or effects.queued)
+        if effects.changed or effects.queued:
             self._pace.touch()
         if self._pace.take(now_s):
             self._revision += 1

@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from streamgen.audience.ballot import Option
 from streamgen.audience.blend import differs, select
 from streamgen.audience.countdown import Countdown
-from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError
+from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError, Tally
 from streamgen.audience.fading import FadingState, FadingVotes
-from streamgen.audience.overlay import Overlay, Phase, shown_option
+from streamgen.audience.overlay import Overlay, OverlayOption, Phase, shown_option
 from streamgen.audience.proposals import Proposals
 from streamgen.audience.settings import MAX_PHASE_S, AudienceSettings, StageSettings
 
@@ -96,9 +96,9 @@ class Continuous:
         return None if self.phase == "idle" else f"{self._round}.{self._stage.name}"
 
     @property
-    def decided(self) -> str | None:
-        """This vote never ends."""
-        return None
+    def round_id(self) -> str | None:
+        """Of the vote that runs; None while idle."""
+        return None if self.phase == "idle" else str(self._round)
 
     def strike(self, option: str, now_s: float) -> Effects:
         """Take an option off the ballot, and out of the blend at once. Raises `RefusedError`."""
@@ -109,7 +109,7 @@ class Continuous:
         effects = _CHANGED
         if played and self._playing:
             self._playing = {id: weight / rest for id, weight in self._playing.items()}
-            effects += self._play()
+            effects += self._play(now_s)
         self._remove(option)
         return effects
 
@@ -202,12 +202,13 @@ class Continuous:
             )
             if blend and differs(blend, self._playing, settings.min_change):
                 self._playing = blend
-                effects += self._play()
+                effects += self._play(now_s)
         return effects + self._retire(now_s) + self._fill()
 
-    def _play(self) -> Effects:
+    def _play(self, now_s: float) -> Effects:
         options = [self._options[id] for id in self._playing]
         effects = Effects(
+            tallies=(Tally(self.ballot_id or "", self._shown_options(now_s), tuple(self._playing), "votes"),),
             chosen=(
                 Chosen(
                     tuple((option.text, self._playing[option.id]) for option in options),
@@ -215,7 +216,7 @@ class Continuous:
                     self._votes.voters,
                     tuple(dict.fromkeys(name for option in options for name in option.names)),
                 ),
-            )
+            ),
         )
         for option in options:
             answers = self._proposals.choose(option.id)
@@ -263,9 +264,24 @@ class Continuous:
         """The situation, without a revision."""
         if self.phase == "idle":
             return Overlay(self._settings.mode)
+        return Overlay(
+            mode=self._settings.mode,
+            phase="vote",
+            paused=self._countdown.paused,
+            round_id=str(self._round),
+            ballot=self.ballot_id,
+            stage=self._stage.name,
+            stages=(self._stage.name,),
+            options=self._shown_options(now_s),
+            voters=self._votes.voters,
+            proposals=len(self._proposals.waiting(self._stage.name)),
+            seconds_left=self._countdown.left_s(now_s),
+        )
+
+    def _shown_options(self, now_s: float) -> tuple[OverlayOption, ...]:
         weights = self._votes.weights(self._clock_s(now_s))
         total = sum(weights.values()) or 1.0
-        options = tuple(
+        return tuple(
             shown_option(
                 each.id,
                 each.text,
@@ -275,19 +291,6 @@ class Continuous:
                 self._playing.get(each.id, 0.0),
             )
             for each in self._options.values()
-        )
-        return Overlay(
-            mode=self._settings.mode,
-            phase="vote",
-            paused=self._countdown.paused,
-            round_id=str(self._round),
-            ballot=self.ballot_id,
-            stage=self._stage.name,
-            stages=(self._stage.name,),
-            options=options,
-            voters=self._votes.voters,
-            proposals=len(self._proposals.waiting(self._stage.name)),
-            seconds_left=self._countdown.left_s(now_s),
         )
 
     def dump(self, now_s: float) -> ContinuousState:

@@ -14,6 +14,7 @@ What holds:
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Self
@@ -27,6 +28,7 @@ MAX_FINISHED: Final = 512  # final ones that are remembered, so that a request s
 MAX_NAMES: Final = 3  # that a proposal credits, the first ones
 MAX_NAME_CHARS: Final = 40
 MAX_REASON_CHARS: Final = 200
+PROPOSAL_ID: Final = re.compile(r"p\d+")  # what ids of proposals look like, and nothing else may beside them
 NOT_ALLOWED: Final = "this text is not allowed here; propose another one"
 
 

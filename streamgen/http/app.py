@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 
 from streamgen.access.errors import WrongTokenError
 from streamgen.access.keys import TokenKeys
-from streamgen.access.limits import Limits, Rates
+from streamgen.access.limits import MAX_STEERING, Limits, Rates
 from streamgen.access.visitors import COOKIE, LIFETIME_S, identify
 from streamgen.http.auth import CHANNEL as CHANNEL
 from streamgen.http.auth import OperatorAccess, ViewerAccess, challenge, is_loopback
@@ -29,9 +29,9 @@ from streamgen.webrtc.turn import IceServers
 
 logger = logging.getLogger(__name__)
 
-# Permissions for which this channel has messages. Clients are told these of their own, so that nobody is offered what
-# cannot be done here.
-OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate"})
+# Permissions for which there are messages; those of `COUNTED` only where an audience takes part. Clients are told these
+# of their own, so that nobody is offered what cannot be done here.
+OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate", "propose", "vote"})
 # Of these, what everybody may do only so often: whoever does it has to be somebody.
 COUNTED: Final[frozenset[Permission]] = frozenset({"propose", "vote"})
 RETRY_NOT_READY_S: Final = 1
@@ -56,13 +56,16 @@ def create_app(
     *,
     whep: WhepSessions,
     access: OperatorAccess | None = None,
-    offered: frozenset[Permission] = OFFERED,
+    offered: frozenset[Permission] | None = None,
+    max_steering: int = MAX_STEERING,
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
     `access` says who may steer; without it that follows from the settings. Who may watch always does. `offered` are
-    the permissions for which the channel has messages.
+    the permissions for which the channel has messages, by itself all of them. At most `max_steering` are connected.
     """
+    if offered is None:
+        offered = OFFERED if channel.steering.voting is not None else OFFERED - COUNTED
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -127,7 +130,15 @@ def create_app(
         # The operator's token has no subject: it is shared by all who run the server.
         trusted = grant.subject is None and "admin" in grant.roles
         guest = steering.Guest(voter, host, grant.expires_at, trusted)
-        await steering.serve(websocket, channel.steering, client=client, can=can, guest=guest, limits=limits)
+        await steering.serve(
+            websocket,
+            channel.steering,
+            client=client,
+            can=can,
+            guest=guest,
+            limits=limits,
+            max_connections=max_steering,
+        )
 
     @app.get("/healthz")
     async def healthz() -> JSONResponse:

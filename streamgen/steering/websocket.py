@@ -15,7 +15,7 @@ from typing import Final
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamgen.access.expiry import until
-from streamgen.access.limits import ACTION_OF, Limits
+from streamgen.access.limits import ACTION_OF, MAX_STEERING, Limits
 from streamgen.access.tokens import expired
 from streamgen.protocol import ClientMessage, Permission, ProtocolError, encode, parse_client
 from streamgen.steering.hub import Connection, SteeringHub
@@ -28,7 +28,6 @@ logger = logging.getLogger(__name__)
 POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 
-MAX_CONNECTIONS: Final = 512
 SEND_TIMEOUT_S: Final = 20.0  # one frame that takes this long: the client does not read
 FAREWELL_TIMEOUT_S: Final = 0.4  # with `expiry.CHECK_S` less than a second after a token's end
 
@@ -58,16 +57,17 @@ async def serve(
     now_s: Callable[[], float] | None = None,
     wait_until: Callable[[float], Awaitable[None]] = until,
     send_timeout_s: float = SEND_TIMEOUT_S,
+    max_connections: int = MAX_STEERING,
 ) -> None:
     """Serve an accepted connection until it ends.
 
     `client` is the name that the client gave itself, so that its ids outlive one connection; None for a client of
     this connection only. `limits` are those of the server, shared by its connections. `now_s` is a monotonic clock in
-    seconds, and `wait_until` returns once a Unix time has come.
+    seconds, and `wait_until` returns once a Unix time has come. More than `max_connections` are told to come later.
     """
     guest = guest if guest is not None else Guest()
     limits = limits if limits is not None else Limits()
-    if hub.connections >= MAX_CONNECTIONS:
+    if hub.connections >= max_connections:
         await websocket.close(TRY_AGAIN_LATER, "too many connections; try again later")
         return
     if not limits.connect(guest.host):
@@ -78,7 +78,7 @@ async def serve(
     behind = over = False
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_send(websocket, connection, send_timeout_s), name="steering-send")]
+            beside = [tasks.create_task(_send(websocket, hub, connection, send_timeout_s), name="steering-send")]
             if guest.expires_at is not None:
                 waiting = _end_with_token(guest.expires_at, wait_until)
                 beside.append(tasks.create_task(waiting, name="steering-token"))
@@ -139,11 +139,11 @@ def _take(limits: Limits, message: ClientMessage, guest: Guest, now_s: float) ->
     return limits.take(action, voter=None if guest.trusted else guest.voter, host=guest.host, now_s=now_s)
 
 
-async def _send(websocket: WebSocket, connection: Connection, timeout_s: float) -> None:
+async def _send(websocket: WebSocket, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:
     while True:
         message = await connection.outbox.get()
         async with asyncio.timeout(timeout_s):
-            await websocket.send_text(encode(message))
+            await websocket.send_text(hub.encoded(message))
 
 
 async def _end_with_token(expires_at: float, wait_until: Callable[[float], Awaitable[None]]) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from streamgen.http.app import OFFERED, create_app
+from streamgen.http.app import create_app
 from streamgen.http.auth import OperatorAccess
 from streamgen.packets import Command, GeneratorStats, Layer
 from streamgen.protocol import Permission
@@ -101,7 +101,7 @@ class Server:
     """The application with its fakes."""
 
     def __init__(
-        self, *, access: OperatorAccess | None = None, offered: frozenset[Permission] = OFFERED, **changes: Any
+        self, *, access: OperatorAccess | None = None, offered: frozenset[Permission] | None = None, **changes: Any
     ) -> None:
         self.channel = FakeChannel()
         self.whep = FakeWhep()
