@@ -22,7 +22,9 @@ def test_the_oldest_vote_of_one_and_the_one_who_voted_longest_ago_are_forgotten(
     ids = VoteIds(2)
     for number in range(IDS_OF_ONE + 1):
         ids.keep("ann", str(number), "b", "x")
-    assert [ids.known("ann", str(number), "b", "x") for number in range(IDS_OF_ONE + 1)] == [False] + [True] * IDS_OF_ONE
+    assert [ids.known("ann", str(number), "b", "x") for number in range(IDS_OF_ONE + 1)] == [False] + [
+        True
+    ] * IDS_OF_ONE
     ids.keep("bob", "1", "b", "x")
     ids.keep("ann", "9", "b", "y")
     ids.keep("eve", "1", "b", "x")
