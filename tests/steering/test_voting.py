@@ -121,7 +121,8 @@ def test_no_text_is_shown_before_its_verdict() -> None:
     assert told(effects) == [("ann's phone", "received", "1")]
     assert effects.screening is not None
     assert effects.screening.texts == ("a fox", "Ada")
-    assert room.joined("ann", 1.0).options == room.joined("ann", 1.0).queue == ()
+    now = room.joined("ann", 1.0)
+    assert (now.options, now.queue) == ((), ())
     assert told(room.request(ANN, Propose(id="1", text="a fox", name="Ada"), 1.5, MOMENT)) == told(effects)
     other = room.request(ANN, Propose(id="1", text="a dog"), 1.5, MOMENT)
     assert rejection(other).reason == "id_reused"
