@@ -16,13 +16,16 @@ from multiprocessing.connection import Connection
 from types import TracebackType
 from typing import Any, Final, Self
 
-from websockets.asyncio.client import ClientConnection, connect
+import uvloop
+
+from bench.lean_socket import LeanSocket
 
 JOINING_AT_ONCE: Final = 16
 ANSWER_LIMIT_S: Final = 30.0
-_VOTE: Final = '{"type":"audience"'
-_APPLIED: Final = '{"type":"applied"'
-_REJECTED: Final = '{"type":"rejected"'
+SHOWN_WITHIN_S: Final = 2.0  # after the last answer, so that the last votes show
+_AUDIENCE: Final = b'{"type":"audience"'
+_APPLIED: Final = b'{"type":"applied"'
+_REJECTED: Final = b'{"type":"rejected"'
 
 
 @dataclass
@@ -100,94 +103,104 @@ class Crowd:
 class Voter:
     """One voter on one connection."""
 
-    def __init__(self, connection: ClientConnection, seen: Seen) -> None:
-        self._connection = connection
+    def __init__(self, seen: Seen) -> None:
         self._seen = seen
-        self._answers: asyncio.Queue[tuple[float, str]] = asyncio.Queue()  # as many as votes are sent, one at a time
+        self._answer: asyncio.Future[tuple[float, bytes]] | None = None  # of the one vote that is under way
         self._unshown: list[float] = []  # when votes were sent that are counted and not seen yet
+        self._socket: LeanSocket | None = None
         self.choice: str | None = None
 
-    async def read(self) -> None:
-        """Read until the connection ends."""
-        async for frame in self._connection:
-            assert isinstance(frame, str)
-            if frame.startswith(_VOTE):
-                now_s = time.monotonic()
-                self._seen.overlays += 1
-                # Messages of one connection are in order, so this one was made after the answers before it.
-                self._seen.shown_s += [now_s - sent_s for sent_s in self._unshown]
-                self._unshown.clear()
-            elif frame.startswith((_APPLIED, _REJECTED)):
-                self._answers.put_nowait((time.monotonic(), frame))
+    async def join(self, url: str, token: str) -> None:
+        """Connect."""
+        self._socket = await LeanSocket.connect(url, token, self.take)
+
+    @property
+    def lost(self) -> bool:
+        """Whether the connection has ended."""
+        return self._socket is None or self._socket.closed
+
+    def leave(self) -> None:
+        """End the connection."""
+        if self._socket is not None:
+            self._socket.abort()
+
+    def take(self, text: bytes) -> None:
+        """A message has come."""
+        if text.startswith(_AUDIENCE):
+            now_s = time.monotonic()
+            self._seen.overlays += 1
+            # Messages of one connection are in order, so this one was made after the answers before it.
+            self._seen.shown_s += [now_s - sent_s for sent_s in self._unshown]
+            self._unshown.clear()
+        elif text.startswith((_APPLIED, _REJECTED)) and self._answer is not None and not self._answer.done():
+            self._answer.set_result((time.monotonic(), text))
 
     async def vote(self, id: str, ballot: str, option: str) -> None:
         """Vote, and wait for the answer."""
+        if self.lost:
+            self._seen.refused["connection lost"] += 1
+            return
+        assert self._socket is not None
+        self._answer = asyncio.get_running_loop().create_future()
         sent_s = time.monotonic()
-        await self._connection.send(json.dumps({"type": "vote", "id": id, "option": option, "ballot": ballot}))
+        self._socket.send(json.dumps({"type": "vote", "id": id, "option": option, "ballot": ballot}))
         self._seen.sent += 1
         try:
             async with asyncio.timeout(ANSWER_LIMIT_S):
-                at_s, frame = await self._answers.get()
+                at_s, text = await self._answer
         except TimeoutError:
             self._seen.refused["no answer"] += 1
             return
-        if frame.startswith(_APPLIED):
+        if text.startswith(_APPLIED):
             self._seen.counted += 1
             self._seen.answer_s.append(at_s - sent_s)
             self._unshown.append(sent_s)
             self.choice = option
         else:
-            self._seen.refused[json.loads(frame)["reason"]] += 1
+            self._seen.refused[json.loads(text)["reason"]] += 1
 
 
 def _run(pipe: Connection, url: str, tokens: list[str], seed: int) -> None:
-    asyncio.run(_vote_as_told(pipe, url, tokens, random.Random(seed)))
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_vote_as_told(pipe, url, tokens, random.Random(seed)))
 
 
 async def _vote_as_told(pipe: Connection, url: str, tokens: list[str], draw: random.Random) -> None:
     room = asyncio.Semaphore(JOINING_AT_ONCE)
     seen = Seen()
+    voters = [Voter(seen) for _ in tokens]
 
-    async def join(token: str) -> Voter:
+    async def join(voter: Voter, token: str) -> None:
         async with room:
-            headers = {"Authorization": f"Bearer {token}"}
-            connection = await connect(
-                url, additional_headers=headers, compression=None, ping_interval=None, open_timeout=60
-            )
-        return Voter(connection, seen)
+            await voter.join(url, token)
 
-    voters = await asyncio.gather(*(join(token) for token in tokens))
-    readers = [asyncio.create_task(voter.read()) for voter in voters]
+    await asyncio.gather(*(join(voter, token) for voter, token in zip(voters, tokens, strict=True)))
     pipe.send("joined")
     while (told := await asyncio.to_thread(pipe.recv)) is not None:
-        ballot, options, times, seconds = told
-        began_s = time.monotonic()
-
-        async def take_part(
-            number: int, voter: Voter, moments: list[float], choices: list[str], ballot: str, began_s: float
-        ) -> None:
-            for turn, (moment_s, option) in enumerate(zip(moments, choices, strict=True)):
-                await asyncio.sleep(began_s + moment_s - time.monotonic())
-                await voter.vote(f"{number}-{turn}", ballot, option)
-
-        plans = [
-            (sorted(draw.uniform(0, seconds) for _ in range(times)), [draw.choice(options) for _ in range(times)])
-            for _ in voters
-        ]
-        await asyncio.gather(
-            *(
-                take_part(number, voter, *plan, ballot, began_s)
-                for number, (voter, plan) in enumerate(zip(voters, plans, strict=True))
-            )
-        )
-        seen.lasted_s = time.monotonic() - began_s
-        await asyncio.sleep(1.0)  # for the last votes to be shown
+        seen.lasted_s = await _all_vote(voters, draw, *told)
         seen.choices = Counter(voter.choice for voter in voters if voter.choice is not None)
-        seen.lost = sum(reader.done() for reader in readers)
+        seen.lost = sum(voter.lost for voter in voters)
         pipe.send(seen)
-    for reader in readers:
-        reader.cancel()
-    await asyncio.gather(*readers, return_exceptions=True)
-    # The server does not need a farewell of each, and waiting for thousands of them would be all that is waited for.
     for voter in voters:
-        voter._connection.transport.abort()
+        voter.leave()
+
+
+async def _all_vote(
+    voters: Sequence[Voter], draw: random.Random, ballot: str, options: Sequence[str], times: int, seconds: float
+) -> float:
+    """Returns how long it took until the last answer, s."""
+    began_s = time.monotonic()
+
+    async def take_part(voter: Voter, moments: list[float], choices: list[str]) -> None:
+        for turn, (moment_s, option) in enumerate(zip(moments, choices, strict=True)):
+            await asyncio.sleep(began_s + moment_s - time.monotonic())
+            await voter.vote(str(turn), ballot, option)
+
+    plans = [
+        (sorted(draw.uniform(0, seconds) for _ in range(times)), [draw.choice(options) for _ in range(times)])
+        for _ in voters
+    ]
+    await asyncio.gather(*(take_part(voter, *plan) for voter, plan in zip(voters, plans, strict=True)))
+    lasted_s = time.monotonic() - began_s
+    await asyncio.sleep(SHOWN_WITHIN_S)
+    return lasted_s

@@ -99,6 +99,10 @@ class Audience:
         """Changes that were published together with a later one."""
         return self._pace.coalesced
 
+    def publish_within(self, interval_s: float) -> None:
+        """Leave at least so much time between two overlays, from the next one on."""
+        self._pace.least_interval_s = interval_s
+
     def tick(self, now_s: float) -> Effects:
         """Do what is due."""
         return self._run(now_s, lambda _: Effects())
