@@ -106,6 +106,7 @@ class Voter:
     def __init__(self, seen: Seen) -> None:
         self._seen = seen
         self._answer: asyncio.Future[tuple[float, bytes]] | None = None  # of the one vote that is under way
+        self._sent_s = 0.0  # of that one
         self._unshown: list[float] = []  # when votes were sent that are counted and not seen yet
         self._socket: LeanSocket | None = None
         self.choice: str | None = None
@@ -134,6 +135,9 @@ class Voter:
             self._unshown.clear()
         elif text.startswith((_APPLIED, _REJECTED)) and self._answer is not None and not self._answer.done():
             self._answer.set_result((time.monotonic(), text))
+            # Here, not where the answer is waited for: the `audience` that has it in it may come with the same read.
+            if text.startswith(_APPLIED):
+                self._unshown.append(self._sent_s)
 
     async def vote(self, id: str, ballot: str, option: str) -> None:
         """Vote, and wait for the answer."""
@@ -142,7 +146,7 @@ class Voter:
             return
         assert self._socket is not None
         self._answer = asyncio.get_running_loop().create_future()
-        sent_s = time.monotonic()
+        sent_s = self._sent_s = time.monotonic()
         self._socket.send(json.dumps({"type": "vote", "id": id, "option": option, "ballot": ballot}))
         self._seen.sent += 1
         try:
@@ -154,10 +158,17 @@ class Voter:
         if text.startswith(_APPLIED):
             self._seen.counted += 1
             self._seen.answer_s.append(at_s - sent_s)
-            self._unshown.append(sent_s)
             self.choice = option
         else:
             self._seen.refused[json.loads(text)["reason"]] += 1
+
+
+def drawn_choices(draw: random.Random, options: Sequence[str], times: int) -> list[str]:
+    """What one voter votes for: never twice the same in a row, which would change nothing that could show."""
+    choices: list[str] = []
+    for _ in range(times):
+        choices.append(draw.choice([each for each in options if not choices or each != choices[-1]]))
+    return choices
 
 
 def _run(pipe: Connection, url: str, tokens: list[str], seed: int) -> None:
@@ -197,8 +208,7 @@ async def _all_vote(
             await voter.vote(str(turn), ballot, option)
 
     plans = [
-        (sorted(draw.uniform(0, seconds) for _ in range(times)), [draw.choice(options) for _ in range(times)])
-        for _ in voters
+        (sorted(draw.uniform(0, seconds) for _ in range(times)), drawn_choices(draw, options, times)) for _ in voters
     ]
     await asyncio.gather(*(take_part(voter, *plan) for voter, plan in zip(voters, plans, strict=True)))
     lasted_s = time.monotonic() - began_s

@@ -24,7 +24,7 @@ from streamgen.protocol import (
     State,
     Vote,
 )
-from streamgen.steering.hub import Connection, SteeringHub
+from streamgen.steering.hub import BROADCASTS_PER_S, Connection, SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
 from tests.steering.records import record
@@ -227,3 +227,28 @@ async def test_whoever_keeps_the_time_is_woken_when_something_is_due_earlier() -
     room.hub.take(room.join("ann"), Propose(id="1", text="a fox"))
     await asyncio.wait_for(waiting, 10)
     assert room.hub.tick_audience() == 0.25, "the overlay of the start has just been published"
+
+
+async def test_the_more_are_connected_the_less_often_all_of_them_are_told() -> None:
+    room = Room(options=["rain", "snow"], overlay_hz=4, vote_s=600)
+    voter = room.join("ann")
+    crowd = [room.hub.connect(None, frozenset()) for _ in range(BROADCASTS_PER_S)]  # so that a second is the least
+    room.at(1.0)
+    heard = {"audience": 0, "chunk": 0}
+    for step in range(100):
+        room.now_s = 2.0 + step / 10
+        room.hub.take(voter, Vote(id=str(step), option=f"o{1 + step % 2}"))
+        room.hub.tick_audience()
+        room.hub.chunk_started(record(step, None, "sea"))
+        for message in await drain(crowd[0]):
+            heard[message.type] = heard.get(message.type, 0) + 1
+    assert 9 <= heard["audience"] <= 12
+    assert 9 <= heard["chunk"] <= 12
+    for connection in crowd[1:]:
+        room.hub.disconnect(connection)
+    room.at(20.0)
+    await drain(crowd[0])
+    for step in range(10):
+        room.now_s = 20.0 + step / 10
+        room.hub.chunk_started(record(200 + step, None, "sea"))
+    assert [each.type for each in await drain(crowd[0])] == ["chunk"], "those that wait coalesce"
