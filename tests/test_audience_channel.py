@@ -129,7 +129,7 @@ async def test_a_stored_vote_of_other_rules_is_set_aside(tmp_path: Path, caplog:
     opened = open_voting(settings, "main", moderated=False)
     assert opened is not None
     assert opened.file is not None
-    opened.file.write(other.dump(0.0))
+    opened.file.write(other.state(0.0).model_dump_json())
     again = open_voting(settings, "main", moderated=False)
     assert again is not None
     assert again.voting.audience.phase == "idle"

@@ -346,9 +346,13 @@ class Audience:
 
     def dump(self, now_s: float) -> dict[str, Any]:
         """The state as a JSON object, for `load` after a restart. Times are stored as seconds that remain."""
+        return self.state(now_s).model_dump(mode="json")
+
+    def state(self, now_s: float) -> AudienceState:
+        """The same as values that change no more, so that they can be written elsewhere than here."""
         now_s = max(now_s, self._now_s)
         mode = self._mode
-        state = AudienceState(
+        return AudienceState(
             version=STATE_VERSION,
             mode=self.settings.mode,
             stages=tuple(stage.name for stage in self.settings.all_stages()),
@@ -362,7 +366,6 @@ class Audience:
             ),
             vote_ids=self._vote_ids.dump(),
         )
-        return state.model_dump(mode="json")
 
     @classmethod
     def load(cls, settings: AudienceSettings, document: Mapping[str, Any], now_s: float) -> Self:
@@ -375,6 +378,11 @@ class Audience:
             raise AudienceStateError(
                 f"the stored audience cannot be read ({field}: {first['msg']}); start without it"
             ) from None
+        return cls.restored(settings, state, now_s)
+
+    @classmethod
+    def restored(cls, settings: AudienceSettings, state: AudienceState, now_s: float) -> Self:
+        """The same from values that have been read. Raises `AudienceStateError`."""
         audience = cls(settings)
         if state.mode != settings.mode or state.stages != tuple(stage.name for stage in settings.all_stages()):
             raise AudienceStateError("the stored audience is of another mode or other stages; start without it")

@@ -65,7 +65,7 @@ async def kept_going(steering: SteeringHub, opened: OpenVoting | None) -> AsyncI
     keeper = None
     if opened.file is not None:
         keeper = VotingKeeper(
-            opened.file, lambda: voting.dump(time.monotonic()), lambda: voting.version(time.monotonic())
+            opened.file, lambda: voting.state(time.monotonic()), lambda: voting.version(time.monotonic())
         )
     tasks = [asyncio.create_task(keep_time(steering), name="audience")]
     if keeper is not None:

@@ -55,6 +55,7 @@ NO_AUDIENCE: Final = "no audience takes part on this channel; its operator can l
 # Messages to everybody of one kind (`chunk`, `audience`), all copies counted: with 2,000 connected two each a second.
 # One costs about 50 us, so that a crowd of any size leaves the larger part of a core to the media.
 BROADCASTS_PER_S: Final = 4000
+CROWD: Final = 1000  # up to so many hear of every chunk
 MIN_WAIT_S: Final = 0.001  # between two ticks
 
 Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
@@ -286,7 +287,7 @@ class SteeringHub:
             if delivery.client == AUDIENCE and self.voting is not None:
                 self._perform_vote(self.voting.prompt_said(message))
                 continue
-            if isinstance(message, Chunk):
+            if isinstance(message, Chunk) and len(self._connections) > CROWD:
                 if self._now_s() < self._next_chunk_s:
                     continue
                 # A little less than the time itself, so that chunks of just that length are not all told late.

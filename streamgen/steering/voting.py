@@ -21,7 +21,7 @@ from typing import Any, Final, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamgen.audience import effects as core
-from streamgen.audience.audience import Audience
+from streamgen.audience.audience import Audience, AudienceState
 from streamgen.audience.settings import AudienceSettings
 from streamgen.log.contents import Content
 from streamgen.moderation.verdict import ALLOWED, Verdict
@@ -116,7 +116,7 @@ class VotingState(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     version: int
-    audience: dict[str, Any]
+    audience: AudienceState
     waiting: tuple[tuple[str, str, str], ...]
 
 
@@ -303,9 +303,12 @@ class Voting:
 
     def dump(self, now_s: float) -> dict[str, Any]:
         """The state as a JSON object, for `load` after a restart of the server."""
-        audience = self.audience.dump(now_s)
-        state = VotingState(version=STORED_VERSION, audience=audience, waiting=self._winners.waiting)
-        return state.model_dump(mode="json")
+        return self.state(now_s).model_dump(mode="json")
+
+    def state(self, now_s: float) -> VotingState:
+        """The same as values that change no more: making JSON of them takes longer than the event loop has."""
+        audience = self.audience.state(now_s)
+        return VotingState(version=STORED_VERSION, audience=audience, waiting=self._winners.waiting)
 
     @classmethod
     def load(
@@ -326,7 +329,7 @@ class Voting:
             ) from None
         if state.version != STORED_VERSION:
             raise core.AudienceStateError(f"the stored audience has version {state.version}; start without it")
-        voting = cls(Audience.load(settings, state.audience, now_s), moderated=moderated)
+        voting = cls(Audience.restored(settings, state.audience, now_s), moderated=moderated)
         for voter, id, round in state.waiting:
             voting._winners.won(voter, id, round)
         return voting

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from streamgen.audience.effects import AudienceStateError
 
 logger = logging.getLogger(__name__)
@@ -49,13 +51,13 @@ class VotingFile:
         os.replace(self.path, aside)
         return aside
 
-    def write(self, document: dict[str, Any]) -> None:
-        """Replace what was stored. Raises `OSError`."""
+    def write(self, text: str) -> None:
+        """Replace what was stored by this JSON. Raises `OSError`."""
         with tempfile.NamedTemporaryFile(
             "w", encoding="utf-8", dir=self.path.parent, prefix=f".{self.path.name}.", delete=False
         ) as file:
             try:
-                json.dump(document, file, ensure_ascii=False, separators=(",", ":"))
+                file.write(text)
                 file.flush()
                 os.fsync(file.fileno())
                 os.replace(file.name, self.path)
@@ -65,19 +67,19 @@ class VotingFile:
 
 
 class VotingKeeper:
-    """Stores the vote while it changes. `dump` belongs to the event loop; the disk has a thread."""
+    """Stores the vote while it changes. Taking the state belongs to the event loop; JSON and disk have a thread."""
 
     def __init__(
         self,
         file: VotingFile,
-        dump: Callable[[], dict[str, Any]],
+        take: Callable[[], BaseModel],
         version: Callable[[], object],
         *,
         interval_s: float = STORE_INTERVAL_S,
     ) -> None:
-        """`version` is cheap, and another value after each change that is worth storing."""
+        """`take` returns values that change no more, `version` another one after each change worth storing."""
         self._file = file
-        self._dump = dump
+        self._take = take
         self._version = version
         self._interval_s = interval_s
         self._stored: object = None
@@ -96,9 +98,9 @@ class VotingKeeper:
         version = self._version()
         if version == self._stored:
             return
-        document = self._dump()
+        state = self._take()
         try:
-            await asyncio.to_thread(self._file.write, document)
+            await asyncio.to_thread(lambda: self._file.write(state.model_dump_json()))
         except OSError as error:
             self.failures += 1
             logger.error("the audience cannot be stored in %s: %s", self._file.path, error)

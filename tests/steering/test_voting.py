@@ -308,7 +308,14 @@ def test_a_restart_of_the_server_goes_on_in_the_middle_of_the_vote() -> None:
     assert asked == ["ann", "bob"], "who won a stage before the restart is told as well"
 
 
-@pytest.mark.parametrize("document", [{}, {"version": 2, "audience": {}, "waiting": []}])
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        {"version": 1, "audience": {}, "waiting": []},
+        {**Voting(Audience(AudienceSettings())).dump(0.0), "version": 2},
+    ],
+)
 def test_a_state_that_cannot_be_continued_is_refused(document: dict[str, Any]) -> None:
     with pytest.raises(AudienceStateError, match="start without it"):
         Voting.load(AudienceSettings(), document, 0.0)
