@@ -45,6 +45,7 @@ from streamgen.steering.connections import Connections
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
 from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
+from streamgen.steering.turnstile import Turnstile
 from streamgen.steering.voting import AUDIENCE, Asker, BallotRequest, Moment, ProposalScreening, Voting, VotingEffects
 from streamgen.steering.voting import MAX_JUDGED as MAX_PROPOSALS_JUDGED
 from streamgen.steering.voting import PERMISSION_OF as BALLOT_PERMISSION_OF
@@ -99,6 +100,7 @@ class SteeringHub:
         self._media_time_s = media_time_s
         self._connections = Connections()
         self._encoded = EncodedOnce()
+        self.turnstile = Turnstile()  # for all who send
         self._next_chunk_s = -math.inf  # before which no `chunk` is told
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)

@@ -8,6 +8,7 @@ or a token whose time is over, ends it.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
@@ -142,6 +143,9 @@ def _take(limits: Limits, message: ClientMessage, guest: Guest, now_s: float) ->
 async def _send(websocket: WebSocket, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:
     while True:
         message = await connection.outbox.get()
+        wait_s = hub.turnstile.wait_s(time.monotonic())
+        if wait_s > 0.0:
+            await asyncio.sleep(wait_s)
         async with asyncio.timeout(timeout_s):
             await websocket.send_text(hub.encoded(message))
 
