@@ -1,6 +1,6 @@
 """What is wanted of a run, and whether a record shows it. Free of I/O."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -75,6 +75,40 @@ TARGETS: Final = (
     Target("underruns", "none", figure("underruns"), lambda value: value == 0, "{:.0f}"),
 )
 
+
+def _later(record: Record) -> float | int | None:
+    """By how much chunks were told later (p95) while everybody voted than while nobody was there."""
+    alone = figure("chunk_lateness_ms", "alone", "p95")(record)
+    voting = figure("chunk_lateness_ms", "voting", "p95")(record)
+    return None if alone is None or voting is None else voting - alone
+
+
+VOTERS_TARGETS: Final = (
+    Target(
+        "votes that are not in the tally as cast", "none", figure("votes_wrong_in_tally"), lambda n: n == 0, "{:.0f}"
+    ),
+    Target("until a vote shows (p95)", "at most 1000 ms", figure("shown_ms", "p95"), lambda value: value <= 1000),
+    Target("connections lost", "none", figure("connections_lost"), lambda value: value == 0, "{:.0f}"),
+    Target("underruns while everybody votes", "none", figure("underruns"), lambda value: value == 0, "{:.0f}"),
+    Target("chunks later than with nobody there (p95)", "at most 50 ms", _later, lambda value: value <= 50),
+)
+
+VOTERS_DETAILS: Final[tuple[tuple[str, Read, str], ...]] = (
+    ("votes taken per second", figure("votes_per_s"), "{:.0f}"),
+    ("votes sent", figure("votes_sent"), "{:.0f}"),
+    ("votes counted", figure("votes_counted"), "{:.0f}"),
+    ("until a vote is answered (median)", figure("answer_ms", "p50"), "{:.0f} ms"),
+    ("until a vote is answered (p95)", figure("answer_ms", "p95"), "{:.0f} ms"),
+    ("until a vote shows (median)", figure("shown_ms", "p50"), "{:.0f} ms"),
+    ("chunks told late, nobody there (p95)", figure("chunk_lateness_ms", "alone", "p95"), "{:.1f} ms"),
+    ("chunks told late, everybody connected (p95)", figure("chunk_lateness_ms", "connected", "p95"), "{:.1f} ms"),
+    ("chunks told late, everybody votes (p95)", figure("chunk_lateness_ms", "voting", "p95"), "{:.1f} ms"),
+    ("chunks told late, everybody votes (most)", figure("chunk_lateness_ms", "voting", "most"), "{:.1f} ms"),
+    ("restarts of the generator", figure("generator_restarts"), "{:.0f}"),
+    ("cores used by the server while everybody votes", figure("cores_used", "server"), "{:.2f}"),
+    ("cores used by the generator while everybody votes", figure("cores_used", "generator"), "{:.2f}"),
+)
+
 DETAILS: Final[tuple[tuple[str, Read, str], ...]] = (
     ("generation while serving, slowest report", figure("realtime_ratio", "least"), "{:.2f} x"),
     ("first picture, nobody else watching (median)", figure("first_picture_ms", "p50"), "{:.0f} ms"),
@@ -110,10 +144,10 @@ DETAILS: Final[tuple[tuple[str, Read, str], ...]] = (
 )
 
 
-def rows(record: Record) -> list[tuple[str, str, str, str]]:
+def rows(record: Record, targets: Sequence[Target] = TARGETS) -> list[tuple[str, str, str, str]]:
     """Name, measured, wanted, verdict of every target; "not measured" where a part failed."""
     found = []
-    for target in TARGETS:
+    for target in targets:
         value = target.read(record)
         if value is None:
             found.append((target.name, "not measured", target.wanted, "-"))
@@ -122,18 +156,22 @@ def rows(record: Record) -> list[tuple[str, str, str, str]]:
     return found
 
 
-def details(record: Record) -> list[tuple[str, str]]:
+def details(record: Record, wanted: Sequence[tuple[str, Read, str]] = DETAILS) -> list[tuple[str, str]]:
     """Name and value of everything else that was measured."""
-    read = ((name, get(record), form) for name, get, form in DETAILS)
+    read = ((name, get(record), form) for name, get, form in wanted)
     return [(name, form.format(value)) for name, value, form in read if value is not None]
 
 
-def table(record: Record) -> list[str]:
-    """A record of `bench.serve`, for people."""
+def table(
+    record: Record,
+    targets: Sequence[Target] = TARGETS,
+    others: Sequence[tuple[str, Read, str]] = DETAILS,
+) -> list[str]:
+    """A record, by itself of `bench.serve`, for people."""
     lines = ["", f"{'':62}  {'measured':>16}  {'wanted':32}  met"]
-    lines += [f"{name:62}  {value:>16}  {wanted:32}  {met}" for name, value, wanted, met in rows(record)]
+    lines += [f"{name:62}  {value:>16}  {wanted:32}  {met}" for name, value, wanted, met in rows(record, targets)]
     lines.append("")
-    lines += [f"{name:62}  {value:>16}" for name, value in details(record)]
+    lines += [f"{name:62}  {value:>16}" for name, value in details(record, others)]
     if record["failures"]:
         lines += ["", "could not be measured:", *(f"  {failure}" for failure in record["failures"])]
     lines += ["", f"load average {record['load_average_1m']} before, {record['load_average_1m_after']} after"]

@@ -61,9 +61,9 @@ def count(mode: Mode, voters: int, votes_each: int) -> Counted:
     calls_s = []
     overlays = 0
     began_s = time.process_time()
-    for who, option, now_s in acts:
+    for number, (who, option, now_s) in enumerate(acts):
         call_s = time.perf_counter()
-        effects = audience.vote(who, "vote", ballot, option, now_s)
+        effects = audience.vote(who, f"v{number}", ballot, option, now_s)
         calls_s.append(time.perf_counter() - call_s)
         overlays += effects.overlay is not None
         if effects.answers[-1].status != "counted":

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeAlias
 
+from streamgen.audience.proposals import PROPOSAL_ID
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
@@ -48,6 +49,7 @@ from streamgen.packets import (
 from streamgen.protocol import PanicAction
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
+from streamgen.steering.voting import Voting
 from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
@@ -101,6 +103,7 @@ class Channel:
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
         moderated: bool = False,
+        voting: Voting | None = None,
         log: ChannelLog | None = None,
         first_restart_s: float = FIRST_RESTART_S,
         silence_timeout_s: float = 10.0,
@@ -118,6 +121,7 @@ class Channel:
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
+            voting: where an audience takes part, its side of steering; keep it going with `voting_clock.keep_time`.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
             silence_timeout_s: how long the generator may say nothing before it is taken for dead.
@@ -140,11 +144,12 @@ class Channel:
         self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
-            SteeringSession(name, prompt=prompt, moderated=moderated),
+            SteeringSession(name, prompt=prompt, moderated=moderated, reserved=None if voting is None else PROPOSAL_ID),
             send=self._command,
             panic=self.panic,
             media_time_s=lambda: self.media_time_s,
             log=self._note,
+            voting=voting,
         )
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None

@@ -102,6 +102,9 @@ def serve(
     allowed_origins: Annotated[
         str | None, typer.Option(help="Origins of the pages that may steer and play, with commas; * is every page.")
     ] = None,
+    audience: Annotated[
+        Path | None, typer.Option(help="Rules by which an audience proposes and votes.", metavar="FILE")
+    ] = None,
     log_level: Annotated[str | None, typer.Option(help="debug, info, warning or error. [info]")] = None,
 ) -> None:
     """Run a live channel and serve its page, WHEP and steering until Ctrl+C."""
@@ -129,6 +132,7 @@ def serve(
         "allowed_hosts": allowed_hosts,
         "anonymous": anonymous,
         "allowed_origins": allowed_origins,
+        "audience": audience,
         "log_level": log_level,
     }
     try:

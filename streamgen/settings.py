@@ -26,6 +26,7 @@ from streamgen.access.keys import MAX_SECRETS, MIN_SECRET_CHARS
 from streamgen.access.limits import (
     ADDRESS_CONNECTIONS,
     ADDRESS_FACTOR,
+    MAX_STEERING,
     PROMPT_RATE,
     PROPOSE_RATE,
     VISITOR_RATE,
@@ -217,6 +218,15 @@ class Settings(BaseSettings):
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."
+    )
+    audience: Path | None = Field(
+        default=None, description="File with the rules by which an audience proposes and votes."
+    )
+    max_steering: int = Field(
+        default=MAX_STEERING,
+        ge=1,
+        le=65_536,
+        description="Steering connections; fewer where the system lets this process open fewer files.",
     )
     joins_per_s: float = Field(
         default=JOINS_PER_S, ge=0.1, le=1000.0, description="Viewers that may join per second; the rest come later."

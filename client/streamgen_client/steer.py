@@ -15,7 +15,9 @@ from typing import Final, Self
 from streamgen.protocol import (
     Accepted,
     Applied,
+    AudienceOverlay,
     ClientMessage,
+    ControlAction,
     Held,
     PanicAction,
     Ping,
@@ -62,6 +64,7 @@ class Steering:
         self._open_timeout_s = open_timeout_s
         self.unknown_messages = 0  # of a newer server; skipped
         self._state: State | None = None
+        self._audience: AudienceOverlay | None = None
         self._joined = asyncio.Event()
         self._farewell: Rejected | None = None  # why the server is about to hang up, if it says so
         self._outbox: asyncio.Queue[tuple[ClientMessage, Request | None]] = asyncio.Queue(OUTBOX_MESSAGES)
@@ -146,12 +149,47 @@ class Steering:
         """Cover the programme at once (`hold`, `slate`, `black`, `mute`), or take all of it back (`off`)."""
         return self._send_request({"type": "panic", "action": action})
 
+    @property
+    def audience(self) -> AudienceOverlay | None:
+        """The vote as last told; None where no audience takes part. Wait for a change with `messages()`."""
+        return self._audience
+
+    def propose(self, text: str, *, stage: str | None = None, name: str = "") -> Request:
+        """Propose a text that the audience can vote for. Await the result for the moment when it plays.
+
+        Args:
+            text: what to show.
+            stage: of a cascade, for which of its votes (`audience.stages`); None: for the one under way.
+            name: how you want to be credited.
+        """
+        document: dict[str, object] = {"type": "propose", "text": text, "name": name}
+        if stage is not None:
+            document["stage"] = stage
+        return self._send_request(document)
+
+    def vote(self, option: str) -> Request:
+        """Vote for one of `audience.options`, by its id, on the ballot that was last told.
+
+        Awaiting raises `RejectedError` with the reason `closed` when the vote came too late.
+        """
+        document: dict[str, object] = {"type": "vote", "option": option}
+        if self._audience is not None and self._audience.ballot is not None:
+            document["ballot"] = self._audience.ballot
+        return self._send_request(document)
+
+    def lead(self, action: ControlAction, *, seconds: float | None = None) -> Request:
+        """Lead the audience's vote: start, stop, pause, resume, skip, or extend it by some seconds."""
+        document: dict[str, object] = {"type": "audience.control", "action": action}
+        if seconds is not None:
+            document["seconds"] = float(seconds)
+        return self._send_request(document)
+
     def approve(self, held_id: str) -> Request:
-        """Let a prompt through that is held; `state.held` lists them."""
+        """Let a prompt or a proposal through that is held; `state.held` and `audience.queue` list them."""
         return self._send_request({"type": "approve", "target": held_id})
 
     def reject(self, held_id: str, message: str = "") -> Request:
-        """Turn a prompt away that is held; `message` is told to the one who asked."""
+        """Turn a prompt or a proposal away that is held; `message` is told to the one who asked."""
         return self._send_request({"type": "reject", "target": held_id, "message": message})
 
     def configure(self, *, guidance: float | None = None, seed: int | None = None) -> Request:
@@ -260,6 +298,8 @@ class Steering:
                 # Messages to one client are in order, so the newest state is the last.
                 self._state = message
                 self._joined.set()
+            case AudienceOverlay():
+                self._audience = message
             case Pong():
                 pong = self._pings.get(message.id)
                 if pong is not None and not pong.done():

@@ -34,7 +34,8 @@ PROMPT_RATE: Final = RateLimit(20, 2.0)
 VISITOR_RATE: Final = RateLimit(20, 60.0)
 ADDRESS_FACTOR: Final = 20
 ADDRESS_CONNECTIONS: Final = 64
-MAX_KEYS: Final = 16_384  # about 4 MB: twenty times as many as can be connected, with all their actions
+MAX_STEERING: Final = 4096  # connections of everybody together
+MAX_KEYS: Final = 16_384  # about 4 MB: of as many as can be connected, with four actions each
 
 _THIS_MACHINE: Final = "this machine"
 _ROUNDING_S: Final = 1e-6  # what sums of many intervals may be off

@@ -19,11 +19,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from streamgen.audience.continuous import Continuous, ContinuousState
 from streamgen.audience.effects import Answer, AudienceStateError, Effects, ProposalStatus, Refusal, RefusedError
-from streamgen.audience.overlay import Mode, Overlay, OverlayPace
+from streamgen.audience.overlay import Mode, Overlay, OverlayPace, Phase
 from streamgen.audience.proposal import Proposal, ProposalsState
 from streamgen.audience.proposals import Proposals
 from streamgen.audience.rounds import Rounds, RoundsState
 from streamgen.audience.settings import AudienceSettings
+from streamgen.audience.vote_ids import Counted, VoteIds
 from streamgen.protocol import MAX_ID_CHARS
 
 STATE_VERSION: Final = 1
@@ -58,6 +59,7 @@ class AudienceState(BaseModel):
     rounds: RoundsState | None
     continuous: ContinuousState | None
     commands: tuple[CommandState, ...]
+    vote_ids: dict[str, tuple[Counted, ...]] = {}
 
 
 class Audience:
@@ -66,6 +68,7 @@ class Audience:
     def __init__(self, settings: AudienceSettings) -> None:
         self.settings = settings
         self.votes = 0  # that were counted since the start, changes included
+        self.changes = 0  # rises with everything that is worth storing
         self.refusals: Counter[Refusal] = Counter()
         self._now_s = -math.inf
         self._proposals = Proposals(settings)
@@ -76,6 +79,7 @@ class Audience:
         )
         self._pace = OverlayPace(settings.overlay_hz)
         self._revision = 0
+        self._vote_ids = VoteIds(settings.max_voters)
         self._commands: OrderedDict[tuple[str, str], tuple[str, ...]] = OrderedDict()
 
     @property
@@ -95,6 +99,10 @@ class Audience:
         """Changes that were published together with a later one."""
         return self._pace.coalesced
 
+    def publish_within(self, interval_s: float) -> None:
+        """Leave at least so much time between two overlays, from the next one on."""
+        self._pace.least_interval_s = interval_s
+
     def tick(self, now_s: float) -> Effects:
         """Do what is due."""
         return self._run(now_s, lambda _: Effects())
@@ -107,7 +115,40 @@ class Audience:
         """For the operator: the proposals that are held, then those that are open, oldest first."""
         return self._proposals.queue()
 
+    def find(self, proposal: str) -> Proposal | None:
+        """A proposal that is remembered."""
+        return self._proposals.find(proposal)
+
+    def vote_of(self, voter: str) -> str | None:
+        """The option of the ballot for which this voter's vote stands."""
+        return self._mode.vote_of(voter)
+
+    @property
+    def phase(self) -> Phase:
+        """Of the round, as of the last call."""
+        return self._mode.phase
+
+    @property
+    def round_id(self) -> str | None:
+        """Of the round that runs, as of the last call; None while idle."""
+        return self._mode.round_id
+
     # From voters.
+
+    def again(
+        self, voter: str, id: str, text: str, now_s: float, *, stage: str | None, name: str = ""
+    ) -> Effects | None:
+        """The answer to a proposal that was sent before, for which no verdict is needed; None for a new one."""
+        found = True
+
+        def act(now_s: float) -> Effects:
+            nonlocal found
+            answer = self._proposals.again(voter, id, text, stage=stage, name=name)
+            found = answer is not None
+            return Effects() if answer is None else Effects((answer,))
+
+        effects = self._request(voter, id, now_s, act)
+        return effects if found else None
 
     def propose(
         self,
@@ -120,13 +161,18 @@ class Audience:
         stage: str | None = None,
         name: str = "",
         reason: str = "",
+        category: str | None = None,
     ) -> Effects:
         """Take a text that was judged. Without `stage` it is for the one under way, or the only one that takes any.
 
-        `name` is how the proposer wants to be credited, `reason` what they are told when the verdict is `refuse`.
+        `name` is how the proposer wants to be credited, `reason` what they are told unless the verdict is `allow`, and
+        `category` tells the operator what a held one may be about.
         """
 
         def act(now_s: float) -> Effects:
+            again = self._proposals.again(voter, id, text, stage=stage, name=name)
+            if again is not None:
+                return Effects((again,))
             answer = self._proposals.propose(
                 voter,
                 id,
@@ -136,6 +182,7 @@ class Audience:
                 allowed=_ALLOWED[verdict],
                 name=name,
                 reason=reason,
+                category=category,
             )
             return Effects((answer,), changed=answer.status == "open", queued=answer.status in ("held", "open"))
 
@@ -147,11 +194,18 @@ class Audience:
             voter, id, now_s, lambda _: Effects((self._proposals.withdraw(voter, id),), changed=True, queued=True)
         )
 
-    def vote(self, voter: str, id: str, ballot: str, option: str, now_s: float) -> Effects:
-        """Count a vote on the ballot that the voter saw (`overlay.ballot`), in the place of their one before."""
+    def vote(self, voter: str, id: str, ballot: str | None, option: str, now_s: float) -> Effects:
+        """Count a vote on the ballot that the voter saw (`overlay.ballot`), in the place of their one before.
+
+        With None it counts on whatever is voted on now.
+        """
 
         def act(now_s: float) -> Effects:
-            changed = self._mode.vote(voter, ballot, option, now_s)
+            if self._vote_ids.known(voter, id, ballot, option):
+                return Effects((Answer(voter, id, "counted"),))
+            named = self._mode.ballot_id if ballot is None else ballot
+            changed = self._mode.vote(voter, named or "", option, now_s)
+            self._vote_ids.keep(voter, id, ballot, option)
             self.votes += changed
             return Effects((Answer(voter, id, "counted"),), changed=changed)
 
@@ -217,7 +271,8 @@ class Audience:
     def _run(self, now_s: float, act: Callable[[float], Effects]) -> Effects:
         now_s = self._now_s = max(now_s, self._now_s)
         effects = self._catch_up(now_s) + act(now_s)
-        if effects.changed:
+        self.changes += bool(effects.answers or effects.changed or effects.queued)
+        if effects.changed or effects.queued:
             self._pace.touch()
         if self._pace.take(now_s):
             self._revision += 1
@@ -291,9 +346,13 @@ class Audience:
 
     def dump(self, now_s: float) -> dict[str, Any]:
         """The state as a JSON object, for `load` after a restart. Times are stored as seconds that remain."""
+        return self.state(now_s).model_dump(mode="json")
+
+    def state(self, now_s: float) -> AudienceState:
+        """The same as values that change no more, so that they can be written elsewhere than here."""
         now_s = max(now_s, self._now_s)
         mode = self._mode
-        state = AudienceState(
+        return AudienceState(
             version=STATE_VERSION,
             mode=self.settings.mode,
             stages=tuple(stage.name for stage in self.settings.all_stages()),
@@ -305,8 +364,8 @@ class Audience:
                 CommandState(operator=operator, id=id, content=content)
                 for (operator, id), content in self._commands.items()
             ),
+            vote_ids=self._vote_ids.dump(),
         )
-        return state.model_dump(mode="json")
 
     @classmethod
     def load(cls, settings: AudienceSettings, document: Mapping[str, Any], now_s: float) -> Self:
@@ -319,6 +378,11 @@ class Audience:
             raise AudienceStateError(
                 f"the stored audience cannot be read ({field}: {first['msg']}); start without it"
             ) from None
+        return cls.restored(settings, state, now_s)
+
+    @classmethod
+    def restored(cls, settings: AudienceSettings, state: AudienceState, now_s: float) -> Self:
+        """The same from values that have been read. Raises `AudienceStateError`."""
         audience = cls(settings)
         if state.mode != settings.mode or state.stages != tuple(stage.name for stage in settings.all_stages()):
             raise AudienceStateError("the stored audience is of another mode or other stages; start without it")
@@ -332,5 +396,6 @@ class Audience:
             raise AudienceStateError("the stored audience lacks its round; start without it")
         audience._revision = state.revision
         audience._commands.update({(each.operator, each.id): each.content for each in state.commands})
+        audience._vote_ids.load(state.vote_ids)
         audience._pace.touch()
         return audience

@@ -21,8 +21,9 @@ def select(
         if weight > 0.0
     }
     ranked = sorted(counted, key=lambda option: (-counted[option], option not in playing))[:size]
-    # The smallest leave until the smallest that is left has its share. The largest of n has 1/n at least, and stays.
-    while len(ranked) > 1 and counted[ranked[-1]] < min_share * sum(counted[option] for option in ranked):
+    # The smallest leave until the smallest that is left has its share: of the true weights, so that what stays because
+    # it plays is not pushed out by the advantage of what came beside it. The largest of n has 1/n at least, and stays.
+    while len(ranked) > 1 and counted[ranked[-1]] < min_share * sum(weights[option] for option in ranked):
         ranked.pop()
     total = sum(weights[option] for option in ranked)
     return {option: weights[option] / total for option in sorted(ranked, key=lambda option: -weights[option])}

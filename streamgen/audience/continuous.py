@@ -16,9 +16,9 @@ from pydantic import BaseModel, ConfigDict
 from streamgen.audience.ballot import Option
 from streamgen.audience.blend import differs, select
 from streamgen.audience.countdown import Countdown
-from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError
+from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError, Tally
 from streamgen.audience.fading import FadingState, FadingVotes
-from streamgen.audience.overlay import Overlay, Phase, shown_option
+from streamgen.audience.overlay import Overlay, OverlayOption, Phase, shown_option
 from streamgen.audience.proposals import Proposals
 from streamgen.audience.settings import MAX_PHASE_S, AudienceSettings, StageSettings
 
@@ -79,12 +79,26 @@ class Continuous:
 
     def vote(self, voter: str, ballot: str, option: str, now_s: float) -> bool:
         """Count a vote. Raises `RefusedError`."""
-        if self.phase == "idle" or ballot != self._ballot_id:
+        if ballot != self.ballot_id:
             raise RefusedError("closed", "this vote is over; wait for the next one")
         if self._countdown.paused:
             raise RefusedError("paused", "the vote is paused; vote again when it goes on")
         self._votes.cast(voter, option, now_s)
         return True
+
+    def vote_of(self, voter: str) -> str | None:
+        """The option for which this voter's vote stands."""
+        return self._votes.vote_of(voter)
+
+    @property
+    def ballot_id(self) -> str | None:
+        """Of what is voted on now; None while nothing is."""
+        return None if self.phase == "idle" else f"{self._round}.{self._stage.name}"
+
+    @property
+    def round_id(self) -> str | None:
+        """Of the vote that runs; None while idle."""
+        return None if self.phase == "idle" else str(self._round)
 
     def strike(self, option: str, now_s: float) -> Effects:
         """Take an option off the ballot, and out of the blend at once. Raises `RefusedError`."""
@@ -95,7 +109,7 @@ class Continuous:
         effects = _CHANGED
         if played and self._playing:
             self._playing = {id: weight / rest for id, weight in self._playing.items()}
-            effects += self._play()
+            effects += self._play(now_s)
         self._remove(option)
         return effects
 
@@ -162,10 +176,6 @@ class Continuous:
         if self.phase == "idle":
             raise RefusedError("stopped", "no vote runs; start one first")
 
-    @property
-    def _ballot_id(self) -> str:
-        return f"{self._round}.{self._stage.name}"
-
     def _clock_s(self, now_s: float) -> float:
         return now_s if self._paused_s is None else self._paused_s
 
@@ -192,12 +202,13 @@ class Continuous:
             )
             if blend and differs(blend, self._playing, settings.min_change):
                 self._playing = blend
-                effects += self._play()
+                effects += self._play(now_s)
         return effects + self._retire(now_s) + self._fill()
 
-    def _play(self) -> Effects:
+    def _play(self, now_s: float) -> Effects:
         options = [self._options[id] for id in self._playing]
         effects = Effects(
+            tallies=(Tally(self.ballot_id or "", self._shown_options(now_s), tuple(self._playing), "votes"),),
             chosen=(
                 Chosen(
                     tuple((option.text, self._playing[option.id]) for option in options),
@@ -205,7 +216,7 @@ class Continuous:
                     self._votes.voters,
                     tuple(dict.fromkeys(name for option in options for name in option.names)),
                 ),
-            )
+            ),
         )
         for option in options:
             answers = self._proposals.choose(option.id)
@@ -253,9 +264,24 @@ class Continuous:
         """The situation, without a revision."""
         if self.phase == "idle":
             return Overlay(self._settings.mode)
+        return Overlay(
+            mode=self._settings.mode,
+            phase="vote",
+            paused=self._countdown.paused,
+            round_id=str(self._round),
+            ballot=self.ballot_id,
+            stage=self._stage.name,
+            stages=(self._stage.name,),
+            options=self._shown_options(now_s),
+            voters=self._votes.voters,
+            proposals=len(self._proposals.waiting(self._stage.name)),
+            seconds_left=self._countdown.left_s(now_s),
+        )
+
+    def _shown_options(self, now_s: float) -> tuple[OverlayOption, ...]:
         weights = self._votes.weights(self._clock_s(now_s))
         total = sum(weights.values()) or 1.0
-        options = tuple(
+        return tuple(
             shown_option(
                 each.id,
                 each.text,
@@ -265,19 +291,6 @@ class Continuous:
                 self._playing.get(each.id, 0.0),
             )
             for each in self._options.values()
-        )
-        return Overlay(
-            mode=self._settings.mode,
-            phase="vote",
-            paused=self._countdown.paused,
-            round_id=str(self._round),
-            ballot=self._ballot_id,
-            stage=self._stage.name,
-            stages=(self._stage.name,),
-            options=options,
-            voters=self._votes.voters,
-            proposals=len(self._proposals.waiting(self._stage.name)),
-            seconds_left=self._countdown.left_s(now_s),
         )
 
     def dump(self, now_s: float) -> ContinuousState:

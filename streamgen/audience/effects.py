@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from streamgen.audience.overlay import Overlay
+from streamgen.audience.overlay import Overlay, OverlayOption, Rule
 from streamgen.errors import StreamgenError
 
 ProposalStatus: TypeAlias = Literal["held", "open", "rejected", "chosen", "expired", "withdrawn"]
@@ -71,20 +71,32 @@ class Chosen:
 
 
 @dataclass(frozen=True, slots=True)
+class Tally:
+    """A vote that was counted out, whatever came of it; in the mode `continuous`, a weighing that changed something."""
+
+    ballot: str
+    options: tuple[OverlayOption, ...]
+    winners: tuple[str, ...]
+    by: Rule
+
+
+@dataclass(frozen=True, slots=True)
 class Effects:
-    """What the caller has to do: send the answers, play what was chosen, publish the overlay."""
+    """What the caller has to do: send the answers, play what was chosen, note the tallies, publish the overlay."""
 
     answers: tuple[Answer, ...] = ()
     chosen: tuple[Chosen, ...] = ()
+    tallies: tuple[Tally, ...] = ()
     changed: bool = False  # something that the overlay shows
     queued: bool = False  # something that the operator's list of proposals shows
     overlay: Overlay | None = None  # set by `Audience` only, when it is time to publish one
 
     def __add__(self, other: "Effects") -> "Effects":
         return Effects(
-            self.answers + other.answers,
-            self.chosen + other.chosen,
-            self.changed or other.changed,
-            self.queued or other.queued,
-            other.overlay if other.overlay is not None else self.overlay,
+            answers=self.answers + other.answers,
+            chosen=self.chosen + other.chosen,
+            tallies=self.tallies + other.tallies,
+            changed=self.changed or other.changed,
+            queued=self.queued or other.queued,
+            overlay=other.overlay if other.overlay is not None else self.overlay,
         )

@@ -70,6 +70,7 @@ class OverlayPace:
 
     def __init__(self, rate_hz: float) -> None:
         self.coalesced = 0  # changes that were published together with a later one
+        self.least_interval_s = 0.0  # of whoever publishes, where that is longer than the rate's own
         self._interval_s = 1.0 / rate_hz
         self._free_s = -math.inf
         self._changes = 0
@@ -89,5 +90,5 @@ class OverlayPace:
             return False
         self.coalesced += self._changes - 1
         self._changes = 0
-        self._free_s = now_s + self._interval_s
+        self._free_s = now_s + max(self._interval_s, self.least_interval_s)
         return True

@@ -23,6 +23,7 @@ class Proposal:
     made_s: float
     listed: bool  # on the ballot that runs
     reason: str
+    category: str | None = None  # what a held one may be about
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +63,7 @@ class ProposalState(BaseModel):
     by_operator: bool
     supporters: tuple[SupporterState, ...]
     names: tuple[str, ...]
+    category: str | None = None
 
 
 class ProposalsState(BaseModel):
@@ -87,6 +89,7 @@ class Entry:
     listed: bool = False
     ballots: int = 0  # how many it has been on
     by_operator: bool = False  # who rejected it
+    category: str | None = None  # what it may be about, while it is held
     supporters: dict[str, str] = field(default_factory=dict)  # voter -> id of the request, the first one first
     names: list[str] = field(default_factory=list)
 
@@ -112,6 +115,7 @@ class Entry:
             self.made_s,
             self.listed,
             self.reason,
+            self.category,
         )
 
     def stored(self, requests: Mapping[tuple[str, str], Request], now_s: float) -> ProposalState:
@@ -132,6 +136,7 @@ class Entry:
             by_operator=self.by_operator,
             supporters=tuple(supporters),
             names=tuple(self.names),
+            category=self.category,
         )
 
     @classmethod
@@ -148,4 +153,5 @@ class Entry:
             ballots=state.ballots,
             by_operator=state.by_operator,
             names=list(state.names),
+            category=state.category,
         )

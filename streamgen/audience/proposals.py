@@ -14,6 +14,7 @@ What holds:
 """
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from typing import Final, Self
@@ -27,6 +28,7 @@ MAX_FINISHED: Final = 512  # final ones that are remembered, so that a request s
 MAX_NAMES: Final = 3  # that a proposal credits, the first ones
 MAX_NAME_CHARS: Final = 40
 MAX_REASON_CHARS: Final = 200
+PROPOSAL_ID: Final = re.compile(r"p\d+")  # what ids of proposals look like, and nothing else may beside them
 NOT_ALLOWED: Final = "this text is not allowed here; propose another one"
 
 
@@ -88,18 +90,16 @@ class Proposals:
         allowed: bool | None,
         name: str = "",
         reason: str = "",
+        category: str | None = None,
     ) -> Answer:
         """Take a proposal that was judged: `allowed` True opens it, None holds it, False rejects it (for `reason`).
 
         Raises `RefusedError`; nothing is remembered then.
         """
-        sent = proposal_text(text, self._settings.max_text_chars)
-        name = proposal_text(name, MAX_NAME_CHARS, "name") if name else ""
-        known = self._requests.get((voter, id))
-        if known is not None:
-            if (known.stage, known.text, known.name) != (stage, sent, name):
-                raise RefusedError("id_reused", "this id belongs to another proposal of yours; use an id of its own")
-            return self._answer(self._active.get(known.proposal) or self._finished[known.proposal], voter, id)
+        again = self.again(voter, id, text, stage=stage, name=name)
+        if again is not None:
+            return again
+        sent, name = self._normal(text, name)
         key = (stage, fold(sent))
         barred = self._barred.get(key)
         if allowed is False or barred is not None:
@@ -121,6 +121,8 @@ class Proposals:
         self._make_room()
         entry = same if same is not None else self._new(stage, sent, "open" if allowed else "held", now_s)
         if same is None:
+            if allowed is None:
+                entry.reason, entry.category = reason[:MAX_REASON_CHARS], category
             self._active[entry.id] = entry
             self._by_text[key] = entry
             self._due_s = min(self._due_s, now_s + self._settings.expire_s)
@@ -128,6 +130,20 @@ class Proposals:
         self._open_of[voter] += 1
         self._open_requests += 1
         return self._answer(entry, voter, id)
+
+    def again(self, voter: str, id: str, text: str, *, stage: str | None, name: str = "") -> Answer | None:
+        """What is said to a request that was sent before; None for a new one.
+
+        `stage` is None where the request named none: it was then for the one under way when it came first. Raises
+        `RefusedError`.
+        """
+        sent, name = self._normal(text, name)
+        known = self._requests.get((voter, id))
+        if known is None:
+            return None
+        if (known.text, known.name) != (sent, name) or stage not in (None, known.stage):
+            raise RefusedError("id_reused", "this id belongs to another proposal of yours; use an id of its own")
+        return self._answer(self._active.get(known.proposal) or self._finished[known.proposal], voter, id)
 
     def withdraw(self, voter: str, id: str) -> Answer:
         """Take back what this voter proposed under `id`; others who proposed the same keep it. Idempotent."""
@@ -161,6 +177,7 @@ class Proposals:
         if entry.status == "open":
             return ()
         entry.status = "open"
+        entry.reason, entry.category = "", None
         return self._tell(entry)
 
     def reject(self, id: str, reason: str) -> tuple[Answer, ...]:
@@ -171,6 +188,7 @@ class Proposals:
         entry = self._active_entry(id)
         entry.reason = reason[:MAX_REASON_CHARS]
         entry.by_operator = True
+        entry.category = None
         return self._end(entry, "rejected")
 
     def edit(self, id: str, text: str) -> tuple[Answer, ...]:
@@ -226,6 +244,13 @@ class Proposals:
         return tuple(answers)
 
     # One entry.
+
+    def _normal(self, text: str, name: str) -> tuple[str, str]:
+        """Text and name in the form in which they are kept. Raises `RefusedError`."""
+        return (
+            proposal_text(text, self._settings.max_text_chars),
+            proposal_text(name, MAX_NAME_CHARS, "name") if name else "",
+        )
 
     def _new(self, stage: str, text: str, status: ProposalStatus, made_s: float) -> Entry:
         self._made += 1

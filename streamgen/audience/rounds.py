@@ -23,8 +23,8 @@ from pydantic import BaseModel, ConfigDict
 from streamgen.audience.ballot import Ballot, BallotState, Option
 from streamgen.audience.countdown import Countdown
 from streamgen.audience.decision import Decision, decide
-from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError
-from streamgen.audience.overlay import Overlay, Phase, shown_option
+from streamgen.audience.effects import AudienceStateError, Chosen, Effects, RefusedError, Tally
+from streamgen.audience.overlay import Overlay, OverlayOption, Phase, shown_option
 from streamgen.audience.proposal import Proposal
 from streamgen.audience.proposals import Proposals
 from streamgen.audience.settings import MAX_PHASE_S, AudienceSettings, StageSettings
@@ -101,6 +101,20 @@ class Rounds:
         if self._countdown.paused:
             raise RefusedError("paused", "the vote is paused; vote again when it goes on")
         return self.ballot.cast(voter, option, now_s)
+
+    def vote_of(self, voter: str) -> str | None:
+        """The option for which this voter's vote stands."""
+        return None if self.ballot is None else self.ballot.vote_of(voter)
+
+    @property
+    def ballot_id(self) -> str | None:
+        """Of what is voted on now; None while nothing is."""
+        return self.ballot.id if self.ballot is not None and self.phase == "vote" else None
+
+    @property
+    def round_id(self) -> str | None:
+        """Of the round that runs; None while idle."""
+        return None if self.phase == "idle" else str(self._round)
 
     def strike(self, option: str, now_s: float) -> Effects:
         """Take an option off the ballot that runs. Raises `RefusedError` when it is on none."""
@@ -219,7 +233,8 @@ class Rounds:
             seed=f"{settings.seed}/{self.ballot.id}",
             max_blend=settings.blend_size,
         )
-        effects = self._settle_proposals(self._decision)
+        tally = Tally(self.ballot.id, self._shown_options(self.ballot), self._decision.winners, self._decision.by)
+        effects = Effects(tallies=(tally,)) + self._settle_proposals(self._decision)
         self._picks.append(self._pick(self._decision))
         if self._stage_index == len(self._stages) - 1:
             effects += self._conclude()
@@ -302,12 +317,7 @@ class Rounds:
             return Overlay(self._settings.mode)
         waiting = self._proposals.waiting(stage.name)
         if self.ballot is not None:
-            ballot = self.ballot
-            total = max(1, ballot.voters)
-            options = tuple(
-                shown_option(each.id, each.text, ballot.votes(each.id), ballot.votes(each.id) / total, each.names)
-                for each in ballot.options
-            )
+            options = self._shown_options(self.ballot)
         else:
             preview = waiting[: self._settings.max_options]
             total = max(1, sum(each.supporters for each in preview))
@@ -320,7 +330,7 @@ class Rounds:
             phase=self.phase,
             paused=self._countdown.paused,
             round_id=str(self._round),
-            ballot=self.ballot.id if self.ballot is not None and self.phase == "vote" else None,
+            ballot=self.ballot_id,
             stage=stage.name,
             stages=tuple(each.name for each in self._stages),
             options=options,
@@ -329,6 +339,14 @@ class Rounds:
             seconds_left=self._countdown.left_s(now_s),
             winners=() if self._decision is None else self._decision.winners,
             decided_by=None if self._decision is None else self._decision.by,
+        )
+
+    @staticmethod
+    def _shown_options(ballot: Ballot) -> tuple[OverlayOption, ...]:
+        total = max(1, ballot.voters)
+        return tuple(
+            shown_option(each.id, each.text, ballot.votes(each.id), ballot.votes(each.id) / total, each.names)
+            for each in ballot.options
         )
 
     def dump(self, now_s: float) -> RoundsState:

@@ -50,6 +50,8 @@ class AudienceSettings(BaseModel):
     stages: Annotated[tuple[StageSettings, ...], Field(max_length=MAX_STAGES)] = ()  # mode cascade
     template: Annotated[str, Field(max_length=MAX_TEXT_CHARS)] = ""  # mode cascade; "" joins all stages with commas
 
+    transition_s: Annotated[float, Field(ge=0.0, le=120.0)] = 2.0  # of the way from what plays to what was chosen
+
     tie: TieRule = "earliest"
     no_vote: NoVoteRule = "keep"
     quorum: Annotated[int, Field(ge=0, le=100_000)] = 0  # with fewer votes the rule `no_vote` decides

@@ -10,14 +10,14 @@ from starlette.exceptions import HTTPException
 
 from streamgen.access.errors import WrongTokenError
 from streamgen.access.keys import TokenKeys
-from streamgen.access.limits import Limits, Rates
+from streamgen.access.limits import MAX_STEERING, Limits, Rates
 from streamgen.http.auth import CHANNEL as CHANNEL
 from streamgen.http.auth import OperatorAccess, ViewerAccess, challenge, is_loopback
 from streamgen.http.hosts import HostGuard
 from streamgen.http.metrics import METRICS_TYPE, ChannelStats, metrics_text
 from streamgen.http.page import PageFiles, web_folder
 from streamgen.http.problem import problem
-from streamgen.http.steering import SteeringDoor
+from streamgen.http.steering import COUNTED, SteeringDoor
 from streamgen.http.whep import PREFIX, WhepCors, WhepSessions, whep_routes
 from streamgen.protocol import Permission
 from streamgen.settings import Settings
@@ -27,9 +27,9 @@ from streamgen.webrtc.turn import IceServers
 
 logger = logging.getLogger(__name__)
 
-# Permissions for which this channel has messages. Clients are told these of their own, so that nobody is offered what
-# cannot be done here.
-OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate"})
+# Permissions for which there are messages; those of `COUNTED` only where an audience takes part. Clients are told these
+# of their own, so that nobody is offered what cannot be done here.
+OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate", "propose", "vote"})
 RETRY_NOT_READY_S: Final = 1
 
 _SECRET_BYTES: Final = 32
@@ -52,13 +52,16 @@ def create_app(
     *,
     whep: WhepSessions,
     access: OperatorAccess | None = None,
-    offered: frozenset[Permission] = OFFERED,
+    offered: frozenset[Permission] | None = None,
+    max_steering: int = MAX_STEERING,
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
     `access` says who may steer; without it that follows from the settings. Who may watch always does. `offered` are
-    the permissions for which the channel has messages.
+    the permissions for which the channel has messages, by itself all of them. At most `max_steering` are connected.
     """
+    if offered is None:
+        offered = OFFERED if channel.steering.voting is not None else OFFERED - COUNTED
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -71,7 +74,15 @@ def create_app(
     limits = Limits(rates(settings))
     # Cookies of visitors outlive a restart of the server if its secret does.
     visitor_keys = operator.keys if operator.keys is not None else TokenKeys([secrets.token_urlsafe(_SECRET_BYTES)])
-    door = SteeringDoor(channel.steering, operator, settings, limits=limits, visitor_keys=visitor_keys, offered=offered)
+    door = SteeringDoor(
+        channel.steering,
+        operator,
+        settings,
+        limits=limits,
+        visitor_keys=visitor_keys,
+        offered=offered,
+        max_steering=max_steering,
+    )
     app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings), steering=door.for_session))
 
     @app.websocket(f"/steer/{CHANNEL}")

@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from streamgen.audience.audience import Audience
 from streamgen.packets import GeneratorStats
 from streamgen.steering.hub import SteeringHub
 from streamgen.version import __version__
@@ -141,6 +142,23 @@ class _Snapshot(Collector):
             "Rejected frames and requests by reason.",
             "reason",
             {reason: count for reason, count in session.rejections.items()},
+        )
+        if self._steering.voting is not None:
+            yield from self._audience(self._steering.voting.audience)
+
+    def _audience(self, audience: Audience) -> Iterator[Metric]:
+        yield _counter("streamgen_votes", "Votes that were counted, changed ones included.", audience.votes)
+        yield _labelled_counter(
+            "streamgen_proposals",
+            "Proposals by their end.",
+            "outcome",
+            {outcome: count for outcome, count in audience.outcomes.items()},
+        )
+        yield _labelled_counter(
+            "streamgen_audience_refusals",
+            "Votes, proposals and commands without effect.",
+            "reason",
+            {reason: count for reason, count in audience.refusals.items()},
         )
 
 

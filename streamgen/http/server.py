@@ -22,7 +22,9 @@ from streamgen.channel import Channel
 from streamgen.garbage import GarbageCollection
 from streamgen.http.app import CHANNEL, create_app
 from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
+from streamgen.http.descriptors import steering_room
 from streamgen.http.listener import page_url
+from streamgen.http.voting import OpenVoting, kept_going, open_voting
 from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
 from streamgen.moderation.lists import read_lists
@@ -58,9 +60,12 @@ async def run(
         async with (
             moderation(settings, bundle) as judge,
             _log(settings) as log,
-            _channel(settings, bundle, moderated=judge is not None, log=log) as channel,
+            _voting(settings, moderated=judge is not None) as opened,
+            _channel(settings, bundle, moderated=judge is not None, log=log, opened=opened) as channel,
             _judging(channel, judge),
+            kept_going(channel.steering, opened),
         ):
+            room = steering_room(settings.max_steering, settings.max_viewers)
             whep = WhepServer(
                 channel.fanout,
                 _limits(settings),
@@ -68,7 +73,7 @@ async def run(
                 network=_network(settings),
             )
             async with whep, GarbageCollection():
-                app = create_app(channel, settings, whep=whep, access=access)
+                app = create_app(channel, settings, whep=whep, access=access, max_steering=room)
                 server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
                 signals.on_stop = server.stop
                 await server.serve(sockets=[listener])
@@ -147,7 +152,15 @@ async def _log(settings: Settings) -> AsyncIterator[ChannelLog | None]:
         await asyncio.to_thread(log.close)
 
 
-def _channel(settings: Settings, bundle: Path, *, moderated: bool, log: ChannelLog | None) -> Channel:
+@contextlib.asynccontextmanager
+async def _voting(settings: Settings, *, moderated: bool) -> AsyncIterator[OpenVoting | None]:
+    """The channel's vote, where an audience takes part."""
+    yield await asyncio.to_thread(open_voting, settings, CHANNEL, moderated=moderated)
+
+
+def _channel(
+    settings: Settings, bundle: Path, *, moderated: bool, log: ChannelLog | None, opened: OpenVoting | None
+) -> Channel:
     return Channel(
         bundle,
         name=CHANNEL,
@@ -159,6 +172,7 @@ def _channel(settings: Settings, bundle: Path, *, moderated: bool, log: ChannelL
         bitrate=settings.video_bitrate,
         threads=settings.threads,
         moderated=moderated,
+        voting=None if opened is None else opened.voting,
         log=log,
     )
 
@@ -189,6 +203,8 @@ def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
         ws_max_size=MAX_TRANSPORT_BYTES,
         ws_ping_interval=WS_PING_S,
         ws_ping_timeout=WS_PING_S,
+        # Thousands of clients get the same few hundred bytes: compressing each copy would cost more than sending it.
+        ws_per_message_deflate=False,
         lifespan="off",
         log_config=None,
         access_log=False,

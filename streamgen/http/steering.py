@@ -14,7 +14,7 @@ from starlette.requests import HTTPConnection
 
 from streamgen.access.errors import WrongTokenError
 from streamgen.access.keys import TokenKeys
-from streamgen.access.limits import Limits
+from streamgen.access.limits import MAX_STEERING, Limits
 from streamgen.access.visitors import COOKIE, LIFETIME_S, identify
 from streamgen.http.auth import OperatorAccess
 from streamgen.http.hosts import steering_origin_allowed
@@ -55,7 +55,7 @@ class SteeringDoor:
     """Who may steer a channel. All methods belong to the event loop's thread.
 
     `limits` are shared by all connections, `visitor_keys` sign the cookies of visitors, and `offered` are the
-    permissions for which the channel has messages.
+    permissions for which the channel has messages. At most `max_steering` are connected at a time.
     """
 
     def __init__(
@@ -67,6 +67,7 @@ class SteeringDoor:
         limits: Limits,
         visitor_keys: TokenKeys,
         offered: frozenset[Permission],
+        max_steering: int = MAX_STEERING,
     ) -> None:
         self._hub = hub
         self._operator = operator
@@ -74,6 +75,7 @@ class SteeringDoor:
         self._limits = limits
         self._visitor_keys = visitor_keys
         self._offered = offered
+        self._max_steering = max_steering
 
     async def serve_websocket(self, socket: WebSocket, *, token: str | None, client: str | None) -> None:
         """Take a WebSocket that asks to come in, until it ends."""
@@ -93,6 +95,7 @@ class SteeringDoor:
             can=admission.can,
             guest=admission.guest,
             limits=self._limits,
+            max_connections=self._max_steering,
         )
 
     def for_session(self, request: HTTPConnection, *, client: str | None) -> SessionSteering:
@@ -114,6 +117,7 @@ class SteeringDoor:
                 can=admission.can,
                 guest=admission.guest,
                 limits=self._limits,
+                max_connections=self._max_steering,
             )
 
         return SessionSteering(serve, admission.set_cookie)

@@ -38,6 +38,7 @@ class Decided(_Content):
     type: Literal["decision"] = "decision"
     id: str
     client: str | None = None
+    voter: str | None = None  # whose proposal it is
     decision: str  # held, accepted, rejected, superseded, applied, ...
     by: str = ""
     reason: str = ""
@@ -125,8 +126,11 @@ class Voted(_Content):
 
     type: Literal["vote"] = "vote"
     id: str
-    counts: dict[str, int]  # by proposal
+    counts: dict[str, int]  # by option
+    texts: dict[str, str] = {}  # of the options
     winner: str | None = None
+    winners: tuple[str, ...] = ()  # several where what was level is blended
+    decided_by: str = ""  # the rule
 
 
 class Lost(_Content):

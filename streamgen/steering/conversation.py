@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Final, Protocol
 
 from streamgen.access.expiry import until
-from streamgen.access.limits import ACTION_OF, Limits
+from streamgen.access.limits import ACTION_OF, MAX_STEERING, Limits
 from streamgen.access.tokens import expired
 from streamgen.protocol import ClientMessage, Permission, ProtocolError, encode, parse_client
 from streamgen.steering.hub import Connection, SteeringHub
@@ -26,7 +26,6 @@ logger = logging.getLogger(__name__)
 POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 
-MAX_CONNECTIONS: Final = 512
 SEND_TIMEOUT_S: Final = 20.0  # one message that takes this long: the client does not read
 FAREWELL_TIMEOUT_S: Final = 0.4  # with `expiry.CHECK_S` less than a second after a token's end
 
@@ -73,17 +72,18 @@ async def converse(
     now_s: Callable[[], float] | None = None,
     wait_until: Callable[[float], Awaitable[None]] = until,
     send_timeout_s: float = SEND_TIMEOUT_S,
+    max_connections: int = MAX_STEERING,
 ) -> None:
     """Serve a line until it ends.
 
     `client` is the name that the client gave itself, so that its ids outlive one connection; None for a client of
     this connection only. `limits` are those of the server, shared by its connections. `now_s` is a monotonic clock in
-    seconds, and `wait_until` returns once a Unix time has come.
+    seconds, and `wait_until` returns once a Unix time has come. More than `max_connections` are told to come later.
     """
     guest = guest if guest is not None else Guest()
     limits = limits if limits is not None else Limits()
     full: str | None = None
-    if hub.connections >= MAX_CONNECTIONS:
+    if hub.connections >= max_connections:
         full = "too many connections; try again later"
     elif not limits.connect(guest.host):
         full = "too many connections from your address; close one and try again"
@@ -96,7 +96,7 @@ async def converse(
     behind = over = False
     try:
         async with asyncio.TaskGroup() as tasks:
-            beside = [tasks.create_task(_send(line, connection, send_timeout_s), name="steering-send")]
+            beside = [tasks.create_task(_send(line, hub, connection, send_timeout_s), name="steering-send")]
             if guest.expires_at is not None:
                 waiting = _end_with_token(guest.expires_at, wait_until)
                 beside.append(tasks.create_task(waiting, name="steering-token"))
@@ -160,11 +160,11 @@ class _Reading:
         return self._limits.take(action, voter=voter, host=guest.host, now_s=self._now_s())
 
 
-async def _send(line: Line, connection: Connection, timeout_s: float) -> None:
+async def _send(line: Line, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:
     while True:
         message = await connection.outbox.get()
         async with asyncio.timeout(timeout_s):
-            await line.send(encode(message))
+            await line.send(hub.encoded(message))
 
 
 async def _end_with_token(expires_at: float, wait_until: Callable[[float], Awaitable[None]]) -> None:

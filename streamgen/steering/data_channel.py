@@ -15,7 +15,7 @@ from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
 from streamgen.access.expiry import until
-from streamgen.access.limits import Limits
+from streamgen.access.limits import MAX_STEERING, Limits
 from streamgen.protocol import Permission, ProtocolError, encode
 from streamgen.steering.conversation import SEND_TIMEOUT_S, TRY_AGAIN_LATER, Guest, LineClosedError, converse
 from streamgen.steering.hub import SteeringHub
@@ -96,6 +96,7 @@ def serve(
     now_s: Callable[[], float] | None = None,
     wait_until: Callable[[float], Awaitable[None]] = until,
     send_timeout_s: float = SEND_TIMEOUT_S,
+    max_connections: int = MAX_STEERING,
 ) -> Coroutine[Any, Any, None]:
     """Serve an open channel until it ends; the arguments are those of `converse`.
 
@@ -111,6 +112,7 @@ def serve(
         now_s=now_s,
         wait_until=wait_until,
         send_timeout_s=send_timeout_s,
+        max_connections=max_connections,
     )
 
 

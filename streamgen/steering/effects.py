@@ -8,10 +8,12 @@ from streamgen.protocol import PanicAction, ServerMessage
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message for every connection of `client`, or for everybody when that is None."""
+    """A message for every connection of `client`, else of the person `voter`, and for everybody where both are None."""
 
     client: str | None
     message: ServerMessage
+    voter: str | None = None
+    logged: bool = True  # whether the log says of it what was decided
 
 
 @dataclass(frozen=True, slots=True)

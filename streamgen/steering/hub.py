@@ -7,8 +7,10 @@ outbox, commands go to `send`.
 import asyncio
 import itertools
 import logging
+import math
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from typing import Final, TypeAlias
 
 from pydantic import JsonValue
 
@@ -18,34 +20,47 @@ from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, 
 from streamgen.protocol import (
     Accepted,
     Applied,
+    Approve,
+    AudienceControl,
+    AudienceOverlay,
+    Chunk,
     ClientMessage,
     Held,
     PanicAction,
     Permission,
     Ping,
     Pong,
+    Propose,
     ProtocolError,
+    Reject,
     Rejected,
     ServerMessage,
     State,
     Status,
     Superseded,
+    Vote,
 )
-from streamgen.steering.effects import Effects, Screening
-from streamgen.steering.outbox import Outbox
+from streamgen.steering.connections import Connection as Connection
+from streamgen.steering.connections import Connections
+from streamgen.steering.effects import Delivery, Effects, Screening
+from streamgen.steering.encoding import EncodedOnce
 from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
+from streamgen.steering.turnstile import Turnstile
+from streamgen.steering.voting import AUDIENCE, Asker, BallotRequest, Moment, ProposalScreening, Voting, VotingEffects
+from streamgen.steering.voting import MAX_JUDGED as MAX_PROPOSALS_JUDGED
+from streamgen.steering.voting import PERMISSION_OF as BALLOT_PERMISSION_OF
 
 logger = logging.getLogger(__name__)
 
+NO_AUDIENCE: Final = "no audience takes part on this channel; its operator can let it with the setting audience"
+# Messages to everybody of one kind (`chunk`, `audience`), all copies counted: with 2,000 connected two each a second.
+# One costs about 50 us, so that a crowd of any size leaves the larger part of a core to the media.
+BROADCASTS_PER_S: Final = 4000
+CROWD: Final = 1000  # up to so many hear of every chunk
+MIN_WAIT_S: Final = 0.001  # between two ticks
 
-@dataclass(eq=False, slots=True)
-class Connection:
-    """One client that is connected now. Its ids are its own, or shared by all connections of the same `client`."""
-
-    client: str
-    can: frozenset[Permission]
-    voter: str | None = None  # who it is to whoever counts people: a token's subject, a visitor or an address
-    outbox: Outbox = field(default_factory=Outbox)
+Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
+_MAY_PROMPT: Final[frozenset[Permission]] = frozenset({"prompt"})
 
 
 class SteeringHub:
@@ -54,6 +69,7 @@ class SteeringHub:
     The channel calls `generator_ready`, `generator_lost`, `prompt_queued`, `prompt_superseded`, `prompt_failed`,
     `chunk_started`, `set_status` and `set_viewers` as those things happen; connections call `connect`, `take`,
     `reject` and `disconnect`.
+    Where an audience takes part, `voting` is its side, and `voting_clock.keep_time` has to run.
     `send` hands a command to the running generator and must return at once; it is only called between
     `generator_ready` and `generator_lost`. `panic` covers the programme, and must return at once too. `media_time_s`
     gives the media time (s) that leaves the server now. `log` writes down who asked for what and what became of it, and
@@ -68,13 +84,24 @@ class SteeringHub:
         panic: Callable[[PanicAction], None] = lambda action: None,
         media_time_s: Callable[[], float] = lambda: 0.0,
         log: Callable[[Content], None] = lambda content: None,
+        voting: Voting | None = None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session = session
+        self.voting = voting
+        self._now_s = now_s
+        self._sooner = asyncio.Event()  # something of the vote may be due earlier than it was
+        self._due_s = math.inf  # what whoever keeps the time waits for
+        # As many as wait for a verdict at most, so that it never is full.
+        self._proposals: asyncio.Queue[ProposalScreening] = asyncio.Queue(MAX_PROPOSALS_JUDGED)
         self._log = log
         self._send = send
         self._panic = panic
         self._media_time_s = media_time_s
-        self._connections: set[Connection] = set()
+        self._connections = Connections()
+        self._encoded = EncodedOnce()
+        self.turnstile = Turnstile()  # for all who send
+        self._next_chunk_s = -math.inf  # before which no `chunk` is told
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
         self._anonymous = itertools.count()
@@ -93,20 +120,67 @@ class SteeringHub:
         """The whole situation, without anybody's permissions."""
         return self.session.state()
 
-    async def moderate(self, judge: Callable[[str], Awaitable[Verdict]]) -> None:
-        """Have prompts judged, one after the other in the order in which they came, until it is cancelled.
+    async def moderate(self, judge: Judge) -> None:
+        """Have prompts and proposals judged, each in the order in which they came, until it is cancelled.
 
         Only for a session that is `moderated`; while this does not run, nothing is let through. A judge that fails
-        refuses.
+        refuses. Prompts do not wait for proposals, of which there may be many.
         """
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._judge_prompts(judge), name="moderation of prompts")
+            tasks.create_task(self._judge_proposals(judge), name="moderation of proposals")
+
+    async def _judge_prompts(self, judge: Judge) -> None:
         while True:
             screening = await self._screenings.get()
-            try:
-                verdict = await _judged(judge, screening.texts)
-            except Exception:  # the task's outermost edge: the next prompts have to be judged as well
-                logger.exception("a prompt could not be judged and is refused")
-                verdict = Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
+            verdict = await _verdict(judge, screening.texts)
             self._perform(self.session.judged(screening.channel_id, verdict))
+
+    async def _judge_proposals(self, judge: Judge) -> None:
+        while True:
+            screening = await self._proposals.get()
+            verdict = await _verdict(judge, screening.texts)
+            if self.voting is not None:
+                self._perform_vote(self.voting.judged(screening, verdict, self._now_s()))
+
+    # The audience.
+
+    def tick_audience(self) -> float | None:
+        """Do what is due in the vote; returns in how many seconds something is next."""
+        if self.voting is None:
+            return None
+        self._sooner.clear()
+        self._perform_vote(self.voting.tick(self._now_s()))
+        due_s = self.voting.due_s
+        self._due_s = math.inf if due_s is None else due_s
+        return None if due_s is None else max(MIN_WAIT_S, due_s - self._now_s())
+
+    async def audience_changed(self) -> None:
+        """Return once something of the vote may be due earlier than the last tick said."""
+        await self._sooner.wait()
+
+    def _take_vote(self, connection: Connection, message: BallotRequest) -> None:
+        if self.voting is None:
+            self.reject(connection, ProtocolError("type", "unavailable", NO_AUDIENCE, id=message.id))
+            return
+        if not isinstance(message, Vote):  # of votes the log has the tallies
+            self._log(_requested(connection, message))
+        asker = Asker(connection.client, connection.voter, connection.can)
+        moment = Moment(self._media_time_s(), self.session.chunk)
+        self._perform_vote(self.voting.request(asker, message, self._now_s(), moment))
+
+    def _perform_vote(self, effects: VotingEffects) -> None:
+        for note in effects.notes:
+            self._log(note)
+        self._deliver(effects.deliveries)
+        for chosen in effects.prompts:
+            self._log(Requested(id=chosen.message.id, role="audience", message=chosen.message.model_dump(mode="json")))
+            self._perform(self.session.request(AUDIENCE, chosen.message, _MAY_PROMPT, judged=chosen.judged))
+        if effects.screening is not None:
+            self._proposals.put_nowait(effects.screening)
+        due_s = None if self.voting is None else self.voting.due_s
+        if due_s is not None and due_s < self._due_s:
+            self._sooner.set()
 
     # The channel's side.
 
@@ -148,27 +222,42 @@ class SteeringHub:
 
     def close(self) -> None:
         """Give every open request its final answer. Idempotent."""
+        if self.voting is not None:
+            self._perform_vote(self.voting.close())
         self._perform(self.session.close())
 
     # The connections' side.
 
     def connect(self, client: str | None, can: frozenset[Permission], *, voter: str | None = None) -> Connection:
-        """Join: the first message in the outbox is the whole `state`."""
+        """Join: the first message in the outbox is the whole `state`, and the next one the vote where there is one."""
         # A name that no client can choose: parameters of an address hold no line break.
         connection = Connection(client or f"\n{next(self._anonymous)}", can, voter)
         self._connections.add(connection)
-        connection.outbox.put(_for(connection, self.session.state()))
+        self._spread()
+        connection.outbox.put(_for(connection.can, self.session.state()))
+        if self.voting is not None:
+            connection.outbox.put(_for(connection.can, self.voting.joined(voter, self._now_s())))
         return connection
 
     def disconnect(self, connection: Connection) -> None:
         """Leave. Idempotent. What the client asked for stays in force."""
         self._connections.discard(connection)
+        self._spread()
+
+    def _spread(self) -> None:
+        """The more are connected, the less often all of them are told."""
+        if self.voting is not None:
+            self.voting.audience.publish_within(len(self._connections) / BROADCASTS_PER_S)
 
     def take(self, connection: Connection, message: ClientMessage) -> None:
         """A connection says something."""
         if isinstance(message, Ping):
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
+        elif isinstance(message, Propose | Vote | AudienceControl) or (
+            isinstance(message, Approve | Reject) and self.voting is not None and self.voting.decides(message.target)
+        ):
+            self._take_vote(connection, message)
         else:
             self._log(_requested(connection, message))
             now_s = self._media_time_s()
@@ -186,22 +275,41 @@ class SteeringHub:
         if effects.panic is not None:
             self._panic(effects.panic)
             self._log(Panicked(action=effects.panic, by=_name(effects.deliveries[0].client) or ""))
-        for delivery in effects.deliveries:
-            if isinstance(delivery.message, Held | Accepted | Rejected | Applied | Superseded):
-                self._log(_decided(_name(delivery.client), delivery.message))
-            for connection in self._connections:
-                if delivery.client is None or delivery.client == connection.client:
-                    connection.outbox.put(_for(connection, delivery.message))
+        self._deliver(effects.deliveries)
         for command in effects.commands:
             self._send(command)
         if effects.screening is not None:
             self._screenings.put_nowait(effects.screening)
 
+    def _deliver(self, deliveries: Sequence[Delivery]) -> None:
+        for delivery in deliveries:
+            message = delivery.message
+            if delivery.logged and isinstance(message, Held | Accepted | Rejected | Applied | Superseded):
+                self._log(_decided(_name(delivery.client), delivery.voter, message))
+            if delivery.client == AUDIENCE and self.voting is not None:
+                self._perform_vote(self.voting.prompt_said(message))
+                continue
+            if isinstance(message, Chunk) and len(self._connections) > CROWD:
+                if self._now_s() < self._next_chunk_s:
+                    continue
+                # A little less than the time itself, so that chunks of just that length are not all told late.
+                self._next_chunk_s = self._now_s() + 0.9 * len(self._connections) / BROADCASTS_PER_S
+            # One object for all who may see the same, so that it is encoded once.
+            seen: dict[frozenset[Permission], ServerMessage] = {}
+            for connection in self._connections.of(delivery):
+                if connection.can not in seen:
+                    seen[connection.can] = _for(connection.can, message)
+                connection.outbox.put(seen[connection.can])
+
+    def encoded(self, message: ServerMessage) -> str:
+        """The JSON text of a message; made once of what goes to many."""
+        return self._encoded.text(message)
+
 
 def _requested(connection: Connection, message: ClientMessage) -> Requested:
     """What the log says of a request. Of one that is not allowed only its kind: else refusals could fill the log."""
     asked: dict[str, JsonValue] = {"type": message.type}
-    if PERMISSION_OF.get(message.type) in connection.can:
+    if {**PERMISSION_OF, **BALLOT_PERMISSION_OF}.get(message.type) in connection.can:
         asked |= message.model_dump(mode="json", exclude_unset=True)
     return Requested(
         id=message.id,
@@ -212,7 +320,15 @@ def _requested(connection: Connection, message: ClientMessage) -> Requested:
     )
 
 
-async def _judged(judge: Callable[[str], Awaitable[Verdict]], texts: Sequence[str]) -> Verdict:
+async def _verdict(judge: Judge, texts: Sequence[str]) -> Verdict:
+    try:
+        return await _judged(judge, texts)
+    except Exception:  # the task's outermost edge: the next ones have to be judged as well
+        logger.exception("a text could not be judged and is refused")
+        return Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
+
+
+async def _judged(judge: Judge, texts: Sequence[str]) -> Verdict:
     """The strictest verdict on some texts; the first that is refused ends it, so that others wait no longer."""
     verdicts: list[Verdict] = []
     for text in texts:
@@ -227,9 +343,11 @@ def _name(client: str | None) -> str | None:
     return None if client is None or client.startswith("\n") else client
 
 
-def _decided(client: str | None, message: Held | Accepted | Rejected | Applied | Superseded) -> Decided:
-    """What the log says of an answer; ids are a client's own, so that it needs both."""
-    decided = Decided(id=message.id or "", client=client, decision=message.type)
+def _decided(
+    client: str | None, voter: str | None, message: Held | Accepted | Rejected | Applied | Superseded
+) -> Decided:
+    """What the log says of an answer; ids are a client's or a person's own, so that it needs both."""
+    decided = Decided(id=message.id or "", client=client, voter=voter, decision=message.type)
     match message:
         case Rejected():
             return decided.model_copy(update={"reason": f"{message.reason}: {message.message}"})
@@ -241,12 +359,14 @@ def _decided(client: str | None, message: Held | Accepted | Rejected | Applied |
             return decided
 
 
-def _for(connection: Connection, message: ServerMessage) -> ServerMessage:
-    """`state` says what the one who reads it may do, and shows what is held only to those who decide about it."""
+def _for(can: frozenset[Permission], message: ServerMessage) -> ServerMessage:
+    """`state` says what the one who reads it may do, and what waits is shown only to those who decide about it."""
+    if isinstance(message, AudienceOverlay):
+        return message if "moderate" in can or not message.queue else message.model_copy(update={"queue": ()})
     if not isinstance(message, State):
         return message
-    change: dict[str, object] = {"can": _ordered(connection.can)}
-    if "moderate" not in connection.can:
+    change: dict[str, object] = {"can": _ordered(can)}
+    if "moderate" not in can:
         change["held"] = ()
     return message.model_copy(update=change)
 

@@ -1,8 +1,8 @@
 """What waits to be sent to one steering connection: bounded, and the newest state of things matters most.
 
-Full-policy: `state` and `chunk` coalesce (a newer one replaces the one that still waits), answers to requests
-never do. When more than `limit` answers wait, the connection is hopelessly behind and the outbox overflows; its
-owner then closes the connection, and the client starts over with a fresh `state`.
+Full-policy: `state`, `audience` and `chunk` coalesce (a newer one replaces the one that still waits), answers to
+requests never do. When more than `limit` answers wait, the connection is hopelessly behind and the outbox overflows;
+its owner then closes the connection, and the client starts over with a fresh `state`.
 
 All methods belong to the event loop's thread.
 """
@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from streamgen.protocol import Chunk, ServerMessage, State
+from streamgen.protocol import AudienceOverlay, Chunk, ServerMessage, State
 
 MAX_WAITING: Final = 256
 
@@ -37,11 +37,13 @@ class Outbox:
         """Add a message, by the policy above."""
         if self._overflown:
             return
-        if isinstance(message, State | Chunk):
+        if isinstance(message, State | Chunk | AudienceOverlay):
             for waiting in self._waiting:
                 if waiting.type == message.type:
                     self._waiting.remove(waiting)
                     self.coalesced += 1
+                    if isinstance(message, AudienceOverlay) and isinstance(waiting, AudienceOverlay):
+                        message = _with_mine(message, waiting)
                     break
         if len(self._waiting) >= self._limit:
             self._overflown = True
@@ -58,3 +60,8 @@ class Outbox:
             self._changed.clear()
             await self._changed.wait()
         return self._waiting.popleft()
+
+
+def _with_mine(message: AudienceOverlay, waiting: AudienceOverlay) -> AudienceOverlay:
+    """What is said on joining only must not be lost with the message that said it."""
+    return message if waiting.mine is None else message.model_copy(update={"mine": waiting.mine})

@@ -4,6 +4,7 @@ An id belongs to the client that chose it. On the channel each request has one m
 somebody else has chosen it as well.
 """
 
+import re
 from collections import deque
 
 from streamgen.protocol import ServerMessage
@@ -15,8 +16,12 @@ from streamgen.steering.programme import START_ID
 class Registry:
     """Requests by client and id, and by their id on the channel."""
 
-    def __init__(self, max_finished: int) -> None:
-        """The latest `max_finished` that are finished are remembered: sent again, they get the same answers."""
+    def __init__(self, max_finished: int, reserved: re.Pattern[str] | None = None) -> None:
+        """The latest `max_finished` that are finished are remembered: sent again, they get the same answers.
+
+        No id on the channel matches `reserved` as a whole.
+        """
+        self._reserved = reserved
         self._max_finished = max_finished
         self._requests: dict[tuple[str, str], OpenRequest] = {}
         self._channel_ids: dict[str, OpenRequest] = {}
@@ -60,7 +65,8 @@ class Registry:
 
     def _unused_id(self, wanted: str, in_play: frozenset[str]) -> str:
         taken = in_play | {START_ID}
-        if wanted not in self._channel_ids and wanted not in taken:
+        free = self._reserved is None or self._reserved.fullmatch(wanted) is None
+        if free and wanted not in self._channel_ids and wanted not in taken:
             return wanted
         channel_id = f"{wanted}~{self._order + 1}"
         while (

@@ -18,6 +18,7 @@ Requests wait here while no generator runs. When one is ready it is told the set
 that counts, so a restart forgets nothing that was accepted.
 """
 
+import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -82,7 +83,8 @@ _REASON_OF: Final[dict[Status, StandstillReason]] = {
 class SteeringSession:
     """The steering state of one channel.
 
-    `prompt` is what plays until somebody steers. With `moderated`, prompts wait for `judged`. Not thread-safe: all
+    `prompt` is what plays until somebody steers. With `moderated`, prompts wait for `judged`. No request gets an id on
+    the channel that matches `reserved`, because it belongs to something else. Not thread-safe: all
     methods belong to the event loop's thread.
     """
 
@@ -92,6 +94,7 @@ class SteeringSession:
         *,
         prompt: str = "",
         moderated: bool = False,
+        reserved: re.Pattern[str] | None = None,
         max_open_prompts: int = MAX_OPEN_PROMPTS,
         max_finished: int = MAX_FINISHED,
     ) -> None:
@@ -103,7 +106,7 @@ class SteeringSession:
         self.outcomes: Counter[Stage] = Counter()
         self.rejections: Counter[Reason] = Counter()
         self._max_open_prompts = max_open_prompts
-        self._registry = Registry(max_finished)
+        self._registry = Registry(max_finished, reserved)
         self._prompts: dict[str, OpenRequest] = {}  # open ones by channel id, oldest first
         self._configs = ConfigChanges()
         self._settled: deque[OpenRequest] = deque(maxlen=MAX_SETTLED_SHOWN)
@@ -123,6 +126,11 @@ class SteeringSession:
     def status(self) -> Status:
         """What viewers see and hear now."""
         return self._status
+
+    @property
+    def chunk(self) -> int | None:
+        """The chunk that plays, None before the first."""
+        return self._chunk
 
     @property
     def remembered(self) -> int:
@@ -163,9 +171,18 @@ class SteeringSession:
     # From clients.
 
     def request(
-        self, client: str, message: Request, can: frozenset[Permission], *, media_time_s: float = 0.0
+        self,
+        client: str,
+        message: Request,
+        can: frozenset[Permission],
+        *,
+        media_time_s: float = 0.0,
+        judged: bool = False,
     ) -> Effects:
-        """Take a request of `client`, who holds the permissions `can`, while media of `media_time_s` leaves."""
+        """Take a request of `client`, who holds the permissions `can`, while media of `media_time_s` leaves.
+
+        `judged`: the texts of a prompt have been let through already, one by one as they stand.
+        """
         known = self._registry.find(client, message.id)
         if known is not None:
             if known.message != message:
@@ -200,7 +217,7 @@ class SteeringSession:
             return self._decide(client, message, media_time_s)
         if isinstance(message, ConfigUpdate):
             return self._configure(client, message)
-        if self._moderated:
+        if self._moderated and not judged:
             return self._screen(client, message)
         request = self._registry.add(client, message, self._programme.ids)
         received = answer(request, Received(id=message.id))

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from streamgen.access.expiry import until
-from streamgen.access.limits import Limits
+from streamgen.access.limits import MAX_STEERING, Limits
 from streamgen.protocol import Permission
 from streamgen.steering.conversation import SEND_TIMEOUT_S, Guest, LineClosedError, converse
 from streamgen.steering.hub import SteeringHub
@@ -51,6 +51,7 @@ async def serve(
     now_s: Callable[[], float] | None = None,
     wait_until: Callable[[float], Awaitable[None]] = until,
     send_timeout_s: float = SEND_TIMEOUT_S,
+    max_connections: int = MAX_STEERING,
 ) -> None:
     """Serve an accepted connection until it ends; the arguments are those of `converse`."""
     await converse(
@@ -63,4 +64,5 @@ async def serve(
         now_s=now_s,
         wait_until=wait_until,
         send_timeout_s=send_timeout_s,
+        max_connections=max_connections,
     )

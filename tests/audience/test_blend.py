@@ -39,6 +39,13 @@ def test_what_plays_keeps_its_place_a_little_below_the_least_share() -> None:
     assert "b" not in blend({"a": 90.0, "b": 10.0}, "b")
 
 
+def test_what_came_beside_it_does_not_push_it_out_at_the_next_weighing() -> None:
+    votes = {"a": 150.0, "b": 1127.0}
+    first = select(votes, {"a"}, size=4, min_share=0.125, margin=1.0)
+    assert list(first) == ["b", "a"]
+    assert select(votes, first, size=4, min_share=0.125, margin=1.0) == first
+
+
 def test_small_changes_are_not_worth_it() -> None:
     assert not differs({"a": 0.5, "b": 0.5}, {"a": 0.52, "b": 0.48}, 0.05)
     assert differs({"a": 0.5, "b": 0.5}, {"a": 0.6, "b": 0.4}, 0.05)

@@ -14,6 +14,8 @@ from streamgen.packets import ChunkRecord, Command, GeneratorStats, PromptQueued
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
+from streamgen.steering.voting import Voting
+from streamgen.steering.voting_clock import keep_time
 from streamgen.webrtc.fanout import FanoutStats
 from streamgen.webrtc.whep import WhepLimits, WhepServer
 from tests.webrtc.loopback import PICTURE_TICKS, Programme, until
@@ -38,11 +40,15 @@ class Station:
     commands: list[Command] = field(default_factory=list)
     url: str = ""
     hold: bool = False  # prompts wait and are not applied
+    voting: Voting | None = None
     whep: WhepServer = field(init=False)
 
     def __post_init__(self) -> None:
         self.steering = SteeringHub(
-            SteeringSession("main", prompt="calm sea"), send=self._command, media_time_s=self._media_time_s
+            SteeringSession("main", prompt="calm sea"),
+            send=self._command,
+            media_time_s=self._media_time_s,
+            voting=self.voting,
         )
         self._waiting: SetPrompt | None = None
         self._current: SetPrompt | None = None
@@ -86,10 +92,15 @@ class Station:
 
 @asynccontextmanager
 async def on_air(
-    *, start: int = 0, token: str | None = None, limits: WhepLimits | None = None, live: bool = True
+    *,
+    start: int = 0,
+    token: str | None = None,
+    limits: WhepLimits | None = None,
+    live: bool = True,
+    voting: Voting | None = None,
 ) -> AsyncIterator[Station]:
     """A station at `station.url` that plays faster than real time."""
-    station = Station(Programme("vp8", start=start))
+    station = Station(Programme("vp8", start=start), voting=voting)
     station.steering.generator_ready()
     listener = socket.create_server(("127.0.0.1", 0))
     station.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -98,14 +109,17 @@ async def on_air(
         app = create_app(station, Settings(), whep=whep, access=OperatorAccess(token))
         server = uvicorn.Server(uvicorn.Config(app, log_config=None, ws="websockets-sansio", lifespan="off"))
         tasks = [asyncio.create_task(server.serve([listener])), asyncio.create_task(_play(station))]
+        if voting is not None:
+            tasks.append(asyncio.create_task(keep_time(station.steering)))
         try:
             await until(lambda: server.started)
             yield station
         finally:
-            tasks[1].cancel()
             server.should_exit = True
-            with suppress(asyncio.CancelledError):
-                await tasks[1]
+            for task in tasks[1:]:
+                task.cancel()
+                with suppress(asyncio.CancelledError):
+                    await task
             await tasks[0]
             listener.close()
 

@@ -6,13 +6,14 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
-from streamgen.http.app import OFFERED, create_app
+from streamgen.http.app import create_app
 from streamgen.http.auth import OperatorAccess
 from streamgen.packets import Command, GeneratorStats, Layer
 from streamgen.protocol import Permission
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
+from streamgen.steering.voting import Voting
 from streamgen.webrtc.data_channels import ServeChannel
 from streamgen.webrtc.errors import NoSuchSessionError
 from streamgen.webrtc.fanout import FanoutStats
@@ -32,11 +33,14 @@ class FakeStats:
 
 
 class FakeChannel:
-    def __init__(self) -> None:
+    def __init__(self, voting: Voting | None = None) -> None:
         self.commands: list[Command] = []
         self.numbers = FakeStats()
         self.steering = SteeringHub(
-            SteeringSession("main", prompt="calm sea"), send=self.commands.append, media_time_s=lambda: 8.25
+            SteeringSession("main", prompt="calm sea"),
+            send=self.commands.append,
+            media_time_s=lambda: 8.25,
+            voting=voting,
         )
 
     def stats(self) -> FakeStats:
@@ -108,9 +112,14 @@ class Server:
     """The application with its fakes."""
 
     def __init__(
-        self, *, access: OperatorAccess | None = None, offered: frozenset[Permission] = OFFERED, **changes: Any
+        self,
+        *,
+        voting: Voting | None = None,
+        access: OperatorAccess | None = None,
+        offered: frozenset[Permission] | None = None,
+        **changes: Any,
     ) -> None:
-        self.channel = FakeChannel()
+        self.channel = FakeChannel(voting)
         self.whep = FakeWhep()
         self.settings = Settings(**changes)
         self.app: FastAPI = create_app(self.channel, self.settings, whep=self.whep, access=access, offered=offered)

@@ -14,11 +14,14 @@ from streamgen.access.keys import TokenKeys
 from streamgen.access.limits import Rates
 from streamgen.access.roles import Role
 from streamgen.access.tokens import Claims, sign_token
+from streamgen.audience.audience import Audience
+from streamgen.audience.settings import AudienceSettings
 from streamgen.http.app import rates
 from streamgen.http.auth import OperatorAccess
 from streamgen.packets import SetConfig, SetPrompt
 from streamgen.protocol import MAX_ID_CHARS, Permission, Status
 from streamgen.settings import Settings
+from streamgen.steering.voting import Voting
 from tests.http.fakes import Server
 from tests.steering.records import record
 
@@ -207,6 +210,48 @@ def test_nobody_is_offered_what_the_channel_has_no_messages_for() -> None:
     server = Server(token_secret=SECRET, offered=TAKING_PART)
     with steering(server, f"?token={signed('vote', 'propose')}") as socket:
         assert socket.receive_json()["can"] == ["propose", "vote"]
+
+
+def voting_now() -> Voting:
+    """A vote that has begun, and lasts longer than any test."""
+    voting = Voting(Audience(AudienceSettings(options=("rain", "snow"), vote_s=86_400)))
+    voting.audience.start("op", "1", time.monotonic())
+    return voting
+
+
+def test_where_an_audience_takes_part_roles_allow_it_and_a_person_votes_once() -> None:
+    voting = voting_now()
+    server = Server(token_secret=SECRET, voting=voting)
+    query = f"?token={signed('vote', subject='ann')}"
+    with steering(server, query) as first, steering(server, query) as second:
+        assert first.receive_json()["can"] == ["vote"]
+        assert first.receive_json()["mine"] is None
+        first.send_json({"type": "vote", "id": "a", "option": "o1"})
+        while (told := first.receive_json())["type"] != "applied":
+            assert told["type"] == "audience"
+        second.send_json({"type": "vote", "id": "b", "option": "o2"})
+        while second.receive_json()["type"] != "applied":
+            pass
+        first.send_json({"type": "propose", "id": "c", "text": "a fox"})
+        while (told := first.receive_json())["type"] != "rejected":
+            pass
+        assert told["reason"] == "forbidden"
+    with steering(server, query) as again:
+        again.receive_json()
+        now = again.receive_json()
+    assert ([each["votes"] for each in now["options"]], now["mine"], now["queue"]) == ([0, 1], "o2", [])
+
+
+def test_somebody_who_votes_too_often_is_told_to_wait() -> None:
+    voting = voting_now()
+    server = Server(token_secret=SECRET, voting=voting, vote_rate="1/3600s")
+    with steering(server, f"?token={signed('vote')}") as socket:
+        for id in ("a", "b"):
+            socket.send_json({"type": "vote", "id": id, "option": "o1"})
+        while (told := socket.receive_json())["type"] != "rejected":
+            pass
+    assert (told["id"], told["reason"]) == ("b", "rate_limited")
+    assert voting.audience.votes == 1
 
 
 @pytest.mark.parametrize(

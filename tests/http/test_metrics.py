@@ -3,7 +3,10 @@ from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from streamgen.audience.audience import Audience
+from streamgen.audience.settings import AudienceSettings
 from streamgen.packets import GeneratorStats
+from streamgen.steering.voting import Voting
 from streamgen.webrtc.fanout import FanoutStats
 from tests.http.fakes import FakeStats, Server
 
@@ -79,6 +82,17 @@ async def test_everything_that_is_counted_is_shown() -> None:
         "streamgen_generator_restarts_total": 1,
     }
     assert {name: found[name] for name in expected} == expected
+
+
+async def test_votes_and_proposals_are_counted() -> None:
+    voting = Voting(Audience(AudienceSettings(options=("rain", "snow"))))
+    voting.audience.start("op", "1", 0.0)
+    for option in ("o1", "o2", "o9"):
+        voting.audience.vote("ann", option, None, option, 1.0)
+    found = await samples(Server(voting=voting))
+    assert found["streamgen_votes_total"] == 2
+    assert found["streamgen_audience_refusals_total unknown_option"] == 1
+    assert "streamgen_votes_total" not in await samples(Server())
 
 
 async def test_the_operations_page_names_metrics_that_exist() -> None:

@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from streamgen.protocol import Chunk, Pong, State
+from streamgen.protocol import AudienceOverlay, Chunk, Pong, State
 from streamgen.steering.outbox import Outbox, OutboxOverflowError
 
 
@@ -62,3 +62,13 @@ async def test_state_and_chunks_alone_never_overflow() -> None:
         outbox.put(state(number))
         outbox.put(chunk(number))
     assert [await outbox.get(), await outbox.get()] == [state(9), chunk(9)]
+
+
+async def test_of_the_vote_only_the_newest_waits_and_ones_own_choice_is_not_lost_with_the_others() -> None:
+    outbox = Outbox()
+    outbox.put(AudienceOverlay(revision=1, mode="single", mine="o1"))
+    for revision in (2, 3):
+        outbox.put(AudienceOverlay(revision=revision, mode="single"))
+    assert len(outbox) == 1
+    assert await outbox.get() == AudienceOverlay(revision=3, mode="single", mine="o1")
+    assert outbox.coalesced == 2

@@ -160,10 +160,9 @@ async def test_a_frame_that_cannot_be_sent_ends_the_connection() -> None:
     assert steering.connections == 0
 
 
-async def test_connections_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(conversation, "MAX_CONNECTIONS", 0)
+async def test_connections_are_bounded() -> None:
     fake = FakeSocket()
-    task = await start(fake, hub())
+    task = await start(fake, hub(), max_connections=0)
     assert (await fake.heard())["code"] == conversation.TRY_AGAIN_LATER
     await end(task)
 
