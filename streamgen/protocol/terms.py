@@ -36,6 +36,8 @@ Reason: TypeAlias = Literal[
     "rate_limited",
     "moderation",  # the text is refused
     "unknown_target",
+    "too_many",  # the timeline is full
+    "no_tempo",  # a beat, and nothing says how fast they go
     "unavailable",
 ]
 Permission: TypeAlias = Literal["watch", "propose", "vote", "prompt", "config", "moderate", "panic", "schedule"]
