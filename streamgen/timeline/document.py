@@ -67,6 +67,18 @@ def entry_of(raw: object) -> Entry:
     return _checked(_ENTRY, raw)
 
 
+def read_entry(text: str) -> Entry:
+    """Read one entry from the JSON that `Entry.model_dump_json` writes.
+
+    Raises:
+        TimelineError: a field is wrong (named in the error).
+    """
+    try:
+        return _ENTRY.validate_json(text)
+    except ValidationError as error:
+        raise _translated(error.errors(include_url=False)) from None
+
+
 def moved(document: TimelineDocument, *, by_s: float = 0.0, by_chunks: int = 0) -> TimelineDocument:
     """The same, later: what a channel needs that is already playing. Beats move with the tempo.
 

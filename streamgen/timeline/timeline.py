@@ -185,18 +185,27 @@ class Timeline:
             )
         self._tempo.change(tempo)
 
+    def set_tempos(self, tempos: Iterable[Tempo]) -> None:
+        """Count beats like another timeline, from what that one exports.
+
+        Raises:
+            TimelineError: as `TempoMap.change`.
+        """
+        self._tempo = TempoMap(tempos)
+
     def export(self) -> TimelineDocument:
         """What is still ahead. A loop is written with its next time as its first."""
         return TimelineDocument(tempo=self._tempo.tempos(), entries=tuple(map(_ahead, self._waiting.values())))
 
-    def upcoming(self, chunk_s: float, limit: int = MAX_LISTED) -> tuple[Upcoming, ...]:
+    def upcoming(self, chunk_s: float, limit: int = MAX_LISTED, *, once: bool = False) -> tuple[Upcoming, ...]:
         """The next times, soonest first, at most `limit` of them and never more than `MAX_LISTED`.
 
         Args:
             chunk_s: length of a chunk: where a chunk will be on the media timeline, if nothing stands still.
             limit: how many.
+            once: of each entry only its next time.
         """
-        streams = [self._ahead_of(each, chunk_s) for each in self._waiting.values()]
+        streams = [islice(self._ahead_of(each, chunk_s), 1 if once else None) for each in self._waiting.values()]
         merged = heapq.merge(*streams, key=lambda pair: pair[0])
         return tuple(each for _, each in islice(merged, min(limit, MAX_LISTED)))
 
@@ -227,6 +236,22 @@ class Timeline:
         self._now = now
         self._tempo.forget(now.media_time_s)
         return tuple(due for _, _, due in sorted(found, key=lambda each: each[:2]))
+
+    # What somebody follows who is told of what came due elsewhere.
+
+    def reached(self, chunk: int, media_time_s: float) -> None:
+        """A chunk starts; nothing comes due by it."""
+        last = self._now if self._now is not None else _Now(0, 0.0)
+        self._now = _Now(max(chunk, last.chunk), max(media_time_s, last.media_time_s))
+        self._tempo.forget(self._now.media_time_s)
+
+    def occurred(self, id: str, times: int = 1) -> bool:
+        """So many times of an entry are over; returns whether it is coming again."""
+        waiting = self._find(id)
+        waiting.occurrence += times
+        if waiting.spent:
+            del self._waiting[id]
+        return not waiting.spent
 
     def _find(self, id: str) -> _Waiting:
         waiting = self._waiting.get(id)
