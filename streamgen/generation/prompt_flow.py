@@ -61,7 +61,9 @@ class PromptFlow:
             if side in SIDES_OF[request.target]:
                 told = taken.sound if side == "audio" and taken.sound is not None else taken.encoded
                 self._ways[side] = _Way(self._ways[side].now, told, chunks)
-        # Of several for one chunk a cut counts, whichever brings it.
+        if request.target == "av":
+            self._cut, self._keep = False, None
+        # One for the other side leaves a cut that no chunk has made yet in force.
         self._cut |= request.cut
         self._keep = None if self._cut else (self._keep if request.keep is None else request.keep)
 
