@@ -152,13 +152,14 @@ class ScheduledPrompts(Generic[Encoded]):
         late = self._late.pop(action, None)
         return () if late is None else (late,)
 
+    # Who tells has left out the times of a loop that were over, by what is seen: a little more has been made since.
     def _schedule(self, told: ScheduleEntry) -> list[PromptFailed]:
         entry = read_entry(told.entry)
         try:
             if entry.id in self._actions:
-                self._timeline.edit(entry)
+                self._timeline.edit(entry, skip_past=False)
             else:
-                self._timeline.schedule(entry)
+                self._timeline.schedule(entry, skip_past=False)
         except TimelineError as error:
             return [PromptFailed(told.action, str(error))]
         self._actions[entry.id] = told

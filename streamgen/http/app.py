@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 # Permissions for which this channel has messages. Clients are told these of their own, so that nobody is offered what
 # cannot be done here.
-OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate"})
+OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate", "schedule"})
 # Of these, what everybody may do only so often: whoever does it has to be somebody.
 COUNTED: Final[frozenset[Permission]] = frozenset({"propose", "vote"})
 RETRY_NOT_READY_S: Final = 1

@@ -124,7 +124,7 @@ class Buffering(FromServer):
 
     type: Literal["buffering"] = "buffering"
     active: bool
-    reason: Literal["underrun", "starting", "restarting"] | None = None
+    reason: Literal["underrun", "starting", "restarting", "paused"] | None = None
     media_time: float = 0.0
 
 

@@ -34,6 +34,11 @@ class ConfigChanges:
         self.config = self.config.model_copy(update=given)
         return overridden
 
+    def force(self, guidance: float | None, seed: int | None) -> None:
+        """These hold from now on, though nobody asks for them now."""
+        given = {"guidance": guidance, "seed": seed}
+        self.config = self.config.model_copy(update={name: value for name, value in given.items() if value is not None})
+
     def seen(self, record: ChunkRecord) -> list[OpenRequest]:
         """The requests whose settings this chunk was made with."""
         return [request for request in self._open if not request.unseen - _shown(_asked(request), record)]

@@ -7,8 +7,10 @@ outbox, commands go to `send`.
 import asyncio
 import itertools
 import logging
+import secrets
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -24,18 +26,27 @@ from streamgen.protocol import (
     Permission,
     Ping,
     Pong,
+    Prompt,
     ProtocolError,
     Rejected,
     ServerMessage,
     State,
     Status,
     Superseded,
+    Timeline,
 )
 from streamgen.steering.effects import Effects, Screening
+from streamgen.steering.judging import MAX_JUDGED
+from streamgen.steering.open_request import Request
 from streamgen.steering.outbox import Outbox
-from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
+from streamgen.steering.permissions import PERMISSION_OF
+from streamgen.steering.session import SteeringSession
+from streamgen.steering.thin import ThinPrompts
 
 logger = logging.getLogger(__name__)
+
+SEES_TIMELINE: Final[frozenset[Permission]] = frozenset({"schedule", "moderate"})
+"""One of these is enough."""
 
 
 @dataclass(eq=False, slots=True)
@@ -46,6 +57,7 @@ class Connection:
     can: frozenset[Permission]
     voter: str | None = None  # who it is to whoever counts people: a token's subject, a visitor or an address
     outbox: Outbox = field(default_factory=Outbox)
+    thin: ThinPrompts = field(default_factory=lambda: ThinPrompts(lambda: secrets.token_hex(12)))
 
 
 class SteeringHub:
@@ -85,6 +97,11 @@ class SteeringHub:
         return len(self._connections)
 
     @property
+    def paused(self) -> bool:
+        """Whether somebody asked for no more chunks."""
+        return self.session.paused
+
+    @property
     def status(self) -> Status:
         """What viewers see and hear now."""
         return self.session.status
@@ -110,9 +127,9 @@ class SteeringHub:
 
     # The channel's side.
 
-    def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
-        """The model has these knobs, which take these values."""
-        self._perform(self.session.offer(choices))
+    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> None:
+        """The model has these knobs, which take these values, and chunks of this length."""
+        self._perform(self.session.offer(choices, chunk_s=chunk_s))
 
     def generator_ready(self) -> None:
         """A generator runs and waits for its first command."""
@@ -153,11 +170,12 @@ class SteeringHub:
     # The connections' side.
 
     def connect(self, client: str | None, can: frozenset[Permission], *, voter: str | None = None) -> Connection:
-        """Join: the first message in the outbox is the whole `state`."""
+        """Join: the first messages in the outbox are the whole `state`, and the timeline for those who may see it."""
         # A name that no client can choose: parameters of an address hold no line break.
         connection = Connection(client or f"\n{next(self._anonymous)}", can, voter)
         self._connections.add(connection)
-        connection.outbox.put(_for(connection, self.session.state()))
+        _tell(connection, self.session.state())
+        _tell(connection, self.session.timeline())
         return connection
 
     def disconnect(self, connection: Connection) -> None:
@@ -170,17 +188,15 @@ class SteeringHub:
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
         else:
-            self._log(_requested(connection, message))
+            request = connection.thin.ask(message) if isinstance(message, Prompt) else message
+            self._log(_requested(connection, request))
             now_s = self._media_time_s()
-            self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
+            self._perform(self.session.request(connection.client, request, connection.can, media_time_s=now_s))
 
     def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
         """Answer a frame that cannot be taken."""
-        rejected: Rejected = error.rejected()
-        if retry_after_s is not None:
-            rejected = rejected.model_copy(update={"retry_after_s": retry_after_s})
         self.session.rejections[error.reason] += 1
-        connection.outbox.put(rejected)
+        connection.outbox.put(error.answer(retry_after_s))
 
     def _perform(self, effects: Effects) -> None:
         if effects.panic is not None:
@@ -191,14 +207,14 @@ class SteeringHub:
                 self._log(_decided(_name(delivery.client), delivery.message))
             for connection in self._connections:
                 if delivery.client is None or delivery.client == connection.client:
-                    connection.outbox.put(_for(connection, delivery.message))
+                    _tell(connection, delivery.message)
         for command in effects.commands:
             self._send(command)
         if effects.screening is not None:
             self._screenings.put_nowait(effects.screening)
 
 
-def _requested(connection: Connection, message: ClientMessage) -> Requested:
+def _requested(connection: Connection, message: Request) -> Requested:
     """What the log says of a request. Of one that is not allowed only its kind: else refusals could fill the log."""
     asked: dict[str, JsonValue] = {"type": message.type}
     if PERMISSION_OF.get(message.type) in connection.can:
@@ -239,6 +255,15 @@ def _decided(client: str | None, message: Held | Accepted | Rejected | Applied |
             return decided.model_copy(update={"reason": message.message})
         case _:
             return decided
+
+
+def _tell(connection: Connection, message: ServerMessage) -> None:
+    """Put a message into the outbox, as far as it is for the one who reads it."""
+    if isinstance(message, Timeline) and not connection.can & SEES_TIMELINE:
+        return
+    heard = connection.thin.heard(message)
+    if heard is not None:
+        connection.outbox.put(_for(connection, heard))
 
 
 def _for(connection: Connection, message: ServerMessage) -> ServerMessage:

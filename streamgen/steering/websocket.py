@@ -17,10 +17,10 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from streamgen.access.expiry import until
 from streamgen.access.limits import ACTION_OF, Limits
 from streamgen.access.tokens import expired
-from streamgen.protocol import ClientMessage, Permission, ProtocolError, encode, parse_client
+from streamgen.protocol import ClientMessage, Permission, Prompt, ProtocolError, encode, parse_client
 from streamgen.steering.hub import Connection, SteeringHub
 from streamgen.steering.outbox import OutboxOverflowError
-from streamgen.steering.rate import TokenBucket
+from streamgen.steering.rate import TRUSTED_BURST_MESSAGES, TRUSTED_MESSAGES_PER_S, TokenBucket
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class Guest:
     voter: str | None = None  # counted once; see `streamgen.access.visitors`
     host: str | None = None  # the address they come from
     expires_at: float | None = None  # Unix time (s) at which their token ends
-    trusted: bool = False  # whoever runs the server: held by the limits of the connection and of the address only
+    trusted: bool = False  # whoever runs the server: held by the limit of the address, and a wide one of the connection
 
 
 class _TokenEndedError(Exception):
@@ -112,7 +112,7 @@ async def _receive(
     limits: Limits,
     now_s: Callable[[], float],
 ) -> None:
-    bucket = TokenBucket()
+    bucket = TokenBucket(TRUSTED_MESSAGES_PER_S, TRUSTED_BURST_MESSAGES) if guest.trusted else TokenBucket()
     while True:
         event = await websocket.receive()
         if event["type"] == "websocket.disconnect":
@@ -122,14 +122,15 @@ async def _receive(
         try:
             message = parse_client(frame)
         except ProtocolError as error:
-            hub.reject(connection, error if wait_s is None else _too_fast(error.id), wait_s)
+            hub.reject(connection, error if wait_s is None else _too_fast(error.id, thin=error.thin), wait_s)
             continue
         if wait_s is None:
             wait_s = _take(limits, message, guest, now_s())
         if wait_s is None:
             hub.take(connection, message)
         else:
-            hub.reject(connection, _too_fast(message.id), wait_s)
+            thin = isinstance(message, Prompt)
+            hub.reject(connection, _too_fast(None if isinstance(message, Prompt) else message.id, thin=thin), wait_s)
 
 
 def _take(limits: Limits, message: ClientMessage, guest: Guest, now_s: float) -> float | None:
@@ -160,5 +161,6 @@ async def _send_away(websocket: WebSocket) -> None:
             await websocket.close(POLICY_VIOLATION, reason)
 
 
-def _too_fast(request_id: str | None) -> ProtocolError:
-    return ProtocolError("frame", "rate_limited", "too many messages; send fewer and try again", id=request_id)
+def _too_fast(request_id: str | None, *, thin: bool) -> ProtocolError:
+    told = "too many messages; send fewer and try again"
+    return ProtocolError("frame", "rate_limited", told, id=request_id, thin=thin)

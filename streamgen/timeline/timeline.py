@@ -104,8 +104,8 @@ class Timeline:
 
     # What people ask for.
 
-    def schedule(self, entry: Entry) -> None:
-        """Add an entry.
+    def schedule(self, entry: Entry, *, skip_past: bool = True) -> None:
+        """Add an entry. Of a loop, times that have passed are left out if `skip_past`, else they are due now, as one.
 
         Raises:
             TimelineError: its id is taken, the timeline is full, its beat has no tempo, or all its times have passed.
@@ -117,10 +117,10 @@ class Timeline:
                 "entries", "too_many", f"{MAX_ENTRIES} entries wait already; take one off before you add another"
             )
         self._order += 1
-        self._waiting[entry.id] = self._in_step(_Waiting(entry, self._order))
+        self._waiting[entry.id] = self._in_step(_Waiting(entry, self._order), skip_past=skip_past)
 
-    def edit(self, entry: Entry) -> None:
-        """Put this in the place of the entry with its id. With a new time or loop it starts over.
+    def edit(self, entry: Entry, *, skip_past: bool = True) -> None:
+        """Put this in the place of the entry with its id. With a new time or loop it starts over, as in `schedule`.
 
         Raises:
             TimelineError: no such entry waits, or as for `schedule`; nothing has changed then.
@@ -129,7 +129,7 @@ class Timeline:
         if (entry.at, entry.loop) == (waiting.entry.at, waiting.entry.loop):
             self._waiting[entry.id] = _Waiting(entry, waiting.order, waiting.occurrence)
         else:
-            self._waiting[entry.id] = self._in_step(_Waiting(entry, waiting.order))
+            self._waiting[entry.id] = self._in_step(_Waiting(entry, waiting.order), skip_past=skip_past)
 
     def loop(self, ids: Iterable[str], every: float, times: int | None = None) -> tuple[Entry, ...]:
         """Repeat a section: each of these entries comes again after `every` (in the unit of its own time).
@@ -192,6 +192,14 @@ class Timeline:
             TimelineError: as `TempoMap.change`.
         """
         self._tempo = TempoMap(tempos)
+
+    def ahead(self, id: str) -> Entry:
+        """What of an entry is still ahead. A loop is written with its next time as its first.
+
+        Raises:
+            TimelineError: no such entry waits.
+        """
+        return _ahead(self._find(id))
 
     def export(self) -> TimelineDocument:
         """What is still ahead. A loop is written with its next time as its first."""
@@ -259,11 +267,11 @@ class Timeline:
             raise TimelineError("id", "unknown_id", f"no entry {id!r} waits; it has applied, or was never scheduled")
         return waiting
 
-    def _in_step(self, waiting: _Waiting) -> _Waiting:
+    def _in_step(self, waiting: _Waiting, *, skip_past: bool) -> _Waiting:
         """Checked, and moved on to the next time of its loop."""
         if waiting.entry.at.beat is not None and not len(self._tempo):
             raise TimelineError("at.beat", "no_tempo", "there is no tempo to count beats by; set one first")
-        if waiting.entry.loop is not None and self._now is not None:
+        if skip_past and waiting.entry.loop is not None and self._now is not None:
             waiting.occurrence = self._passed(waiting, self._now)
             if waiting.spent:
                 raise TimelineError("loop.times", "out_of_range", "all its times have passed; give a later time")
