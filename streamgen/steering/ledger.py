@@ -6,6 +6,7 @@ from collections.abc import Callable
 from streamgen.packets import VIDEO_CLOCK_HZ
 from streamgen.protocol import Accepted, Applied, Reason, Received, Rejected, ServerMessage, Stage, Superseded
 from streamgen.steering.effects import Delivery
+from streamgen.steering.on_air import OnAir
 from streamgen.steering.open_request import OpenRequest, Request
 from streamgen.steering.registry import Registry, answer
 
@@ -17,16 +18,20 @@ class Ledger:
         registry: those that are remembered.
         outcomes: how many requests reached each final answer.
         rejections: why requests were rejected.
-        chunk: of the channel, the one that plays; None before the first.
     """
 
-    def __init__(self, max_finished: int, in_play: Callable[[], frozenset[str]]) -> None:
+    def __init__(self, max_finished: int, on_air: OnAir, in_play: Callable[[], frozenset[str]]) -> None:
         """`in_play` gives the ids of prompts that play or wait: no other request may get one of them."""
         self.registry = Registry(max_finished)
         self.outcomes: Counter[Stage] = Counter()
         self.rejections: Counter[Reason] = Counter()
-        self.chunk: int | None = None
+        self._on_air = on_air
         self._in_play = in_play
+
+    @property
+    def chunk(self) -> int | None:
+        """Of the channel, the one that plays; None before the first."""
+        return self._on_air.chunk
 
     def receive(self, client: str, message: Request) -> tuple[OpenRequest, Delivery]:
         """Remember a new request; it is the newest."""

@@ -24,18 +24,16 @@ and the timeline, so a restart forgets nothing that was accepted.
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from streamgen.moderation.verdict import Verdict
 from streamgen.packets import ChunkRecord, Command, DropContext, SetConfig, SetPaused
 from streamgen.protocol import (
     Accepted,
     Approve,
-    Buffering,
     Chunk,
     Config,
     ConfigUpdate,
-    Cover,
     Panic,
     Pause,
     Pending,
@@ -58,6 +56,7 @@ from streamgen.steering.config_changes import ConfigChanges
 from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.judging import Judging
 from streamgen.steering.ledger import Ledger, repeated
+from streamgen.steering.on_air import OnAir
 from streamgen.steering.open_prompts import OpenPrompts
 from streamgen.steering.open_request import (
     OpenRequest,
@@ -77,14 +76,6 @@ MAX_OPEN_PROMPTS: Final = 32  # accepted and not final yet; one more and the old
 MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again gets the same answer
 MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
 MAX_RESETS: Final = 8  # that no chunk has shown yet; one more is rejected
-
-StandstillReason = Literal["underrun", "starting", "restarting", "paused"]
-
-_REASON_OF: Final[dict[Status, StandstillReason]] = {
-    "starting": "starting",
-    "buffering": "underrun",
-    "slate": "restarting",
-}
 
 
 class SteeringSession:
@@ -107,22 +98,17 @@ class SteeringSession:
         self._moderated = moderated
         self._prompts = OpenPrompts(max_open_prompts)
         self._resets: dict[str, OpenRequest] = {}  # that no chunk has shown yet, by channel id
-        self._ledger = Ledger(max_finished, lambda: self._programme.ids | self._scheduling.ids)
+        self._on_air = OnAir()
+        self._ledger = Ledger(max_finished, self._on_air, lambda: self._programme.ids | self._scheduling.ids)
         self._judging = Judging(self._ledger)
         self._scheduling = Scheduling(self._ledger)
         self._configs = ConfigChanges()
         self._settled: deque[OpenRequest] = deque(maxlen=MAX_SETTLED_SHOWN)
         self._running = False
         self._closed = False
-        self._status: Status = "starting"
         self._revision = 0
-        self._viewers = 0
-        self._cover: Cover = "none"
-        self._muted = False
-        self._paused = False
         self._programme = Programme(prompt)
         self._choices: dict[str, tuple[str, ...]] = {}
-        self._media_time_s = 0.0
 
     @property
     def outcomes(self) -> Counter[Stage]:
@@ -137,7 +123,7 @@ class SteeringSession:
     @property
     def paused(self) -> bool:
         """Whether no chunks are to be made."""
-        return self._paused
+        return self._on_air.paused
 
     def timeline(self) -> Timeline:
         """What is scheduled, for somebody who joins now."""
@@ -146,7 +132,7 @@ class SteeringSession:
     @property
     def status(self) -> Status:
         """What viewers see and hear now."""
-        return self._status
+        return self._on_air.status
 
     @property
     def remembered(self) -> int:
@@ -159,7 +145,7 @@ class SteeringSession:
         return State(
             revision=self._revision,
             channel=self.channel,
-            status=self._status,
+            status=self._on_air.status,
             prompt=self._programme.text,
             prompt_id=self._programme.prompt_id,
             sound=self._programme.sound,
@@ -172,12 +158,12 @@ class SteeringSession:
             knobs=self._programme.knobs,
             choices=self._choices,
             config=self._configs.config,
-            cover=self._cover,
-            muted=self._muted,
-            paused=self._paused,
-            media_time=self._media_time_s,
-            chunk=self._ledger.chunk,
-            viewers=self._viewers,
+            cover=self._on_air.cover,
+            muted=self._on_air.muted,
+            paused=self._on_air.paused,
+            media_time=self._on_air.media_time_s,
+            chunk=self._on_air.chunk,
+            viewers=self._on_air.viewers,
             can=can,
         )
 
@@ -254,7 +240,7 @@ class SteeringSession:
         commands += waiting[1:]
         commands += self._scheduling.told()
         commands += [DropContext(id) for id in self._resets]
-        if self._paused:
+        if self._on_air.paused:
             commands.append(SetPaused(True))
         return Effects(commands=tuple(commands))
 
@@ -293,9 +279,8 @@ class SteeringSession:
 
     def chunk_started(self, record: ChunkRecord) -> Effects:
         """The first packet of this chunk has left for the viewers, at media time `record.pts`."""
-        self._ledger.chunk = record.place
-        self._media_time_s = record.media_time_s
-        deliveries = self._leave_standstill()
+        live = self._on_air.chunk_started(record)
+        deliveries = [] if live is None else [Delivery(None, live)]
         changed = bool(deliveries)
         scheduled = [id for id in record.applied if self._scheduling.knows(id)]
         for request in filter(None, map(self._prompts.get, record.superseded)):
@@ -336,24 +321,15 @@ class SteeringSession:
 
     def set_status(self, status: Status) -> Effects:
         """What viewers see and hear has changed. A chunk that starts makes the channel `live` by itself."""
-        if status == "slate" and self._ledger.chunk is None:
-            status = "starting"  # the slate before the very first chunk is no interruption
-        if status == self._status:
-            return Effects()
-        was_live = self._status == "live"
-        self._status = status
-        deliveries: list[Delivery] = []
-        if status != "live":
-            deliveries.append(self._buffering(active=True))
-        elif not was_live:
-            deliveries.append(self._buffering(active=False))
-        return Effects((*deliveries, *self._changed()))
+        changed, buffering = self._on_air.set_status(status)
+        deliveries = () if buffering is None else (Delivery(None, buffering),)
+        return Effects((*deliveries, *self._changed())) if changed else Effects()
 
     def set_viewers(self, viewers: int) -> Effects:
         """So many viewers receive media now."""
-        if viewers == self._viewers:
+        if viewers == self._on_air.viewers:
             return Effects()
-        self._viewers = viewers
+        self._on_air.viewers = viewers
         return Effects(self._changed())
 
     def close(self) -> Effects:
@@ -371,12 +347,7 @@ class SteeringSession:
 
     def _panic(self, client: str, message: Panic, media_time_s: float) -> Effects:
         """Nothing of it has to wait for the generator."""
-        if message.action == "mute":
-            self._muted = True
-        elif message.action == "off":
-            self._cover, self._muted = "none", False
-        else:
-            self._cover = message.action
+        self._on_air.panic(message.action)
         deliveries = self._ledger.at_once(client, message, media_time_s)
         return Effects((*deliveries, *self._changed()), panic=message.action)
 
@@ -402,9 +373,9 @@ class SteeringSession:
         return replace(accepted, deliveries=(received, *accepted.deliveries))
 
     def _pause(self, client: str, message: Play | Pause, media_time_s: float) -> Effects:
-        self._paused = isinstance(message, Pause)
+        self._on_air.paused = isinstance(message, Pause)
         deliveries = self._ledger.at_once(client, message, media_time_s)
-        commands = (SetPaused(self._paused),) if self._running else ()
+        commands = (SetPaused(self._on_air.paused),) if self._running else ()
         return Effects((*deliveries, *self._changed()), commands)
 
     def _reset(self, client: str, message: Reset) -> Effects:
@@ -437,7 +408,7 @@ class SteeringSession:
         """A request is allowed: it counts as the newest from here on."""
         self._ledger.registry.renew(request)
         if not isinstance(request.message, PromptSet):
-            effects = self._told(self._scheduling.accept(request, self._media_time_s))
+            effects = self._told(self._scheduling.accept(request, self._on_air.media_time_s))
             return (
                 effects
                 if request.category is None
@@ -517,18 +488,6 @@ class SteeringSession:
         self._configs.drop(request)
 
     # The situation.
-
-    def _leave_standstill(self) -> list[Delivery]:
-        if self._status == "live":
-            return []
-        self._status = "live"
-        return [self._buffering(active=False)]
-
-    def _buffering(self, *, active: bool) -> Delivery:
-        reason = _REASON_OF.get(self._status) if active else None
-        if reason == "underrun" and self._paused:
-            reason = "paused"
-        return Delivery(None, Buffering(active=active, reason=reason, media_time=self._media_time_s))
 
     def _changed(self) -> tuple[Delivery, ...]:
         self._revision += 1

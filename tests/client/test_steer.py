@@ -17,7 +17,7 @@ ACTIONS: tuple[PanicAction, ...] = ("black", "off")
 async def test_state_is_there_at_once() -> None:
     async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
         assert (steering.state.channel, steering.state.prompt) == ("main", "calm sea")
-        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate"}
+        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate", "schedule"}
 
 
 async def test_prompt_is_awaited_until_it_is_in_the_media() -> None:
@@ -155,7 +155,7 @@ async def test_token_in_the_pasted_link() -> None:
         streamgen_client.connect(f"{station.url}/?token={TOKEN}") as client,
         client.steer() as steering,
     ):
-        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate"}
+        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate", "schedule"}
 
 
 async def test_wrong_token_is_refused_with_the_servers_words() -> None:
