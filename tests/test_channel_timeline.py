@@ -86,13 +86,11 @@ async def test_scheduled_prompts_are_in_the_media_at_their_exact_chunks_and_are_
     # What a generator makes that is told the same, chunk by chunk, and nothing else.
     model = load(opened, seed=0)
     again = list(replay(contents, opened))
-    told = {chunk: text for chunk, text in wanted.values()}
+    told = dict(wanted.values())
     text = ""
-    for record, latents in zip(made, again, strict=True):
-        text = told.get(record.chunk, text)
-        expected = model.generator.step(
-            Condition(model.text.encode(text), guidance=record.guidance, steps=record.steps)
-        )
+    for chunk, latents in zip(made, again, strict=True):
+        text = told.get(chunk.chunk, text)
+        expected = model.generator.step(Condition(model.text.encode(text), guidance=chunk.guidance, steps=chunk.steps))
         assert np.array_equal(latents.video, expected.video)
         assert np.array_equal(latents.audio, expected.audio)
 

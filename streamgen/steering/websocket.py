@@ -40,7 +40,7 @@ class Guest:
     voter: str | None = None  # counted once; see `streamgen.access.visitors`
     host: str | None = None  # the address they come from
     expires_at: float | None = None  # Unix time (s) at which their token ends
-    trusted: bool = False  # whoever runs the server: held by the limit of the address, and a wide one of the connection
+    trusted: bool = False  # whoever runs the server: only the limit of their address, and a wide one here
 
 
 class _TokenEndedError(Exception):
