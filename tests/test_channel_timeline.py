@@ -88,9 +88,11 @@ async def test_scheduled_prompts_are_in_the_media_at_their_exact_chunks_and_are_
     again = list(replay(contents, opened))
     told = dict(wanted.values())
     text = ""
-    for chunk, latents in zip(made, again, strict=True):
-        text = told.get(chunk.chunk, text)
-        expected = model.generator.step(Condition(model.text.encode(text), guidance=chunk.guidance, steps=chunk.steps))
+    for content, latents in zip(made, again, strict=True):
+        text = told.get(content.chunk, text)
+        expected = model.generator.step(
+            Condition(model.text.encode(text), guidance=content.guidance, steps=content.steps)
+        )
         assert np.array_equal(latents.video, expected.video)
         assert np.array_equal(latents.audio, expected.audio)
 

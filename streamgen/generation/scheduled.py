@@ -58,6 +58,7 @@ class ScheduledPrompts(Generic[Encoded]):
         """`chunk_s` is the length of a chunk."""
         self._chunk_s = chunk_s
         self._timeline = Timeline()
+        self._first: int | None = None  # chunk of the channel that comes first, until it is known when
         self._actions: dict[str, ScheduleEntry] = {}  # what was told, by entry
         self._encoded: dict[str, Taken[Encoded]] = {}  # by entry
         self._encoding: ScheduleEntry | None = None
@@ -80,6 +81,10 @@ class ScheduledPrompts(Generic[Encoded]):
                     Tempo(bpm=bpm, from_s=from_s, beat=beat) for bpm, from_s, beat in command.tempos
                 )
         return []
+
+    def begin(self, chunk: int) -> None:
+        """The next chunk is this one of the channel: what is due with the first few is known by that."""
+        self._first = chunk
 
     def settled(self, media_time_s: float) -> bool:
         """Whether everything is encoded that is to be by now."""
@@ -172,6 +177,9 @@ class ScheduledPrompts(Generic[Encoded]):
         self._encoded.pop(id, None)
 
     def _next_to_encode(self, media_time_s: float) -> ScheduleEntry | None:
+        if self._first is not None:
+            self._timeline.reached(self._first, media_time_s)
+            self._first = None
         near = [
             self._actions[each.entry.id]
             for each in self._timeline.upcoming(self._chunk_s, once=True)

@@ -62,6 +62,7 @@ class Turns:
                 self._configure(command.guidance, command.seed)
             case BeginAt():
                 self.begun = command
+                self._scheduled.begin(command.chunks_before)
             case DropContext():
                 self._resets.append(command.id)
             case _:

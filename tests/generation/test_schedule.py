@@ -9,6 +9,7 @@ from streamgen.generation.schedule import (
     PRIMING_CHUNKS,
     WINDOW,
     Durations,
+    Plan,
     Schedule,
     passes,
 )
@@ -199,3 +200,20 @@ def test_a_slow_machine_keeps_up_with_fewer_steps() -> None:
     leads = simulate(schedule, chunks=600, noise=random.Random(2), denoise_ms=400, after_ms=60)
     assert schedule.steps < 4
     assert sum(lead < 0 for lead in leads[100:]) <= 5
+
+
+def test_after_a_pause_two_chunks_start_at_once_in_full_quality_and_nothing_is_learned_from_their_lead() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=10)
+    long_after = EPOCH + 500 * CHUNK
+    hurried = schedule.plan(20, long_after, per_step=1)
+    assert hurried is not None
+    assert hurried.steps < schedule.steps
+    margin_ns = schedule.margin_ns
+    schedule.prime(20)
+    for chunk in (20, 21):
+        assert schedule.plan(chunk, long_after, per_step=1) == Plan(long_after, schedule.steps)
+        schedule.delivered(chunk, 10 * MS, long_after)
+    assert schedule.margin_ns <= margin_ns
+    schedule.delivered(22, 10 * MS, long_after)
+    assert schedule.margin_ns > margin_ns
