@@ -29,7 +29,7 @@ def test_standing_still_on_purpose_has_another_reason() -> None:
 def test_each_cover_replaces_the_one_before_and_off_takes_all_back() -> None:
     on_air = OnAir()
     for action in ("hold", "mute", "black"):
-        on_air.panic(action)  # type: ignore[arg-type]
+        on_air.panic(action)
     assert (on_air.cover, on_air.muted) == ("black", True)
     on_air.panic("off")
     assert (on_air.cover, on_air.muted) == ("none", False)

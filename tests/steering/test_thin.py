@@ -13,8 +13,9 @@ from tests.steering.records import record
 CAN: frozenset[Permission] = frozenset({"prompt"})
 
 
-def hub(sent: list[Command], log: list[Content] | None = None, **more: bool) -> SteeringHub:
-    steering = SteeringHub(SteeringSession("main", **more), send=sent.append, log=([] if log is None else log).append)
+def hub(sent: list[Command], log: list[Content] | None = None, *, moderated: bool = False) -> SteeringHub:
+    session = SteeringSession("main", moderated=moderated)
+    steering = SteeringHub(session, send=sent.append, log=([] if log is None else log).append)
     steering.generator_ready()
     return steering
 
