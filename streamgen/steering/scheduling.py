@@ -11,6 +11,7 @@ Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one m
 """
 
 from collections import OrderedDict
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Final, cast, get_args
 
@@ -71,6 +72,14 @@ class _Told:
     @property
     def size(self) -> int:
         return len(self.command.entry.encode())
+
+
+@dataclass(frozen=True, slots=True)
+class Changed:
+    """Settings that came with a chunk, and what brought them."""
+
+    by: str
+    settings: Mapping[str, float | int]
 
 
 class Scheduling:
@@ -188,7 +197,7 @@ class Scheduling:
             deliveries.append(self._ledger.reject(request, "invalid", "prompt", message))
         return Effects((*deliveries, *((self._changed(),) if commands else ())), tuple(commands))
 
-    def chunk_started(self, record: ChunkRecord) -> tuple[tuple[Delivery, ...], tuple[ConfigAction, ...]]:
+    def chunk_started(self, record: ChunkRecord) -> tuple[tuple[Delivery, ...], tuple[Changed, ...]]:
         """A chunk starts to play: what is told, and the settings that came with it."""
         self._timeline.reached(record.place, record.media_time_s)
         deliveries: list[Delivery] = []
@@ -196,7 +205,7 @@ class Scheduling:
             request = self._open.pop(action, None)
             if request is not None:
                 deliveries.append(self._ledger.finish(request, "applied", applied(request, record)))
-        settings: list[ConfigAction] = []
+        settings: list[Changed] = []
         for each in record.scheduled:
             done, config = self._occur(each, by=record.prompt_id or "")
             deliveries += done
@@ -273,7 +282,7 @@ class Scheduling:
                 self._told.clear()
                 return deliveries, (ClearTimeline(),)
 
-    def _occur(self, occurred: Occurred, by: str) -> tuple[list[Delivery], list[ConfigAction]]:
+    def _occur(self, occurred: Occurred, by: str) -> tuple[list[Delivery], list[Changed]]:
         told = self._told.get(occurred.entry)
         if told is None or told.command.action != occurred.action:
             return [], []  # edited or taken off, after the chunk was made
@@ -283,7 +292,9 @@ class Scheduling:
             request = self._open.get(occurred.action)
             if request is not None:  # others took its place, each time
                 return [self._finish(request, by)], []
-        return [], [action] if isinstance(action, ConfigAction) else []
+        if not isinstance(action, ConfigAction):
+            return [], []
+        return [], [Changed(occurred.action, action.model_dump(include={"guidance", "seed"}, exclude_none=True))]
 
     def _end(self, told: _Told, by: str) -> list[Delivery]:
         """An entry that waits no more. One that has been in the media has had its answer."""

@@ -282,11 +282,12 @@ class SteeringSession:
         live = self._on_air.chunk_started(record)
         deliveries = [] if live is None else [Delivery(None, live)]
         changed = bool(deliveries)
-        scheduled = [id for id in record.applied if self._scheduling.knows(id)]
+        prompts = [id for id in record.applied if id not in self._resets]
+        scheduled = [id for id in prompts if self._scheduling.knows(id)]
         for request in filter(None, map(self._prompts.get, record.superseded)):
             newest = self._prompts.newest
             if self._prompts.is_overridden(request):
-                by = record.applied[-1] if record.applied or newest is None else newest.channel_id
+                by = prompts[-1] if prompts or newest is None else newest.channel_id
             elif scheduled:
                 by = scheduled[-1]
             else:
@@ -305,10 +306,13 @@ class SteeringSession:
         told, settings = self._scheduling.chunk_started(record)
         deliveries += told
         for each in settings:
-            self._configs.force(each.guidance, each.seed)
+            self._configs.force(each.settings, by=each.by, place=record.place)
         changed |= self._follow(record) or bool(settings)
         for request in self._configs.seen(record):
             deliveries.append(self._finish(request, "applied", applied(request, record)))
+        for request, by in self._configs.overridden(record.place):
+            deliveries.append(self._supersede(request, by))
+            changed = True
         chunk = Chunk(
             index=record.place,
             media_time=record.media_time_s,
