@@ -184,13 +184,13 @@ class Line:
         """End the threads of the encoders. Idempotent."""
         self._encode.close()
 
-    def _next_prompt(self) -> Taken[Prompt] | None:
+    def _next_prompt(self) -> tuple[Taken[Prompt], ...]:
         turn, rest = divmod(self._made, PROMPT_EVERY_CHUNKS)
         self._made += 1
         if rest:
-            return None
+            return ()
         prompt = self._prompts[turn % len(self._prompts)]
-        return Taken(SetPrompt(f"bench-{turn}", prompt.text), prompt)
+        return (Taken(SetPrompt(f"bench-{turn}", prompt.text), prompt),)
 
     def _finish(self, denoised: Denoised) -> None:
         with self._stopwatch.time("chunk: decode and encode"):
@@ -236,7 +236,7 @@ def measure(
                 {
                     "steps": steps,
                     "guidance": guidance,
-                    "passes": passes(steps, guidance != 1),
+                    "passes": passes(steps, 1 + (guidance != 1)),
                     "realtime_ratio": pace.realtime_ratio,
                     "processor_s_per_media_minute": pace.processor_s_per_media_minute,
                     "ms": stopwatch.summaries(),

@@ -29,12 +29,14 @@ from streamgen.media.slate import SlateSegment, make_black, make_slate
 from streamgen.media.video_encoder import DEFAULT_BITRATE, encoded_size, usual_scale
 from streamgen.packets import (
     AudioPacket,
+    BeginAt,
     ChunkRecord,
     Command,
     EncodedChunk,
     Event,
     GeneratorError,
     GeneratorStats,
+    Idle,
     Layer,
     PromptFailed,
     PromptQueued,
@@ -154,6 +156,7 @@ class Channel:
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
         self._restarts = 0
+        self._chunks = 0  # that generators have made
         self._smaller: tuple[Path, int] | None = None  # bundle and scale to fall back on
         self._patience = Patience()
         self._unreported_underruns = 0
@@ -171,7 +174,10 @@ class Channel:
             ValueError: the enlarged picture cannot be encoded.
         """
         bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
-        self.steering.offer({name: tuple(values) for name, values in bundle.manifest.knobs.items()})
+        self.steering.offer(
+            {name: tuple(values) for name, values in bundle.manifest.knobs.items()},
+            chunk_s=float(bundle.manifest.chunk_duration),
+        )
         scale = usual_scale(bundle.manifest.video.height) if self._scale is None else self._scale
         self._generator_settings = replace(self._generator_settings, scale=scale)
         self._set_rungs(_rungs(bundle.manifest, self._generator_settings))
@@ -180,7 +186,12 @@ class Channel:
         try:
             self._slate, self._black, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, self._rungs)
             self._pacer = Pacer(
-                self, slate=self._slate, silence=quiet, on_state=self._on_state, on_shift=self._on_shift
+                self,
+                slate=self._slate,
+                silence=quiet,
+                on_state=self._on_state,
+                on_shift=self._on_shift,
+                paused=lambda: self.steering.paused,
             )
             await self._pacer.__aenter__()
         except BaseException:
@@ -337,7 +348,7 @@ class Channel:
         self._command(SetEpoch(programme_epoch_ns))
 
     def _on_state(self, state: PlayState) -> None:
-        if state == "buffering":
+        if state == "buffering" and not self.steering.paused:
             self._report_underrun()
         # `live` is announced with the chunk that starts it, so that both say the same media time. What covers the
         # programme is announced by whoever covers it.
@@ -387,6 +398,7 @@ class Channel:
             self._generator = generator
             try:
                 generator.send(SetLayers(self.fanout.watched))
+                generator.send(BeginAt(self._chunks, self._pacer.epoch_ns))
                 self.steering.generator_ready()
                 # The programme begins with what was sent until here.
                 generator.send(SetEpoch(time.monotonic_ns()))
@@ -401,6 +413,7 @@ class Channel:
     async def _take(self, event: Event, pacer: Pacer) -> None:
         match event:
             case EncodedChunk():
+                self._chunks = event.record.place + 1
                 self._note(ChunkMade.of(event.record, self._life))
                 await pacer.put(event)
             case PromptQueued():
@@ -419,6 +432,8 @@ class Channel:
                 self._generator_stats = event
                 if self._patience.exhausted(event.behind) and self._smaller is not None:
                     self._fall_back(*self._smaller)
+            case Idle():
+                pass  # that it was said is enough: the generator is alive
             case Ready() | GeneratorError():
                 raise AssertionError(f"the generator process sends no {type(event).__name__} here")
 

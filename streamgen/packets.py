@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from streamgen.media.layers import Rung
+from streamgen.sides import Target as Target
 
 VideoCodec = Literal["vp8", "h264"]
-Target = Literal["av", "video", "audio"]
 Shares = tuple[tuple[str, float], ...]
 """Texts and their shares of a blend, which add up to 1."""
 
@@ -67,6 +67,21 @@ class AudioPacket:
 
 
 @dataclass(frozen=True, slots=True)
+class Occurred:
+    """An entry of the timeline came due, or several of its times at once.
+
+    Attributes:
+        entry: its id.
+        action: id under which the generator was told what it does; another one after an edit.
+        times: how many of its times fell on one chunk; more than one when chunks were skipped.
+    """
+
+    entry: str
+    action: str
+    times: int = 1
+
+
+@dataclass(frozen=True, slots=True)
 class ChunkRecord:
     """What made one chunk, for the log, for steering and for rendering it again.
 
@@ -84,7 +99,7 @@ class ChunkRecord:
     guidance: float
     steps: int
     applied: tuple[str, ...] = ()
-    """Ids of the prompts that this chunk is the first to show (none or one)."""
+    """Ids of what this chunk is the first to show: prompts, the newest last, and resets before them."""
     superseded: tuple[str, ...] = ()
     """Ids of the prompts that were given up since the chunk before."""
     knobs: Mapping[str, str] = field(default_factory=dict)
@@ -103,8 +118,17 @@ class ChunkRecord:
     """Name of the picture that it continues: SHA-256 of its latent."""
     fresh: bool = False
     """The model had run away, and began anew with this chunk."""
+    scheduled: tuple["Occurred", ...] = ()
+    """What the timeline brought."""
+    chunks_before: int = 0
+    """Chunks of the channel before this generator's."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
     """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due)."""
+
+    @property
+    def place(self) -> int:
+        """Which chunk of the channel this is, counted over its life, whatever generator makes them."""
+        return self.chunks_before + self.chunk
 
     @property
     def media_time_s(self) -> float:
@@ -206,11 +230,88 @@ class SetEpoch:
 
 
 @dataclass(frozen=True, slots=True)
+class BeginAt:
+    """Where this generator's chunks lie in the life of the channel; sent before anything that has a time.
+
+    Attributes:
+        chunks_before: how many the channel has had.
+        media_epoch_ns: monotonic time of media time 0.
+    """
+
+    chunks_before: int
+    media_epoch_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEntry:
+    """Put an entry on the timeline, or in the place of the one with its id.
+
+    Attributes:
+        id: of the entry.
+        entry: JSON of a `streamgen.protocol.Entry`.
+        action: what its action is known by; `prompt.id` where it is a prompt.
+        prompt: what it plays; None where it does something else.
+    """
+
+    id: str
+    entry: str
+    action: str
+    prompt: SetPrompt | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class UnscheduleEntry:
+    """Take an entry off the timeline."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ClearTimeline:
+    """Take all entries off the timeline."""
+
+
+@dataclass(frozen=True, slots=True)
+class SetTempos:
+    """Count beats like this from now on: each `(bpm, from_s, beat)` holds from a media time on."""
+
+    tempos: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetPaused:
+    """Make no more chunks, or go on."""
+
+    paused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DropContext:
+    """Let the next chunk see nothing of those before; `id` is named by its record."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
 class Stop:
     """End the process; what is under way is given up."""
 
 
-Command = SetPrompt | SetConfig | RequestKeyframe | SetLayers | SetEpoch | Stop
+Command = (
+    SetPrompt
+    | SetConfig
+    | RequestKeyframe
+    | SetLayers
+    | SetEpoch
+    | BeginAt
+    | ScheduleEntry
+    | UnscheduleEntry
+    | ClearTimeline
+    | SetTempos
+    | SetPaused
+    | DropContext
+    | Stop
+)
 
 
 # Events from the generator process.
@@ -276,10 +377,15 @@ class GeneratorStats:
 
 
 @dataclass(frozen=True, slots=True)
+class Idle:
+    """The generator is paused and well; said about once a second."""
+
+
+@dataclass(frozen=True, slots=True)
 class GeneratorError:
     """The last event of a process that ends because something failed."""
 
     message: str
 
 
-Event = Ready | PromptQueued | PromptSuperseded | PromptFailed | EncodedChunk | GeneratorStats | GeneratorError
+Event = Ready | PromptQueued | PromptSuperseded | PromptFailed | EncodedChunk | GeneratorStats | Idle | GeneratorError

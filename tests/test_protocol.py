@@ -281,3 +281,58 @@ def test_clients_need_only_pydantic() -> None:
     loaded = {name for name in done.stdout.split() if not name.startswith("_sysconfigdata")}
     of_pydantic = {"annotated_types", "pydantic", "pydantic_core", "typing_extensions", "typing_inspection"}
     assert loaded <= {"streamgen"} | of_pydantic
+
+
+# The timeline --------------------------------------------------------------------------------------------------------
+
+
+def schedule(**changes: Any) -> str:
+    message = {"type": "schedule", "id": "a", "at": {"chunk": 4}, "prompt": {"text": "rain"}, **changes}
+    return json.dumps(message)
+
+
+@pytest.mark.parametrize(
+    ("changes", "field", "reason"),
+    [
+        ({"at": {}}, "at", "invalid"),
+        ({"at": {"chunk": 1, "beat": 2.0}}, "at", "invalid"),
+        ({"at": {"chunk": -1}}, "at.chunk", "out_of_range"),
+        ({"prompt": {}}, "prompt.text", "missing"),
+        ({"prompt": {"text": "rain", "blend": [{"text": "snow"}]}}, "prompt.blend", "invalid"),
+        ({"prompt": {"text": "rain", "cut": True, "keep": 1}}, "prompt.keep", "invalid"),
+        ({"prompt": {"text": "rain", "cut": True, "transition_ms": 9}}, "prompt.transition_ms", "invalid"),
+        ({"prompt": {"text": ""}}, "prompt.text", "empty"),
+        ({"loop": {"every": 1.5}}, "loop.every", "invalid"),
+        ({"loop": {"every": 0.0}}, "loop.every", "out_of_range"),
+    ],
+)
+def test_what_is_wrong_with_a_schedule_is_named(changes: dict[str, Any], field: str, reason: Reason) -> None:
+    error = refused(schedule(**changes))
+    assert (error.field, error.reason, error.id) == (field, reason, "a")
+
+
+def test_a_document_is_checked_with_the_places_of_what_is_wrong() -> None:
+    entry = {"id": "x", "at": {"chunk": 1}, "action": {"type": "prompt", "text": ""}}
+    whole = {"type": "timeline.load", "id": "a", "document": {"entries": [entry]}}
+    assert refused(json.dumps(whole)).field.startswith("document.entries.0.action")
+    entry["action"] = {"type": "dance"}
+    error = refused(json.dumps(whole))
+    assert error.field.startswith("document.entries.0.action")
+    assert "known types" not in error.message
+
+
+def test_a_whole_timeline_may_be_longer_than_any_other_frame() -> None:
+    entries = [
+        {"id": str(number), "at": {"chunk": number}, "action": {"type": "prompt", "text": "x" * 400}}
+        for number in range(250)
+    ]
+    frame = json.dumps({"type": "timeline.load", "id": "a", "document": {"entries": entries}})
+    assert len(frame) > MAX_FRAME_BYTES
+    assert parse_client(frame).type == "timeline.load"
+    padded = frame + " " * MAX_TRANSPORT_BYTES
+    assert refused(padded).reason == "frame_too_long"
+
+
+def test_a_tempo_counts_one_way() -> None:
+    error = refused(json.dumps({"type": "tempo", "id": "a", "bpm": 120, "phase": 0.5, "beat": 3}))
+    assert (error.field, error.reason) == ("beat", "invalid")

@@ -7,6 +7,7 @@ async with streamgen_client.connect("http://127.0.0.1:8080") as client:
             print(picture.media_time_s, picture.rgb.shape)
 """
 
+from streamgen.protocol import At, Loop, TimelineDocument
 from streamgen_client.client import Client, connect
 from streamgen_client.errors import (
     ClientError,
@@ -23,10 +24,12 @@ from streamgen_client.steer import Steering
 from streamgen_client.watch import Picture, Sound, Watch
 
 __all__ = [
+    "At",
     "Client",
     "ClientError",
     "ConnectionLostError",
     "LifeEvent",
+    "Loop",
     "OutboxFullError",
     "Picture",
     "PromptToPhoton",
@@ -36,6 +39,7 @@ __all__ = [
     "Sound",
     "Steering",
     "SupersededError",
+    "TimelineDocument",
     "UnreachableError",
     "Watch",
     "connect",

@@ -7,18 +7,20 @@ import asyncio
 import json
 import secrets
 import time
-from collections import OrderedDict, deque
-from collections.abc import AsyncIterator, Mapping
+from collections import deque
+from collections.abc import AsyncIterator, Mapping, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 from streamgen.protocol import (
     Accepted,
     Applied,
+    At,
     AudienceOverlay,
     ClientMessage,
     ControlAction,
     Held,
+    Loop,
     PanicAction,
     Ping,
     Pong,
@@ -30,6 +32,8 @@ from streamgen.protocol import (
     State,
     Superseded,
     Target,
+    Timeline,
+    TimelineDocument,
     encode,
     parse_client,
     parse_server,
@@ -43,12 +47,13 @@ from streamgen_client.errors import (
     UnreachableError,
 )
 from streamgen_client.lines import POLICY_VIOLATION, Line
+from streamgen_client.open_requests import OpenRequests
+from streamgen_client.prompt_document import prompt_document
 from streamgen_client.request import Request
 
 OPEN_TIMEOUT_S: Final = 10.0
 OUTBOX_MESSAGES: Final = 64
 MESSAGE_BACKLOG: Final = 256  # per reader of `messages()`; full: the oldest is dropped
-REMEMBERED_REQUESTS: Final = 1024  # further ones push out the oldest, which then fails
 
 
 class Steering:
@@ -65,10 +70,11 @@ class Steering:
         self.unknown_messages = 0  # of a newer server; skipped
         self._state: State | None = None
         self._audience: AudienceOverlay | None = None
+        self._timeline: Timeline | None = None
         self._joined = asyncio.Event()
         self._farewell: Rejected | None = None  # why the server is about to hang up, if it says so
         self._outbox: asyncio.Queue[tuple[ClientMessage, Request | None]] = asyncio.Queue(OUTBOX_MESSAGES)
-        self._requests: OrderedDict[str, Request] = OrderedDict()
+        self._requests = OpenRequests()
         self._pings: dict[str, asyncio.Future[Pong]] = {}
         self._readers: list[_Mailbox] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -109,6 +115,11 @@ class Steering:
         assert self._state is not None, "use `async with`"
         return self._state
 
+    @property
+    def timeline(self) -> Timeline | None:
+        """What is scheduled, as last told; None for those who may neither schedule nor moderate."""
+        return self._timeline
+
     def prompt(
         self,
         text: str | Mapping[str, float],
@@ -132,18 +143,79 @@ class Steering:
             target: for the picture, the sound or both.
             transition_ms: how long the way from what plays takes.
         """
-        document: dict[str, object] = {"type": "prompt.set", "cut": cut}
-        if isinstance(text, str):
-            document["text"] = text
-        else:
-            document["blend"] = [{"text": part, "weight": float(weight)} for part, weight in text.items()]
-        optional = {"keep": keep, "knobs": dict(knobs) if knobs else None}
-        document |= {name: value for name, value in optional.items() if value is not None}
-        if target != "av":
-            document["target"] = target
-        if transition_ms:
-            document["transition_ms"] = transition_ms
-        return self._send_request(document)
+        asked = prompt_document(text, cut=cut, keep=keep, knobs=knobs, target=target, transition_ms=transition_ms)
+        return self._send_request({"type": "prompt.set", **asked})
+
+    def schedule(
+        self,
+        text: str | Mapping[str, float],
+        at: At,
+        *,
+        cut: bool = False,
+        keep: int | None = None,
+        knobs: Mapping[str, str] | None = None,
+        target: Target = "av",
+        transition_ms: int = 0,
+        loop: Loop | None = None,
+        replace: str | None = None,
+    ) -> Request:
+        """Play a prompt at a media time (s), a chunk or a beat: `schedule("rain", At(media_time=120.0))`.
+
+        The result's `id` names the entry. Await it for the moment when it is in the media for the first time.
+
+        Args:
+            text, cut, keep, knobs, target, transition_ms: as for `prompt`.
+            at: when.
+            loop: play it again after that.
+            replace: id of the entry whose place it takes; that entry's request ends as superseded.
+        """
+        document: dict[str, object] = {
+            "type": "schedule",
+            "at": at.model_dump(exclude_none=True),
+            "prompt": prompt_document(
+                text, cut=cut, keep=keep, knobs=knobs, target=target, transition_ms=transition_ms
+            ),
+        }
+        if loop is not None:
+            document["loop"] = loop.model_dump()
+        if replace is not None:
+            document["replace"] = True
+        return self._send_request(document, replace)
+
+    def unschedule(self, entry: str) -> Request:
+        """Take an entry off the timeline, by its id."""
+        return self._send_request({"type": "unschedule", "target": entry})
+
+    def loop(self, entries: Sequence[str], every: float, times: int | None = None) -> Request:
+        """Repeat a section: each of these entries comes again after `every`, in the unit of its own time."""
+        return self._send_request({"type": "loop", "targets": list(entries), "every": every, "times": times})
+
+    def set_tempo(
+        self, bpm: float, *, from_s: float | None = None, phase: float | None = None, beat: float | None = None
+    ) -> Request:
+        """Count beats from a media time on (None: from now), `phase` into one or at this `beat`."""
+        asked = {"bpm": bpm, "from_s": from_s, "phase": phase, "beat": beat}
+        return self._send_request({"type": "tempo", **asked})
+
+    def load_timeline(self, document: TimelineDocument) -> Request:
+        """Put a whole document in the place of what is scheduled."""
+        return self._send_request({"type": "timeline.load", "document": document.model_dump(mode="json")})
+
+    def clear_timeline(self) -> Request:
+        """Take everything off the timeline."""
+        return self._send_request({"type": "timeline.clear"})
+
+    def play(self) -> Request:
+        """Go on where `pause` stopped."""
+        return self._send_request({"type": "play"})
+
+    def pause(self) -> Request:
+        """Have no more chunks made: the last picture stays, in silence."""
+        return self._send_request({"type": "pause"})
+
+    def reset(self) -> Request:
+        """Drop what the model remembers with the next chunk, and keep the prompt."""
+        return self._send_request({"type": "reset"})
 
     def panic(self, action: PanicAction) -> Request:
         """Cover the programme at once (`hold`, `slate`, `black`, `mute`), or take all of it back (`off`)."""
@@ -238,17 +310,14 @@ class Steering:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         self._fail(self._lost(""))
 
-    def _send_request(self, document: dict[str, object]) -> Request:
-        request = Request(_new_id())
+    def _send_request(self, document: dict[str, object], id: str | None = None) -> Request:
+        request = Request(_new_id() if id is None else id)
         try:
             message = parse_client(json.dumps({**document, "id": request.id}))
         except ProtocolError as error:
             raise RejectedError(error.rejected()) from None
         self._put(message, request)
-        self._requests[request.id] = request
-        if len(self._requests) > REMEMBERED_REQUESTS:
-            _, oldest = self._requests.popitem(last=False)
-            oldest.fail(ConnectionLostError("too many later requests; the outcome of this one is not followed"))
+        self._requests.add(request)
         return request
 
     def _put(self, message: ClientMessage, request: Request | None) -> None:
@@ -300,6 +369,8 @@ class Steering:
                 self._joined.set()
             case AudienceOverlay():
                 self._audience = message
+            case Timeline():
+                self._timeline = message
             case Pong():
                 pong = self._pings.get(message.id)
                 if pong is not None and not pong.done():
@@ -307,11 +378,7 @@ class Steering:
             case Rejected(id=None, field="token" | "connection"):
                 self._farewell = message
             case Received() | Held() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
-                request = self._requests.get(message.id) if message.id is not None else None
-                if request is not None:
-                    request.take(message)
-                    if request.done:
-                        del self._requests[request.id]
+                self._requests.take(message)
             case _:
                 pass
         for mailbox in self._readers:
@@ -324,9 +391,7 @@ class Steering:
         if self._failure is not None:
             return
         self._failure = error
-        for request in self._requests.values():
-            request.fail(error)
-        self._requests.clear()
+        self._requests.fail(error)
         for pong in self._pings.values():
             if not pong.done():
                 pong.set_exception(error)

@@ -26,6 +26,10 @@ ACTION_OF: Final[Mapping[str, Action]] = {
     "propose": "propose",
     "prompt.set": "prompt",
     "config.update": "prompt",
+    "prompt": "prompt",
+    "schedule": "prompt",
+    "timeline.load": "prompt",
+    "reset": "prompt",
 }
 
 VOTE_RATE: Final = RateLimit(10, 2.0)

@@ -24,7 +24,7 @@ from streamgen.media.layers import FIRST_RUNG, ladder
 from streamgen.media.reference import read_picture
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, EncodedChunk, Layer, SetPrompt, Still, VideoPacket
+from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, EncodedChunk, Layer, Occurred, SetPrompt, Still, VideoPacket
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, picture_name
 from streamgen_engines.errors import GraphRunError, NonFiniteError
@@ -97,6 +97,8 @@ class Denoised:
 
     latents: LatentChunk
     record: ChunkRecord
+    per_step: int = 1
+    """Passes of the transformer that each step took."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -126,28 +128,35 @@ class DenoiseStage:
 
     def make(
         self,
-        taken: Taken[Prompt] | None = None,
+        taken: Sequence[Taken[Prompt]] = (),
         superseded: tuple[str, ...] = (),
         *,
         guidance: float | None = None,
         seed: int | None = None,
         steps: int | None = None,
+        cut: bool = False,
+        resets: tuple[str, ...] = (),
+        scheduled: tuple[Occurred, ...] = (),
+        chunks_before: int = 0,
     ) -> Denoised:
         """Make the next chunk.
 
         Args:
-            taken: its new prompt; None keeps the last one.
-            superseded: ids for the record.
+            taken: its new prompts, oldest first; without one the last ones stay.
+            superseded, resets, scheduled, chunks_before: for the record.
             guidance, seed: new values from this chunk on; None keeps the last ones.
             steps: for this chunk alone; None takes the bundle's own.
+            cut: it sees nothing of the chunks before, whatever the prompts ask for.
         """
         started = time.perf_counter_ns()
-        if taken is not None:
-            self._request = taken.request
-            self._flow.take(taken)
+        for each in taken:
+            self._request = each.request
+            self._flow.take(each)
         self._guidance = self._guidance if guidance is None else guidance
         self._seed = self._seed if seed is None else seed
         told = self._flow.next()
+        if cut:
+            told = replace(told, cut=True, keep=None)
         picture, self._picture = self._picture, None
         condition = Condition(
             prompt=told.prompt,
@@ -180,7 +189,7 @@ class DenoiseStage:
             guidance=self._sampler.guidance if self._guidance is None else self._guidance,
             steps=self._sampler.steps if steps is None else steps,
             knobs={} if request is None else request.knobs,
-            applied=() if taken is None else (taken.request.id,),
+            applied=(*resets, *(each.request.id for each in taken)),
             superseded=superseded,
             told=condition.prompt.shares,
             sound=() if told.sound is None else told.sound.shares,
@@ -189,10 +198,12 @@ class DenoiseStage:
             alone_above=told.alone_above,
             picture=None if picture is None else picture_name(picture),
             fresh=fresh,
+            scheduled=scheduled,
+            chunks_before=chunks_before,
             timings_ms={"denoise": _ms_since(started)},
         )
         self._chunk += 1
-        return Denoised(latents, record)
+        return Denoised(latents, record, condition.passes_per_step(guided=record.guidance != 1))
 
 
 class DecodeStage:
@@ -346,7 +357,7 @@ class Pipeline:
         self._decode = DecodeStage(model.decoder)
         self._encode = EncodeStage(manifest, scale=scale)
         self._seed: int | None = seed
-        self._taken: Taken[Prompt] | None = None
+        self._taken: tuple[Taken[Prompt], ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -362,11 +373,11 @@ class Pipeline:
 
     def set_prompt(self, request: SetPrompt) -> None:
         """Show this prompt from the next chunk on."""
-        self._taken = Taken(request, *encode_request(request, self._text, self._manifest))
+        self._taken = (Taken(request, *encode_request(request, self._text, self._manifest)),)
 
     def next_decoded(self, *, guidance: float | None = None, steps: int | None = None) -> Decoded:
         """The next chunk's pictures and sound."""
-        taken, self._taken = self._taken, None
+        taken, self._taken = self._taken, ()
         seed, self._seed = self._seed, None
         return self._decode.decode(self._denoise.make(taken, guidance=guidance, seed=seed, steps=steps))
 

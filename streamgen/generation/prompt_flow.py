@@ -6,13 +6,12 @@ prompt that comes in the middle goes on from where that side is. Free of I/O and
 
 import math
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final
 
 from streamgen.generation.prompts import Taken
+from streamgen.sides import SIDES_OF, Side
 from streamgen_engines.condition import ALONE_IN_TRANSITION
 from streamgen_engines.prompt import Prompt, same, transition
-
-Side: TypeAlias = Literal["video", "audio"]
 
 SIDES: Final[tuple[Side, ...]] = ("video", "audio")
 ARRIVAL_KEEP: Final = 0
@@ -59,11 +58,14 @@ class PromptFlow:
         request = taken.request
         chunks = max(1, math.ceil(request.transition_ms / self._chunk_ms))
         for side in SIDES:
-            if request.target in ("av", side):
+            if side in SIDES_OF[request.target]:
                 told = taken.sound if side == "audio" and taken.sound is not None else taken.encoded
                 self._ways[side] = _Way(self._ways[side].now, told, chunks)
-        self._cut = request.cut
-        self._keep = None if request.cut else request.keep
+        if request.target == "av":
+            self._cut, self._keep = False, None
+        # One for the other side leaves a cut that no chunk has made yet in force.
+        self._cut |= request.cut
+        self._keep = None if self._cut else (self._keep if request.keep is None else request.keep)
 
     def next(self) -> Told:
         """What the next chunk is told."""

@@ -1,14 +1,18 @@
-"""The prompt slot: one place for the prompt that comes next. Latest wins. Free of I/O and threads.
+"""The prompt slot: room for the prompts that come next, the latest of each side. Free of I/O and threads.
 
-A prompt waits twice: to be encoded, and then for a chunk. A newer prompt takes the place of one that waits to be
-encoded at once, but of one that waits for a chunk only when it is encoded itself. So a burst coalesces, the last prompt
+A prompt waits twice: to be encoded, and then for a chunk. Newer prompts take the place of one that waits to be encoded
+at once, but of one that waits for a chunk only when they are encoded themselves. So a burst coalesces, the last prompt
 is never lost, and prompts that come faster than they can be encoded still change the picture.
+
+Full-policy: a prompt gives way once all of its sides have later ones, so at most two wait at either place.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
 from streamgen.packets import PromptSuperseded, SetPrompt
+from streamgen.sides import overridden
 
 MAX_REPORTED: Final = 64  # ids kept for the next record; more in one chunk is a flood, and each had its own event
 
@@ -28,35 +32,37 @@ class PromptSlot(Generic[Encoded]):
     """Prompts on their way to the next chunk; `Encoded` is what the text encoder makes."""
 
     def __init__(self) -> None:
-        self._incoming: SetPrompt | None = None  # waits to be encoded
+        self._incoming: list[SetPrompt] = []  # wait to be encoded, oldest first
         self._encoding: SetPrompt | None = None
-        self._ready: Taken[Encoded] | None = None  # waits for a chunk
+        self._ready: list[Taken[Encoded]] = []  # wait for a chunk, oldest first
         self._superseded: list[str] = []  # since the last `take`
 
     @property
     def settled(self) -> bool:
         """Whether nothing waits to be encoded or is being encoded."""
-        return self._incoming is None and self._encoding is None
+        return not self._incoming and self._encoding is None
 
     def put(self, request: SetPrompt) -> list[PromptSuperseded]:
         """A prompt arrived; returns what it takes the place of."""
-        given_up = self._incoming
-        self._incoming = request
-        return self._give_up(given_up, request)
+        waiting = [*self._incoming, request]
+        gone = given_way(waiting)
+        self._incoming = [each for place, each in enumerate(waiting) if place not in gone]
+        return self.give_up([waiting[place] for place in gone], request)
 
     def begin_encoding(self) -> SetPrompt | None:
         """The prompt to encode now, None when there is none. Follow with `encoded` or `failed`."""
         assert self._encoding is None, "one prompt is encoded at a time"
-        self._encoding, self._incoming = self._incoming, None
+        self._encoding = self._incoming.pop(0) if self._incoming else None
         return self._encoding
 
     def encoded(self, encoded: Encoded, sound: Encoded | None = None) -> list[PromptSuperseded]:
         """The prompt is ready for the next chunk; returns what it takes the place of."""
         assert self._encoding is not None, "nothing is being encoded"
         request, self._encoding = self._encoding, None
-        given_up = None if self._ready is None else self._ready.request
-        self._ready = Taken(request, encoded, sound)
-        return self._give_up(given_up, request)
+        waiting = [*self._ready, Taken(request, encoded, sound)]
+        gone = given_way([each.request for each in waiting])
+        self._ready = [each for place, each in enumerate(waiting) if place not in gone]
+        return self.give_up([waiting[place].request for place in gone], request)
 
     def failed(self) -> SetPrompt:
         """The prompt could not be encoded; whatever was ready before stays."""
@@ -64,15 +70,27 @@ class PromptSlot(Generic[Encoded]):
         request, self._encoding = self._encoding, None
         return request
 
-    def take(self) -> tuple[Taken[Encoded] | None, tuple[str, ...]]:
-        """A chunk starts: its new prompt, if there is one, and the ids given up since the chunk before."""
-        taken, self._ready = self._ready, None
-        superseded, self._superseded = tuple(self._superseded), []
-        return taken, superseded
+    def take(self) -> tuple[Taken[Encoded], ...]:
+        """A chunk starts: its new prompts, oldest first; at most one for each side."""
+        taken, self._ready = tuple(self._ready), []
+        return taken
 
-    def _give_up(self, old: SetPrompt | None, new: SetPrompt) -> list[PromptSuperseded]:
-        if old is None or old.id == new.id:
-            return []
-        if len(self._superseded) < MAX_REPORTED:
-            self._superseded.append(old.id)
-        return [PromptSuperseded(id=old.id, by=new.id)]
+    def take_superseded(self) -> tuple[str, ...]:
+        """The ids that were given up since this was last asked, for the record of the chunk that starts."""
+        superseded, self._superseded = tuple(self._superseded), []
+        return superseded
+
+    def give_up(self, old: Sequence[SetPrompt], new: SetPrompt) -> list[PromptSuperseded]:
+        """Note that these gave way to another; returns what is to be told."""
+        events = [PromptSuperseded(id=each.id, by=new.id) for each in old if each.id != new.id]
+        self._superseded += [each.id for each in events][: MAX_REPORTED - len(self._superseded)]
+        return events
+
+
+def given_way(prompts: Sequence[SetPrompt]) -> tuple[int, ...]:
+    """Places of those of which the later ones leave nothing."""
+    return tuple(
+        place
+        for place, each in enumerate(prompts)
+        if overridden(each.target, (later.target for later in prompts[place + 1 :]))
+    )

@@ -81,46 +81,54 @@ class Schedule:
         self._pass = Durations()  # one pass of the transformer
         self._after = Durations()  # decoding, encoding and handing over
         self._since_change = 0
+        self._priming_until = PRIMING_CHUNKS
+
+    def prime(self, chunk: int) -> None:
+        """The media stands still on purpose and goes on with this chunk: it and the next start at once.
+
+        They are late by design, so that nothing is learned from their lead and no quality is given up for it.
+        """
+        self._priming_until = chunk + PRIMING_CHUNKS
 
     def deadline_ns(self, chunk: int) -> int:
         """When a chunk must have reached the pacer. Needs the epoch."""
         assert self.epoch_ns is not None
         return self.epoch_ns + chunk * self._chunk_ns - self._sound_ahead_ns
 
-    def plan(self, chunk: int, now_ns: int, *, guided: bool) -> Plan | None:
+    def plan(self, chunk: int, now_ns: int, *, per_step: int) -> Plan | None:
         """How to make a chunk; None while there is no epoch. Ask again after waiting, things may have changed.
 
         Args:
             chunk: programme index.
             now_ns: monotonic time.
-            guided: every step costs two passes.
+            per_step: passes of the transformer that every step costs; see `Condition.passes_per_step`.
         """
         if self.epoch_ns is None:
             return None
-        if chunk < PRIMING_CHUNKS or not len(self._pass):
+        if chunk < self._priming_until or not len(self._pass):
             return Plan(now_ns, self.steps)
         latest_ns = self.deadline_ns(chunk) - self._after.percentile(95)
-        start_ns = latest_ns - self._denoise_ns(self.steps, guided) - self.margin_ns
+        start_ns = latest_ns - self._denoise_ns(self.steps, per_step) - self.margin_ns
         # Late already: what can still be saved is saved with fewer steps.
         steps = self.steps
-        while steps > self._min_steps and max(now_ns, start_ns) + self._denoise_ns(steps, guided) > latest_ns:
+        while steps > self._min_steps and max(now_ns, start_ns) + self._denoise_ns(steps, per_step) > latest_ns:
             steps -= 1
         return Plan(start_ns, steps)
 
-    def denoised(self, duration_ns: int, steps: int, *, guided: bool) -> None:
+    def denoised(self, duration_ns: int, steps: int, *, per_step: int) -> None:
         """A chunk was denoised in this time; adapts the steps that the machine can sustain."""
-        self._pass.add(duration_ns // passes(steps, guided))
+        self._pass.add(duration_ns // passes(steps, per_step))
         self._since_change += 1
         affordable, easy = _FULL_LOAD * self._chunk_ns, _EASY_LOAD * self._chunk_ns
         after_ns = self._after.percentile(50)
         before = self.steps
-        while self.steps > self._min_steps and self._typical_ns(self.steps, guided) > affordable:
+        while self.steps > self._min_steps and self._typical_ns(self.steps, per_step) > affordable:
             self.steps -= 1
         if self.steps == before and self._since_change >= _PATIENCE_CHUNKS:
             if after_ns > affordable:
                 # Decoding and encoding fall behind for want of processor time: leave them more of it.
                 self.steps = max(self.steps - 1, self._min_steps)
-            elif self._typical_ns(self.steps + 1, guided) < easy and after_ns < easy:
+            elif self._typical_ns(self.steps + 1, per_step) < easy and after_ns < easy:
                 self.steps = min(self.steps + 1, self._max_steps)
         if self.steps != before:
             self._since_change = 0
@@ -129,35 +137,35 @@ class Schedule:
         """A chunk left for the pacer, `duration_ns` after it was denoised; returns its lead in ns (negative: late)."""
         self._after.add(duration_ns)
         lead_ns = self.deadline_ns(chunk) - now_ns
-        if chunk >= PRIMING_CHUNKS and lead_ns < _NEARLY_LATE_NS:
+        if chunk >= self._priming_until and lead_ns < _NEARLY_LATE_NS:
             self.margin_ns = min(self.margin_ns + _MARGIN_STEP_NS, self._chunk_ns)
         else:
             self.margin_ns -= (self.margin_ns - MARGIN_NS) // _MARGIN_DECAY
         return lead_ns
 
-    def eta_ns(self, next_chunk: int, now_ns: int, *, guided: bool) -> int:
+    def eta_ns(self, next_chunk: int, now_ns: int, *, per_step: int) -> int:
         """How long until a prompt that is ready now is seen, `next_chunk` being the next one to start."""
         if self.epoch_ns is None:
-            return self._denoise_ns(self.steps, guided) + self._after.percentile(95) + self.margin_ns
+            return self._denoise_ns(self.steps, per_step) + self._after.percentile(95) + self.margin_ns
         return max(0, self.epoch_ns + next_chunk * self._chunk_ns - now_ns)
 
-    def behind(self, *, guided: bool) -> bool:
+    def behind(self, *, per_step: int) -> bool:
         """Whether even the fewest steps do not keep up."""
-        slowest = max(self._typical_ns(self._min_steps, guided), self._after.percentile(50))
+        slowest = max(self._typical_ns(self._min_steps, per_step), self._after.percentile(50))
         return self.steps == self._min_steps and slowest > self._chunk_ns
 
-    def realtime_ratio(self, *, guided: bool) -> float:
+    def realtime_ratio(self, *, per_step: int) -> float:
         """Media time made per time that the slowest stage works; 0 while nothing was measured."""
-        slowest = max(self._typical_ns(self.steps, guided), self._after.percentile(50))
+        slowest = max(self._typical_ns(self.steps, per_step), self._after.percentile(50))
         return self._chunk_ns / slowest if slowest else 0.0
 
-    def _denoise_ns(self, steps: int, guided: bool) -> int:
-        return self._pass.percentile(95) * passes(steps, guided)
+    def _denoise_ns(self, steps: int, per_step: int) -> int:
+        return self._pass.percentile(95) * passes(steps, per_step)
 
-    def _typical_ns(self, steps: int, guided: bool) -> int:
-        return self._pass.percentile(50) * passes(steps, guided)
+    def _typical_ns(self, steps: int, per_step: int) -> int:
+        return self._pass.percentile(50) * passes(steps, per_step)
 
 
-def passes(steps: int, guided: bool) -> int:
-    """Runs of the transformer per chunk: one or two per step, and one that writes the cache."""
-    return steps * (2 if guided else 1) + 1
+def passes(steps: int, per_step: int) -> int:
+    """Runs of the transformer per chunk: so many per step, and one that writes the cache."""
+    return steps * per_step + 1

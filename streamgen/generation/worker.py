@@ -7,7 +7,7 @@ Threads, each the only one to call what it owns:
 - denoise: the sampler and the ring;
 - media: decoders, encoders, and handing chunks over; the encode stage adds threads of its own, which only it uses.
 
-They share one condition variable and, under it, the prompt slot, the schedule and the settings. One place for a
+They share one condition variable and, under it, what waits for its turn (`Turns`) and the schedule. One place for a
 denoised chunk lies between denoise and media (policy: block). Events are written by whoever has one, under a lock;
 when the parent does not read, writing blocks and generation waits with it.
 
@@ -21,7 +21,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -37,22 +37,21 @@ from streamgen.generation.pipeline import (
     with_timings,
 )
 from streamgen.generation.process import GeneratorSettings
-from streamgen.generation.prompts import PromptSlot, Taken
 from streamgen.generation.schedule import Durations, Schedule
+from streamgen.generation.turns import Turn, Turns
 from streamgen.packets import (
     AUDIO_CLOCK_HZ,
     Command,
     Event,
     GeneratorError,
     GeneratorStats,
+    Idle,
     Layer,
-    PromptFailed,
-    PromptQueued,
     Ready,
     RequestKeyframe,
-    SetConfig,
     SetEpoch,
     SetLayers,
+    SetPaused,
     SetPrompt,
     Stop,
 )
@@ -60,11 +59,11 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, Model, load
-from streamgen_engines.text import Prompt
 
 logger = logging.getLogger(__name__)
 
 STATS_INTERVAL_NS: Final = 1_000_000_000
+IDLE_INTERVAL_S: Final = 1.0
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 2.0
@@ -90,18 +89,6 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     worker.run(connection)
 
 
-@dataclass(frozen=True, slots=True)
-class _Turn:
-    """Everything that the next chunk is made with."""
-
-    taken: Taken[Prompt] | None
-    superseded: tuple[str, ...]
-    guidance: float | None
-    seed: int | None
-    steps: int
-    guided: bool
-
-
 class Worker:
     """The threads of the process and what they share."""
 
@@ -119,16 +106,15 @@ class Worker:
         self._chunk_ns = int(manifest.chunk_duration * _NS_PER_S)
         self._changed = threading.Condition()
         # Everything from here on is guarded by `_changed`, which is notified when it changes.
-        self._slot: PromptSlot[Prompt] = PromptSlot()
+        self._turns = Turns(float(manifest.chunk_duration), settings.guidance)
+        self._paused = False
         self._schedule = Schedule(
             chunk_ns=self._chunk_ns,
             max_steps=manifest.sampler.steps,
             min_steps=manifest.sampler.least_steps,
             sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
         )
-        self._guidance: float | None = settings.guidance
-        self._seed: int | None = None
-        self._guided = self._is_guided(settings.guidance)
+        self._sides = 1  # of the last chunk: passes per step without that for guidance
         self._layers: frozenset[Layer] = frozenset()
         self._keyframes: set[Layer] = set()
         self._next_chunk = 0
@@ -160,7 +146,14 @@ class Worker:
         )
         for thread in threads:
             thread.start()
-        while not isinstance(command := _receive(connection), Stop):
+        while True:
+            while not _waits(connection, IDLE_INTERVAL_S):
+                with self._changed:
+                    paused = self._paused
+                if paused:  # no chunk tells that all is well
+                    self._outbox.send(Idle())
+            if isinstance(command := _receive(connection), Stop):
+                break
             self._obey(command)
         with self._changed:
             self._stopping = True
@@ -176,13 +169,10 @@ class Worker:
         events: list[Event] = []
         with self._changed:
             match command:
-                case SetPrompt():
-                    events += self._slot.put(command)
-                case SetConfig():
-                    if command.guidance is not None:
-                        self._guidance = command.guidance
-                        self._guided = self._is_guided(command.guidance)
-                    self._seed = self._seed if command.seed is None else command.seed
+                case SetPaused():
+                    if self._paused and not command.paused:
+                        self._schedule.prime(self._next_chunk)
+                    self._paused = command.paused
                 case RequestKeyframe():
                     self._keyframes.add(command.layer)
                 case SetLayers():
@@ -191,6 +181,8 @@ class Worker:
                     self._schedule.epoch_ns = command.epoch_ns
                 case Stop():
                     pass
+                case _:
+                    events += self._turns.obey(command)
             self._changed.notify_all()
         for event in events:
             self._outbox.send(event)
@@ -199,28 +191,28 @@ class Worker:
 
     def _run_text(self) -> None:
         while (request := self._next_request()) is not None:
-            events: list[Event] = []
             try:
                 prompt, sound = encode_request(request, self._text, self._manifest)
             except EngineError as error:  # one bad prompt must not end the stream
                 with self._changed:
-                    self._slot.failed()
+                    events = self._turns.failed(request, str(error))
                     self._changed.notify_all()
-                events.append(PromptFailed(request.id, str(error)))
             else:
                 with self._changed:
-                    events += self._slot.encoded(prompt, sound)
                     now_ns = time.monotonic_ns()
-                    eta_ns = self._schedule.eta_ns(self._next_chunk, now_ns, guided=self._guided)
+                    eta_ns = self._schedule.eta_ns(self._next_chunk, now_ns, per_step=self._per_step)
+                    media_time_s = self._media_time_s(now_ns)
+                    events = self._turns.encoded(
+                        request, prompt, sound, media_time_s=media_time_s, eta_ms=eta_ns / _NS_PER_MS
+                    )
                     self._changed.notify_all()
-                events.append(PromptQueued(request.id, eta_ns / _NS_PER_MS))
             for event in events:
                 self._outbox.send(event)
 
     def _next_request(self) -> SetPrompt | None:
         with self._changed:
             while not self._stopping:
-                if (request := self._slot.begin_encoding()) is not None:
+                if (request := self._turns.begin_encoding(self._media_time_s(time.monotonic_ns()))) is not None:
                     return request
                 self._changed.wait()
         return None
@@ -228,32 +220,59 @@ class Worker:
     # Denoise thread.
 
     def _run_denoise(self) -> None:
-        while (turn := self._next_turn()) is not None:
+        while (found := self._next_turn()) is not None:
+            turn, steps = found
+            for event in turn.events:
+                self._outbox.send(event)
             started = time.monotonic_ns()
             denoised = self._denoise.make(
-                turn.taken, turn.superseded, guidance=turn.guidance, seed=turn.seed, steps=turn.steps
+                turn.taken,
+                turn.superseded,
+                guidance=turn.guidance,
+                seed=turn.seed,
+                steps=steps,
+                cut=turn.cut,
+                resets=turn.resets,
+                scheduled=turn.scheduled,
+                chunks_before=turn.chunks_before,
             )
             with self._changed:
-                self._schedule.denoised(time.monotonic_ns() - started, turn.steps, guided=turn.guided)
+                self._schedule.denoised(time.monotonic_ns() - started, steps, per_step=denoised.per_step)
+                self._sides = denoised.per_step - (denoised.record.guidance != 1)
                 self._changed.wait_for(lambda: self._denoised is None or self._stopping)
                 self._denoised, self._denoised_ns = denoised, time.monotonic_ns()
                 self._changed.notify_all()
 
-    def _next_turn(self) -> _Turn | None:
-        """Wait for the moment at which the next chunk starts, and take what it is made with."""
+    def _next_turn(self) -> tuple[Turn, int] | None:
+        """Wait for the moment at which the next chunk starts; what it is made with, and in how many steps."""
         with self._changed:
             while not self._stopping:
                 now_ns = time.monotonic_ns()
-                plan = self._schedule.plan(self._next_chunk, now_ns, guided=self._guided)
-                if plan is None or (self._next_chunk == 0 and not self._slot.settled):
+                plan = self._schedule.plan(self._next_chunk, now_ns, per_step=self._per_step)
+                media_time_s = self._media_time_s(now_ns)
+                if plan is None or self._paused or (self._next_chunk == 0 and not self._turns.settled(media_time_s)):
                     self._changed.wait()  # the programme begins with what was asked for before its epoch
                 elif plan.start_ns > now_ns:
                     self._changed.wait((plan.start_ns - now_ns) / _NS_PER_S)
                 else:
+                    turn = self._turns.take(self._next_chunk, media_time_s)
                     self._next_chunk += 1
-                    taken, superseded = self._slot.take()
-                    return _Turn(taken, superseded, self._guidance, self._seed, plan.steps, self._guided)
+                    self._changed.notify_all()  # there may be more to encode now
+                    return turn, plan.steps
         return None
+
+    def _media_time_s(self, now_ns: int) -> float:
+        """Of the next chunk's first picture, as far as it is known. One that is late begins now at the earliest."""
+        chunk_ns = self._next_chunk * self._chunk_ns
+        begun = self._turns.begun
+        if begun is None or self._schedule.epoch_ns is None:
+            return chunk_ns / _NS_PER_S
+        return (max(self._schedule.epoch_ns + chunk_ns, now_ns) - begun.media_epoch_ns) / _NS_PER_S
+
+    @property
+    def _per_step(self) -> int:
+        """Passes per step of the next chunk, as far as it is known: those of the last, with the guidance of now."""
+        return self._sides + self._is_guided(self._turns.guidance)
 
     # Media thread.
 
@@ -287,8 +306,8 @@ class Worker:
 
     def _stats(self, chunk: int, lead_ns: int) -> GeneratorStats:
         with self._changed:
-            ratio = self._schedule.realtime_ratio(guided=self._guided)
-            behind = self._schedule.behind(guided=self._guided)
+            ratio = self._schedule.realtime_ratio(per_step=self._per_step)
+            behind = self._schedule.behind(per_step=self._per_step)
             steps = self._schedule.steps
         return GeneratorStats(
             chunk=chunk,
@@ -328,6 +347,14 @@ class _Outbox:
                 self._connection.send(event)
         except OSError:
             os._exit(1)
+
+
+def _waits(connection: Connection, timeout_s: float) -> bool:
+    """Whether a command comes in this time; ends the process when the parent is gone."""
+    try:
+        return connection.poll(timeout_s)
+    except OSError:
+        os._exit(1)
 
 
 def _receive(connection: Connection) -> Command:

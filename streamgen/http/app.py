@@ -29,7 +29,9 @@ logger = logging.getLogger(__name__)
 
 # Permissions for which there are messages; those of `COUNTED` only where an audience takes part. Clients are told these
 # of their own, so that nobody is offered what cannot be done here.
-OFFERED: Final[frozenset[Permission]] = frozenset({"prompt", "config", "panic", "moderate", "propose", "vote"})
+OFFERED: Final[frozenset[Permission]] = frozenset(
+    {"prompt", "config", "panic", "moderate", "schedule", "propose", "vote"}
+)
 RETRY_NOT_READY_S: Final = 1
 
 _SECRET_BYTES: Final = 32

@@ -85,6 +85,11 @@ def _ignore_state(state: PlayState) -> None:
     """Nobody needs to know what plays."""
 
 
+def _never_paused() -> bool:
+    """Nobody pauses."""
+    return False
+
+
 def _ignore_shift(programme_epoch_ns: int) -> None:
     """Nobody needs to know where programme time lies."""
 
@@ -93,7 +98,8 @@ class Pacer:
     """Releases chunks, fades, silence and the slate into a sink; `async with` starts and stops it.
 
     `on_state` is called when viewers begin to get something else (see `StateChanged`);
-    `on_shift` with the monotonic time of the generator's programme time 0 whenever that moves.
+    `paused` says whether a chunk that does not come is missing on purpose, and no underrun;
+    `on_shift` is called with the monotonic time of the generator's programme time 0 whenever that moves.
     """
 
     def __init__(
@@ -104,13 +110,16 @@ class Pacer:
         silence: bytes,
         on_state: Callable[[PlayState], None] = _ignore_state,
         on_shift: Callable[[int], None] = _ignore_shift,
+        paused: Callable[[], bool] = _never_paused,
         timer: Timer | None = None,
     ) -> None:
         self._sink = sink
         self._timer: Timer = LoopTimer() if timer is None else timer
         self._on_state = on_state
         self._on_shift = on_shift
-        self._pacing = Pacing(MediaClock(self._timer.now_ns() + START_DELAY_NS), slate=slate, silence=silence)
+        self._pacing = Pacing(
+            MediaClock(self._timer.now_ns() + START_DELAY_NS), slate=slate, silence=silence, paused=paused
+        )
         self._wake = asyncio.Event()
         self._room = asyncio.Event()
         self._room.set()
@@ -145,6 +154,11 @@ class Pacer:
     def state(self) -> PlayState:
         """What plays now."""
         return self._pacing.state
+
+    @property
+    def epoch_ns(self) -> int:
+        """Monotonic time of media time 0."""
+        return self._pacing.clock.epoch_ns
 
     @property
     def media_time_s(self) -> float:

@@ -13,7 +13,7 @@ slot by slot, and its records leave as before, so the generator notices nothing 
 """
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Literal, TypeAlias
 
@@ -64,14 +64,23 @@ class Pacing:
         covered_pictures: pictures of the programme that came while it was covered.
     """
 
-    def __init__(self, clock: MediaClock, *, slate: Sequence[SlateSegment], silence: bytes) -> None:
+    def __init__(
+        self,
+        clock: MediaClock,
+        *,
+        slate: Sequence[SlateSegment],
+        silence: bytes,
+        paused: Callable[[], bool] = lambda: False,
+    ) -> None:
         """Start with the slate, whose sound gives the channel its grid of slots.
 
         Args:
             clock: its epoch is the moment at which the first slot may be released.
             slate: segments to be played in a loop; each starts with a keyframe per layer.
             silence: an Opus packet of 20 ms.
+            paused: whether a chunk that does not come is missing on purpose.
         """
+        self._paused = paused
         self.clock = clock
         self.underruns = 0
         self.filled_slots = 0
@@ -247,7 +256,8 @@ class Pacing:
             self._slate.rewind()
             self._programme = "slate"
         elif self._programme == "live" and not self._slate_wanted:
-            self.underruns += 1
+            if not self._paused():
+                self.underruns += 1
             self._programme = "buffering"
 
     def _start_chunk(self, chunk: EncodedChunk, released: list[Release]) -> None:

@@ -1,11 +1,13 @@
 """Who is connected to a channel's steering, found by client and by person without looking at everybody."""
 
+import secrets
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 from streamgen.protocol import Permission
 from streamgen.steering.effects import Delivery
 from streamgen.steering.outbox import Outbox
+from streamgen.steering.thin import ThinPrompts
 
 
 @dataclass(eq=False, slots=True)
@@ -16,6 +18,7 @@ class Connection:
     can: frozenset[Permission]
     voter: str | None = None  # who it is to whoever counts people: a token's subject, a visitor or an address
     outbox: Outbox = field(default_factory=Outbox)
+    thin: ThinPrompts = field(default_factory=lambda: ThinPrompts(lambda: secrets.token_hex(12)))
 
 
 class Connections:

@@ -15,10 +15,10 @@ from typing import Final, Protocol
 from streamgen.access.expiry import until
 from streamgen.access.limits import ACTION_OF, MAX_STEERING, Limits
 from streamgen.access.tokens import expired
-from streamgen.protocol import ClientMessage, Permission, ProtocolError, encode, parse_client
+from streamgen.protocol import ClientMessage, Permission, Prompt, ProtocolError, encode, parse_client
 from streamgen.steering.hub import Connection, SteeringHub
 from streamgen.steering.outbox import OutboxOverflowError
-from streamgen.steering.rate import TokenBucket
+from streamgen.steering.rate import TRUSTED_BURST_MESSAGES, TRUSTED_MESSAGES_PER_S, TokenBucket
 
 logger = logging.getLogger(__name__)
 
@@ -54,7 +54,7 @@ class Guest:
     voter: str | None = None  # counted once; see `streamgen.access.visitors`
     host: str | None = None  # the address they come from
     expires_at: float | None = None  # Unix time (s) at which their token ends
-    trusted: bool = False  # whoever runs the server: held by the limits of the connection and of the address only
+    trusted: bool = False  # whoever runs the server: only the limit of their address, and a wide one here
 
 
 class _TokenEndedError(Exception):
@@ -133,7 +133,8 @@ class _Reading:
         self._guest = guest
         self._limits = limits
         self._now_s = now_s
-        self._bucket = TokenBucket()
+        wide = (TRUSTED_MESSAGES_PER_S, TRUSTED_BURST_MESSAGES)
+        self._bucket = TokenBucket(*wide) if guest.trusted else TokenBucket()
 
     def take(self, frame: str | bytes) -> None:
         """The client says something: it acts, or is answered why not."""
@@ -141,14 +142,18 @@ class _Reading:
         try:
             message = parse_client(frame)
         except ProtocolError as error:
-            self._hub.reject(self._connection, error if wait_s is None else _too_fast(error.id), wait_s)
+            self._hub.reject(
+                self._connection, error if wait_s is None else _too_fast(error.id, thin=error.thin), wait_s
+            )
             return
         if wait_s is None:
             wait_s = self._of_limits(message)
         if wait_s is None:
             self._hub.take(self._connection, message)
         else:
-            self._hub.reject(self._connection, _too_fast(message.id), wait_s)
+            thin = isinstance(message, Prompt)
+            request_id = None if isinstance(message, Prompt) else message.id
+            self._hub.reject(self._connection, _too_fast(request_id, thin=thin), wait_s)
 
     def _of_limits(self, message: ClientMessage) -> float | None:
         """Count what is limited by person and address: None, or how long to wait (s)."""
@@ -181,5 +186,6 @@ async def _send_away(line: Line) -> None:
             await line.close(POLICY_VIOLATION, reason)
 
 
-def _too_fast(request_id: str | None) -> ProtocolError:
-    return ProtocolError("frame", "rate_limited", "too many messages; send fewer and try again", id=request_id)
+def _too_fast(request_id: str | None, *, thin: bool) -> ProtocolError:
+    told = "too many messages; send fewer and try again"
+    return ProtocolError("frame", "rate_limited", told, id=request_id, thin=thin)

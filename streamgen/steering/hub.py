@@ -30,6 +30,7 @@ from streamgen.protocol import (
     Permission,
     Ping,
     Pong,
+    Prompt,
     Propose,
     ProtocolError,
     Reject,
@@ -38,17 +39,20 @@ from streamgen.protocol import (
     State,
     Status,
     Superseded,
+    Timeline,
     Vote,
 )
 from streamgen.steering.connections import Connection as Connection
 from streamgen.steering.connections import Connections
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
-from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
+from streamgen.steering.judging import MAX_JUDGED
+from streamgen.steering.open_request import Request
+from streamgen.steering.permissions import PERMISSION_OF
+from streamgen.steering.session import SteeringSession
 from streamgen.steering.turnstile import Turnstile
 from streamgen.steering.voting import AUDIENCE, Asker, BallotRequest, Moment, ProposalScreening, Voting, VotingEffects
 from streamgen.steering.voting import MAX_JUDGED as MAX_PROPOSALS_JUDGED
-from streamgen.steering.voting import PERMISSION_OF as BALLOT_PERMISSION_OF
 
 logger = logging.getLogger(__name__)
 
@@ -61,6 +65,8 @@ MIN_WAIT_S: Final = 0.001  # between two ticks
 
 Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
 _MAY_PROMPT: Final[frozenset[Permission]] = frozenset({"prompt"})
+SEES_TIMELINE: Final[frozenset[Permission]] = frozenset({"schedule", "moderate"})
+"""One of these is enough."""
 
 
 class SteeringHub:
@@ -110,6 +116,11 @@ class SteeringHub:
     def connections(self) -> int:
         """How many clients are connected now."""
         return len(self._connections)
+
+    @property
+    def paused(self) -> bool:
+        """Whether somebody asked for no more chunks."""
+        return self.session.paused
 
     @property
     def status(self) -> Status:
@@ -184,9 +195,9 @@ class SteeringHub:
 
     # The channel's side.
 
-    def offer(self, choices: Mapping[str, Sequence[str]]) -> None:
-        """The model has these knobs, which take these values."""
-        self._perform(self.session.offer(choices))
+    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> None:
+        """The model has these knobs, which take these values, and chunks of this length."""
+        self._perform(self.session.offer(choices, chunk_s=chunk_s))
 
     def generator_ready(self) -> None:
         """A generator runs and waits for its first command."""
@@ -229,14 +240,18 @@ class SteeringHub:
     # The connections' side.
 
     def connect(self, client: str | None, can: frozenset[Permission], *, voter: str | None = None) -> Connection:
-        """Join: the first message in the outbox is the whole `state`, and the next one the vote where there is one."""
+        """Join: the first messages in the outbox are the whole `state`, the vote and the timeline.
+
+        The vote where there is one, the timeline for those who may see it.
+        """
         # A name that no client can choose: parameters of an address hold no line break.
         connection = Connection(client or f"\n{next(self._anonymous)}", can, voter)
         self._connections.add(connection)
         self._spread()
-        connection.outbox.put(_for(connection.can, self.session.state()))
+        _tell(connection, self.session.state())
         if self.voting is not None:
-            connection.outbox.put(_for(connection.can, self.voting.joined(voter, self._now_s())))
+            _tell(connection, self.voting.joined(voter, self._now_s()))
+        _tell(connection, self.session.timeline())
         return connection
 
     def disconnect(self, connection: Connection) -> None:
@@ -259,17 +274,15 @@ class SteeringHub:
         ):
             self._take_vote(connection, message)
         else:
-            self._log(_requested(connection, message))
+            request = connection.thin.ask(message) if isinstance(message, Prompt) else message
+            self._log(_requested(connection, request))
             now_s = self._media_time_s()
-            self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
+            self._perform(self.session.request(connection.client, request, connection.can, media_time_s=now_s))
 
     def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
         """Answer a frame that cannot be taken."""
-        rejected: Rejected = error.rejected()
-        if retry_after_s is not None:
-            rejected = rejected.model_copy(update={"retry_after_s": retry_after_s})
         self.session.rejections[error.reason] += 1
-        connection.outbox.put(rejected)
+        connection.outbox.put(error.answer(retry_after_s))
 
     def _perform(self, effects: Effects) -> None:
         if effects.panic is not None:
@@ -295,21 +308,22 @@ class SteeringHub:
                 # A little less than the time itself, so that chunks of just that length are not all told late.
                 self._next_chunk_s = self._now_s() + 0.9 * len(self._connections) / BROADCASTS_PER_S
             # One object for all who may see the same, so that it is encoded once.
-            seen: dict[frozenset[Permission], ServerMessage] = {}
+            seen: dict[frozenset[Permission], ServerMessage | None] = {}
             for connection in self._connections.of(delivery):
                 if connection.can not in seen:
                     seen[connection.can] = _for(connection.can, message)
-                connection.outbox.put(seen[connection.can])
+                if (shown := seen[connection.can]) is not None:
+                    _put(connection, shown)
 
     def encoded(self, message: ServerMessage) -> str:
         """The JSON text of a message; made once of what goes to many."""
         return self._encoded.text(message)
 
 
-def _requested(connection: Connection, message: ClientMessage) -> Requested:
+def _requested(connection: Connection, message: Request | Propose | AudienceControl) -> Requested:
     """What the log says of a request. Of one that is not allowed only its kind: else refusals could fill the log."""
     asked: dict[str, JsonValue] = {"type": message.type}
-    if {**PERMISSION_OF, **BALLOT_PERMISSION_OF}.get(message.type) in connection.can:
+    if PERMISSION_OF.get(message.type) in connection.can:
         asked |= message.model_dump(mode="json", exclude_unset=True)
     return Requested(
         id=message.id,
@@ -359,8 +373,27 @@ def _decided(
             return decided
 
 
-def _for(can: frozenset[Permission], message: ServerMessage) -> ServerMessage:
-    """`state` says what the one who reads it may do, and what waits is shown only to those who decide about it."""
+def _tell(connection: Connection, message: ServerMessage) -> None:
+    """Put a message into the outbox, as far as it is for the one who reads it."""
+    seen = _for(connection.can, message)
+    if seen is not None:
+        _put(connection, seen)
+
+
+def _put(connection: Connection, message: ServerMessage) -> None:
+    """Put what a connection may see into its outbox, in the form in which it asked."""
+    heard = connection.thin.heard(message)
+    if heard is not None:
+        connection.outbox.put(heard)
+
+
+def _for(can: frozenset[Permission], message: ServerMessage) -> ServerMessage | None:
+    """A message as those may see it who hold `can`; None: not at all.
+
+    `state` says what the one who reads it may do, and what waits is shown only to those who decide about it.
+    """
+    if isinstance(message, Timeline):
+        return message if can & SEES_TIMELINE else None
     if isinstance(message, AudienceOverlay):
         return message if "moderate" in can or not message.queue else message.model_copy(update={"queue": ()})
     if not isinstance(message, State):

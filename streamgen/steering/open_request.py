@@ -4,9 +4,25 @@ from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from streamgen.packets import ChunkRecord, SetPrompt
-from streamgen.protocol import Applied, Approve, ConfigUpdate, Panic, PromptSet, Reject, ServerMessage, Stage
+from streamgen.protocol import (
+    Applied,
+    Approve,
+    ConfigUpdate,
+    Panic,
+    PromptAction,
+    PromptSet,
+    Reject,
+    Schedule,
+    ServerMessage,
+    Stage,
+    TimelineLoad,
+    TimelineRequest,
+    TransitionAction,
+)
 
-Request: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject
+Request: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | TimelineRequest
+Worded: TypeAlias = PromptSet | Schedule | TimelineLoad
+"""Requests with texts in them, which are to be judged where there is moderation."""
 
 
 @dataclass(slots=True)
@@ -28,8 +44,8 @@ class OpenRequest:
 
 def set_prompt(request: OpenRequest) -> SetPrompt:
     """What the generator is told of a prompt."""
-    assert isinstance(request.message, PromptSet)
-    asked = request.message
+    assert isinstance(request.message, PromptSet | Schedule)
+    asked = request.message.prompt if isinstance(request.message, Schedule) else request.message
     return SetPrompt(
         id=request.channel_id,
         text=asked.shown,
@@ -42,6 +58,36 @@ def set_prompt(request: OpenRequest) -> SetPrompt:
     )
 
 
+def texts_of(message: Worded) -> tuple[str, ...]:
+    """All texts of a request, each once."""
+    match message:
+        case TimelineLoad():
+            actions = (entry.action for entry in message.document.entries)
+            told = [each for each in actions if isinstance(each, PromptAction | TransitionAction)]
+            return tuple(dict.fromkeys(text for each in told for text, _ in each.weighted))
+        case Schedule():
+            asked = message.prompt
+            return (asked.text,) if asked.text is not None else tuple(part.text for part in asked.blend)
+        case PromptSet():
+            return (message.text,) if message.text is not None else tuple(part.text for part in message.blend)
+
+
+def knobs_of(message: Worded) -> tuple[tuple[str, str, str], ...]:
+    """Where, which and how the knobs of a request are turned."""
+    match message:
+        case TimelineLoad():
+            return tuple(
+                (f"document.entries.{place}.action.knobs.{name}", name, value)
+                for place, entry in enumerate(message.document.entries)
+                if isinstance(entry.action, PromptAction | TransitionAction)
+                for name, value in entry.action.knobs.items()
+            )
+        case Schedule():
+            return tuple((f"prompt.knobs.{name}", name, value) for name, value in message.prompt.knobs.items())
+        case PromptSet():
+            return tuple((f"knobs.{name}", name, value) for name, value in message.knobs.items())
+
+
 def applied(request: OpenRequest, record: ChunkRecord) -> Applied:
     """The answer that it is in the media from this chunk on."""
-    return Applied(id=request.message.id, chunk=record.chunk, media_time=record.media_time_s, rtp_video=record.pts)
+    return Applied(id=request.message.id, chunk=record.place, media_time=record.media_time_s, rtp_video=record.pts)

@@ -4,6 +4,9 @@ from typing import Final
 
 MESSAGES_PER_S: Final = 10.0
 BURST_MESSAGES: Final = 20
+# Whoever runs the server is limited only so that a program that went wild does not keep it from others.
+TRUSTED_MESSAGES_PER_S: Final = 200.0
+TRUSTED_BURST_MESSAGES: Final = 400
 
 
 class TokenBucket:

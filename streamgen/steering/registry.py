@@ -32,7 +32,7 @@ class Registry:
         return len(self._requests)
 
     def find(self, client: str, id: str) -> OpenRequest | None:
-        """A request by the id that its client gave it."""
+        """A request by the id that its client gave it; of several, which edit one entry, the latest."""
         return self._requests.get((client, id))
 
     def on_channel(self, channel_id: str | None) -> OpenRequest | None:
@@ -44,7 +44,7 @@ class Registry:
 
         Its id on the channel is none of `in_play`: of requests that are forgotten, and whose prompts play on.
         """
-        request = OpenRequest(client, message, self._unused_id(message.id, in_play), 0, "received")
+        request = OpenRequest(client, message, self.unused_id(message.id, in_play), 0, "received")
         self.renew(request)
         self._requests[client, message.id] = request
         self._channel_ids[request.channel_id] = request
@@ -60,10 +60,13 @@ class Registry:
         self._finished.append(request)
         while len(self._finished) > self._max_finished:
             forgotten = self._finished.popleft()
-            del self._requests[forgotten.client, forgotten.message.id]
+            key = (forgotten.client, forgotten.message.id)
+            if self._requests.get(key) is forgotten:  # and not an edit of it
+                del self._requests[key]
             del self._channel_ids[forgotten.channel_id]
 
-    def _unused_id(self, wanted: str, in_play: frozenset[str]) -> str:
+    def unused_id(self, wanted: str, in_play: frozenset[str]) -> str:
+        """An id on the channel that nothing else has, like the one that is wanted."""
         taken = in_play | {START_ID}
         free = self._reserved is None or self._reserved.fullmatch(wanted) is None
         if free and wanted not in self._channel_ids and wanted not in taken:

@@ -2,82 +2,81 @@
 
     received -> held -> accepted | rejected -> queued -> applied | superseded
 
-Where texts are moderated, a prompt is `received` until its verdict comes, and may be `held` for an operator after it.
+Where texts are moderated, a request with texts is `received` until its verdict comes, and may be `held` for an operator
+after it.
 
 What holds:
 
 - a request that was received reaches exactly one final answer: `rejected`, `applied` or `superseded`;
-- the latest prompt wins: an older one is never applied after a newer one, and the newest is never superseded;
+- the latest prompt of each side, picture and sound, wins: an older one is never applied after newer ones for all of
+  its sides, and one that is the newest for a side is not superseded by what was sent;
+- what is scheduled comes at its time, over whatever was sent before;
 - an id belongs to the client that chose it: sent again with the same content it gets the same answers and acts
-  once, sent with another content it is rejected (`id_reused`);
+  once, sent with another content it is rejected (`id_reused`), unless it edits an entry of the timeline;
 - no text reaches the generator before its verdict allows it, or an operator does;
-- memory is bounded by `MAX_OPEN_PROMPTS`, `MAX_JUDGED`, `MAX_HELD` and by the number of finished requests that are
-  remembered.
+- memory is bounded by `MAX_OPEN_PROMPTS`, `MAX_RESETS`, the number of finished requests that are remembered, and the
+  limits of what is judged and of the timeline.
 
-Requests wait here while no generator runs. When one is ready it is told the settings in force and the one prompt
-that counts, so a restart forgets nothing that was accepted.
+Requests wait here while no generator runs. When one is ready it is told the settings in force, the prompts that count
+and the timeline, so a restart forgets nothing that was accepted.
 """
 
 import re
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Final, Literal
+from typing import Final
 
 from streamgen.moderation.verdict import Verdict
-from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, Command, SetConfig
+from streamgen.packets import ChunkRecord, Command, DropContext, SetConfig, SetPaused
 from streamgen.protocol import (
     Accepted,
-    Applied,
     Approve,
-    Buffering,
     Chunk,
     Config,
     ConfigUpdate,
-    Cover,
-    Held,
-    HeldPrompt,
     Panic,
+    Pause,
     Pending,
     Permission,
+    Play,
     PromptSet,
     Queued,
     Reason,
-    Received,
     Reject,
-    Rejected,
+    Reset,
+    Schedule,
     ServerMessage,
     Stage,
     State,
     Status,
-    Superseded,
+    Timeline,
+    TimelineLoad,
 )
 from streamgen.steering.config_changes import ConfigChanges
-from streamgen.steering.effects import Delivery, Effects, Screening
-from streamgen.steering.open_request import OpenRequest, Request, applied, set_prompt
+from streamgen.steering.effects import Delivery, Effects
+from streamgen.steering.judging import Judging
+from streamgen.steering.ledger import Ledger, repeated
+from streamgen.steering.on_air import OnAir
+from streamgen.steering.open_prompts import OpenPrompts
+from streamgen.steering.open_request import (
+    OpenRequest,
+    Request,
+    Worded,
+    applied,
+    knobs_of,
+    set_prompt,
+    texts_of,
+)
+from streamgen.steering.permissions import PERMISSION_OF
 from streamgen.steering.programme import START_ID, Programme
-from streamgen.steering.registry import Registry, answer
+from streamgen.steering.registry import answer
+from streamgen.steering.scheduling import Scheduling
 
 MAX_OPEN_PROMPTS: Final = 32  # accepted and not final yet; one more and the oldest is superseded
 MAX_FINISHED: Final = 1024  # remembered so that a request that is sent again gets the same answer
 MAX_SETTLED_SHOWN: Final = 8  # superseded prompts that `state` still lists, until the one that replaced them plays
-MAX_JUDGED: Final = 32  # prompts whose verdict has not come; one more is rejected
-MAX_HELD: Final = 64  # prompts that wait for an operator; one more is rejected
-
-StandstillReason = Literal["underrun", "starting", "restarting"]
-
-PERMISSION_OF: Final[dict[str, Permission]] = {
-    "prompt.set": "prompt",
-    "config.update": "config",
-    "panic": "panic",
-    "approve": "moderate",
-    "reject": "moderate",
-}
-_REASON_OF: Final[dict[Status, StandstillReason]] = {
-    "starting": "starting",
-    "buffering": "underrun",
-    "slate": "restarting",
-}
+MAX_RESETS: Final = 8  # that no chunk has shown yet; one more is rejected
 
 
 class SteeringSession:
@@ -100,50 +99,61 @@ class SteeringSession:
     ) -> None:
         self.channel = channel
         self._moderated = moderated
-        self._judged: dict[str, OpenRequest] = {}  # whose verdict has not come, oldest first
-        self._held: dict[str, OpenRequest] = {}  # that wait for an operator, oldest first
-        # How many requests reached each final answer, and why requests were rejected.
-        self.outcomes: Counter[Stage] = Counter()
-        self.rejections: Counter[Reason] = Counter()
-        self._max_open_prompts = max_open_prompts
-        self._registry = Registry(max_finished, reserved)
-        self._prompts: dict[str, OpenRequest] = {}  # open ones by channel id, oldest first
+        self._prompts = OpenPrompts(max_open_prompts)
+        self._resets: dict[str, OpenRequest] = {}  # that no chunk has shown yet, by channel id
+        self._on_air = OnAir()
+        self._ledger = Ledger(max_finished, self._on_air, lambda: self._programme.ids | self._scheduling.ids, reserved)
+        self._judging = Judging(self._ledger)
+        self._scheduling = Scheduling(self._ledger)
         self._configs = ConfigChanges()
         self._settled: deque[OpenRequest] = deque(maxlen=MAX_SETTLED_SHOWN)
         self._running = False
         self._closed = False
-        self._status: Status = "starting"
         self._revision = 0
-        self._viewers = 0
-        self._cover: Cover = "none"
-        self._muted = False
         self._programme = Programme(prompt)
         self._choices: dict[str, tuple[str, ...]] = {}
-        self._chunk: int | None = None
-        self._media_time_s = 0.0
+
+    @property
+    def outcomes(self) -> Counter[Stage]:
+        """How many requests reached each final answer."""
+        return self._ledger.outcomes
+
+    @property
+    def rejections(self) -> Counter[Reason]:
+        """Why requests were rejected."""
+        return self._ledger.rejections
+
+    @property
+    def paused(self) -> bool:
+        """Whether no chunks are to be made."""
+        return self._on_air.paused
+
+    def timeline(self) -> Timeline:
+        """What is scheduled, for somebody who joins now."""
+        return self._scheduling.message()
 
     @property
     def status(self) -> Status:
         """What viewers see and hear now."""
-        return self._status
+        return self._on_air.status
 
     @property
     def chunk(self) -> int | None:
         """The chunk that plays, None before the first."""
-        return self._chunk
+        return self._on_air.chunk
 
     @property
     def remembered(self) -> int:
         """How many requests are held in memory, open and finished."""
-        return len(self._registry)
+        return len(self._ledger.registry)
 
     def state(self, can: tuple[Permission, ...] = ()) -> State:
         """The whole situation, for somebody who joins now."""
-        waiting = [*self._settled, *self._prompts.values()]
+        waiting = [*self._settled, *self._prompts]
         return State(
             revision=self._revision,
             channel=self.channel,
-            status=self._status,
+            status=self._on_air.status,
             prompt=self._programme.text,
             prompt_id=self._programme.prompt_id,
             sound=self._programme.sound,
@@ -152,19 +162,16 @@ class SteeringSession:
                 for each in waiting
                 if isinstance(each.message, PromptSet)
             ),
-            held=tuple(
-                HeldPrompt(id=each.channel_id, text=each.message.shown, category=each.category)
-                for each in self._held.values()
-                if isinstance(each.message, PromptSet)
-            ),
+            held=self._judging.held,
             knobs=self._programme.knobs,
             choices=self._choices,
             config=self._configs.config,
-            cover=self._cover,
-            muted=self._muted,
-            media_time=self._media_time_s,
-            chunk=self._chunk,
-            viewers=self._viewers,
+            cover=self._on_air.cover,
+            muted=self._on_air.muted,
+            paused=self._on_air.paused,
+            media_time=self._on_air.media_time_s,
+            chunk=self._on_air.chunk,
+            viewers=self._on_air.viewers,
             can=can,
         )
 
@@ -183,17 +190,17 @@ class SteeringSession:
 
         `judged`: the texts of a prompt have been let through already, one by one as they stand.
         """
-        known = self._registry.find(client, message.id)
-        if known is not None:
-            if known.message != message:
-                return self._refuse(
-                    client,
-                    message.id,
-                    "id_reused",
-                    "id",
-                    "this id belongs to another request of yours; give each request an id of its own",
-                )
-            return Effects(tuple(Delivery(client, said) for said in known.answers))
+        known = self._ledger.registry.find(client, message.id)
+        if known is not None and known.message == message:
+            return Effects(repeated(client, known))
+        if known is not None and not (isinstance(message, Schedule) and message.replace):
+            return self._refuse(
+                client,
+                message.id,
+                "id_reused",
+                "id",
+                "this id belongs to another request of yours; give each request an id of its own",
+            )
         if self._closed:
             return self._refuse(client, message.id, "unavailable", None, "the channel is closing; reconnect later")
         permission = PERMISSION_OF[message.type]
@@ -205,46 +212,32 @@ class SteeringSession:
                 "token",
                 "you are watching; to steer, open the operator's link that the server printed when it started",
             )
-        if isinstance(message, PromptSet):
-            for name, value in message.knobs.items():
-                if value not in self._choices.get(name, ()):
-                    offered = ", ".join(self._choices.get(name, ())) or "nothing: this model has no such knob"
-                    told = f"{name} cannot be {value!r}; it can be {offered}"
-                    return self._refuse(client, message.id, "invalid", f"knobs.{name}", told)
-        if isinstance(message, Panic):
-            return self._panic(client, message, media_time_s)
-        if isinstance(message, Approve | Reject):
-            return self._decide(client, message, media_time_s)
-        if isinstance(message, ConfigUpdate):
-            return self._configure(client, message)
-        if self._moderated and not judged:
-            return self._screen(client, message)
-        request = self._registry.add(client, message, self._programme.ids)
-        received = answer(request, Received(id=message.id))
-        accepted = self._accept(request)
-        return replace(accepted, deliveries=(received, *accepted.deliveries))
+        match message:
+            case PromptSet() | Schedule() | TimelineLoad():
+                return self._word(client, message, judged=judged)
+            case Panic():
+                return self._panic(client, message, media_time_s)
+            case Approve() | Reject():
+                return self._decide(client, message, media_time_s)
+            case ConfigUpdate():
+                return self._configure(client, message)
+            case Play() | Pause():
+                return self._pause(client, message, media_time_s)
+            case Reset():
+                return self._reset(client, message)
+            case _:
+                return self._told(self._scheduling.change(client, message, media_time_s))
 
     def judged(self, channel_id: str, verdict: Verdict) -> Effects:
         """The verdict about the texts of a `Screening`."""
-        request = self._judged.pop(channel_id, None)
-        if request is None:
-            return Effects()
-        if verdict.decision == "allow":
+        request, deliveries = self._judging.judged(channel_id, verdict)
+        if request is not None:
             return self._accept(request)
-        if verdict.decision == "refuse":
-            return self._turn_away(request, "moderation", verdict.told)
-        if sum(each.client != request.client for each in self._held.values()) >= MAX_HELD:
-            return self._turn_away(request, "unavailable", "too many prompts wait for an operator; try again later")
-        request.stage, request.category = "held", verdict.category
-        # One for each client, its latest: nobody fills the operator's list alone.
-        older = [each for each in self._held.values() if each.client == request.client]
-        self._held[channel_id] = request
-        deliveries = [self._supersede(each, channel_id) for each in older]
-        deliveries.append(answer(request, Held(id=request.message.id, message=verdict.told)))
-        return Effects((*deliveries, *self._changed()))
+        return Effects((*deliveries, *self._changed())) if deliveries else Effects()
 
-    def offer(self, choices: Mapping[str, Sequence[str]]) -> Effects:
-        """The model has these knobs, which take these values."""
+    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> Effects:
+        """The model has these knobs, which take these values, and chunks of this length."""
+        self._scheduling.chunk_s = chunk_s
         self._choices = {name: tuple(values) for name, values in choices.items()}
         return Effects(self._changed())
 
@@ -257,14 +250,19 @@ class SteeringSession:
         config = self._configs.config
         if config != Config():
             commands.append(SetConfig(guidance=config.guidance, seed=config.seed))
-        newest = self._newest()
-        told = self._programme.whole(None if newest is None else set_prompt(newest))
+        waiting = [set_prompt(each) for each in self._prompts if not self._prompts.is_overridden(each)]
+        told = self._programme.whole(waiting[0] if waiting else None)
         if told is not None:
             commands.append(told)
+        commands += waiting[1:]
+        commands += self._scheduling.told()
+        commands += [DropContext(id) for id in self._resets]
+        if self._on_air.paused:
+            commands.append(SetPaused(True))
         return Effects(commands=tuple(commands))
 
     def generator_lost(self) -> Effects:
-        """The generator is gone, with whatever it was making. The newest prompt waits for the next one."""
+        """The generator is gone, with whatever it was making. The prompts that count wait for the next one."""
         self._running = False
         deliveries = self._keep_newest()
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
@@ -273,7 +271,7 @@ class SteeringSession:
         """The generator holds this prompt and expects to show it in `eta_ms`."""
         request = self._prompts.get(channel_id)
         if request is None:
-            return Effects()
+            return Effects(self._scheduling.queued(channel_id, eta_ms))
         request.stage = "queued"
         request.eta_ms = max(0, round(eta_ms))
         return Effects((answer(request, Queued(id=request.message.id, eta_ms=request.eta_ms)), *self._changed()))
@@ -281,8 +279,11 @@ class SteeringSession:
     def superseded(self, channel_id: str, by: str) -> Effects:
         """The generator gave this prompt up for prompt `by`."""
         request = self._prompts.get(channel_id)
-        winner = self._registry.on_channel(by)
-        if request is None or winner is None or winner.order <= request.order:
+        if request is None:
+            return Effects(self._scheduling.superseded(channel_id, by))
+        winner = self._ledger.registry.on_channel(by)
+        newer = winner is not None and winner.order > request.order and self._prompts.is_overridden(request)
+        if not newer and not self._scheduling.knows(by):
             return Effects()
         return Effects((self._supersede(request, by), *self._changed()))
 
@@ -290,36 +291,47 @@ class SteeringSession:
         """The generator cannot use this prompt."""
         request = self._prompts.get(channel_id)
         if request is None:
-            return Effects()
-        rejected = Rejected(id=request.message.id, reason="invalid", field="text", message=message)
-        return Effects((self._finish(request, "rejected", rejected), *self._changed()))
+            return self._told(self._scheduling.failed(channel_id, message))
+        return self._turn_away(request, "invalid", message)
 
     def chunk_started(self, record: ChunkRecord) -> Effects:
         """The first packet of this chunk has left for the viewers, at media time `record.pts`."""
-        self._chunk = record.chunk
-        self._media_time_s = record.media_time_s
-        deliveries = self._leave_standstill()
+        live = self._on_air.chunk_started(record)
+        deliveries = [] if live is None else [Delivery(None, live)]
         changed = bool(deliveries)
-        newest = self._newest()
-        for channel_id in record.superseded:
-            request = self._prompts.get(channel_id)
-            if request is not None and newest is not None and request is not newest:
-                by = record.applied[-1] if record.applied else newest.channel_id
-                deliveries.append(self._supersede(request, by))
-                changed = True
+        prompts = [id for id in record.applied if id not in self._resets]
+        scheduled = [id for id in prompts if self._scheduling.knows(id)]
+        for request in filter(None, map(self._prompts.get, record.superseded)):
+            newest = self._prompts.newest
+            if self._prompts.is_overridden(request):
+                by = prompts[-1] if prompts or newest is None else newest.channel_id
+            elif scheduled:
+                by = scheduled[-1]
+            else:
+                continue
+            deliveries.append(self._supersede(request, by))
+            changed = True
         # A prompt counts as applied with the first chunk that shows it. Usually `applied` names it; when that very
         # chunk was given up before it left, only `prompt_id` of the next one does.
         for shown in (*record.applied, record.prompt_id):
-            if shown is not None and shown in self._prompts:
-                deliveries += self._apply_prompt(self._prompts[shown], record)
+            prompt, reset = self._prompts.get(shown), self._resets.get(shown or "")
+            if prompt is not None:
+                deliveries += self._apply_prompt(prompt, record)
                 changed = True
-        asked = self._registry.on_channel(record.prompt_id)
-        told = set_prompt(asked) if asked is not None and asked.allowed else None
-        changed |= self._programme.follow(record, told)
+            if reset is not None:
+                deliveries.append(self._finish(reset, "applied", applied(reset, record)))
+        told, settings = self._scheduling.chunk_started(record)
+        deliveries += told
+        for each in settings:
+            self._configs.force(each.settings, by=each.by, place=record.place)
+        changed |= self._follow(record) or bool(settings)
         for request in self._configs.seen(record):
             deliveries.append(self._finish(request, "applied", applied(request, record)))
+        for request, by in self._configs.overridden(record.place):
+            deliveries.append(self._supersede(request, by))
+            changed = True
         chunk = Chunk(
-            index=record.chunk,
+            index=record.place,
             media_time=record.media_time_s,
             prompt=record.prompt,
             prompt_id=None if record.prompt_id == START_ID else record.prompt_id,
@@ -330,83 +342,83 @@ class SteeringSession:
 
     def set_status(self, status: Status) -> Effects:
         """What viewers see and hear has changed. A chunk that starts makes the channel `live` by itself."""
-        if status == "slate" and self._chunk is None:
-            status = "starting"  # the slate before the very first chunk is no interruption
-        if status == self._status:
-            return Effects()
-        was_live = self._status == "live"
-        self._status = status
-        deliveries: list[Delivery] = []
-        if status != "live":
-            deliveries.append(self._buffering(active=True))
-        elif not was_live:
-            deliveries.append(self._buffering(active=False))
-        return Effects((*deliveries, *self._changed()))
+        changed, buffering = self._on_air.set_status(status)
+        deliveries = () if buffering is None else (Delivery(None, buffering),)
+        return Effects((*deliveries, *self._changed())) if changed else Effects()
 
     def set_viewers(self, viewers: int) -> Effects:
         """So many viewers receive media now."""
-        if viewers == self._viewers:
+        if viewers == self._on_air.viewers:
             return Effects()
-        self._viewers = viewers
+        self._on_air.viewers = viewers
         return Effects(self._changed())
 
     def close(self) -> Effects:
         """No more requests; those under way get their final answer. Idempotent."""
         self._closed = True
         self._running = False
+        waiting = (*self._judging, *self._prompts, *self._configs.open)
         deliveries = [
-            self._finish(
-                request,
-                "rejected",
-                Rejected(id=request.message.id, reason="unavailable", message="the channel closed before it played"),
-            )
-            for request in [*self._judged.values(), *self._held.values(), *self._prompts.values(), *self._configs.open]
+            self._reject(request, "unavailable", None, "the channel closed before it played")
+            for request in (*waiting, *self._resets.values(), *self._scheduling.open)
         ]
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
 
     # Requests.
 
-    def _at_once(self, client: str, message: Request, media_time_s: float) -> list[Delivery]:
-        """The whole life of a request that acts at once, and waits for no chunk."""
-        request = self._registry.add(client, message, self._programme.ids)
-        rtp_video = round(media_time_s * VIDEO_CLOCK_HZ)
-        return [
-            answer(request, Received(id=message.id)),
-            answer(request, Accepted(id=message.id)),
-            self._finish(
-                request,
-                "applied",
-                Applied(id=message.id, chunk=self._chunk, media_time=media_time_s, rtp_video=rtp_video),
-            ),
-        ]
-
     def _panic(self, client: str, message: Panic, media_time_s: float) -> Effects:
         """Nothing of it has to wait for the generator."""
-        if message.action == "mute":
-            self._muted = True
-        elif message.action == "off":
-            self._cover, self._muted = "none", False
-        else:
-            self._cover = message.action
-        deliveries = self._at_once(client, message, media_time_s)
+        self._on_air.panic(message.action)
+        deliveries = self._ledger.at_once(client, message, media_time_s)
         return Effects((*deliveries, *self._changed()), panic=message.action)
 
-    def _screen(self, client: str, message: PromptSet) -> Effects:
-        if len(self._judged) >= MAX_JUDGED:
+    def _word(self, client: str, message: Worded, *, judged: bool) -> Effects:
+        """A request with texts: refused at once, judged first unless they have been, or accepted."""
+        for field, name, value in knobs_of(message):
+            if value not in self._choices.get(name, ()):
+                offered = ", ".join(self._choices.get(name, ())) or "nothing: this model has no such knob"
+                told = f"{name} cannot be {value!r}; it can be {offered}"
+                return self._refuse(client, message.id, "invalid", field, told)
+        wrong = None if isinstance(message, PromptSet) else self._scheduling.check(client, message)
+        if wrong is not None:
+            return self._refuse(client, message.id, *wrong)
+        texts = texts_of(message)
+        unseen = self._moderated and not judged and bool(texts)
+        if unseen and self._judging.full:
             told = "too many prompts are being looked at; try again in a moment"
             return self._refuse(client, message.id, "unavailable", None, told)
-        request = self._registry.add(client, message, self._programme.ids)
-        self._judged[request.channel_id] = request
-        texts = tuple(part.text for part in message.blend) if message.text is None else (message.text,)
-        return Effects((answer(request, Received(id=message.id)),), screening=Screening(request.channel_id, texts))
+        request, received = self._ledger.receive(client, message)
+        if unseen:
+            return Effects((received,), screening=self._judging.screen(request, texts))
+        accepted = self._accept(request)
+        return replace(accepted, deliveries=(received, *accepted.deliveries))
+
+    def _pause(self, client: str, message: Play | Pause, media_time_s: float) -> Effects:
+        self._on_air.paused = isinstance(message, Pause)
+        deliveries = self._ledger.at_once(client, message, media_time_s)
+        commands = (SetPaused(self._on_air.paused),) if self._running else ()
+        return Effects((*deliveries, *self._changed()), commands)
+
+    def _reset(self, client: str, message: Reset) -> Effects:
+        if len(self._resets) >= MAX_RESETS:
+            return self._refuse(client, message.id, "unavailable", None, "a reset waits already; it will do")
+        request, received = self._ledger.receive(client, message)
+        request.stage = "accepted"
+        self._resets[request.channel_id] = request
+        commands = (DropContext(request.channel_id),) if self._running else ()
+        return Effects((received, answer(request, Accepted(id=message.id))), commands)
+
+    def _told(self, effects: Effects) -> Effects:
+        """Commands are for a generator that runs; the next one is told the whole."""
+        return effects if self._running else replace(effects, commands=())
 
     def _decide(self, client: str, message: Approve | Reject, media_time_s: float) -> Effects:
         """An operator's word about a prompt that is held."""
-        request = self._held.pop(message.target, None)
+        request = self._judging.decide(message.target)
         if request is None:
             told = f"{message.target} is not held; `state.held` lists what is"
             return self._refuse(client, message.id, "unknown_target", "target", told)
-        deliveries = self._at_once(client, message, media_time_s)
+        deliveries = self._ledger.at_once(client, message, media_time_s)
         if isinstance(message, Approve):
             effects = self._accept(request)
         else:
@@ -414,96 +426,89 @@ class SteeringSession:
         return replace(effects, deliveries=(*deliveries, *effects.deliveries))
 
     def _accept(self, request: OpenRequest) -> Effects:
-        """A prompt is allowed: it counts as the newest from here on."""
-        self._registry.renew(request)
+        """A request is allowed: it counts as the newest from here on."""
+        self._ledger.registry.renew(request)
+        if not isinstance(request.message, PromptSet):
+            effects = self._told(self._scheduling.accept(request, self._on_air.media_time_s))
+            return (
+                effects
+                if request.category is None
+                else replace(effects, deliveries=(*effects.deliveries, *self._changed()))
+            )
         request.stage, request.allowed = "accepted", True
         deliveries = [answer(request, Accepted(id=request.message.id))]
-        self._prompts[request.channel_id] = request
+        gone = self._prompts.add(request)
         if not self._running:
             deliveries += self._keep_newest()
-        elif len(self._prompts) > self._max_open_prompts:
-            oldest = next(iter(self._prompts.values()))
-            deliveries.append(self._supersede(oldest, request.channel_id))
+        else:
+            deliveries += [self._supersede(each, request.channel_id) for each in gone]
         return Effects((*deliveries, *self._changed()), (set_prompt(request),) if self._running else ())
 
     def _turn_away(self, request: OpenRequest, reason: Reason, message: str) -> Effects:
         """A prompt that was received and does not get further."""
-        rejected = Rejected(id=request.message.id, reason=reason, field="text", message=message)
-        return Effects((self._finish(request, "rejected", rejected), *self._changed()))
+        return Effects((self._reject(request, reason, "text", message), *self._changed()))
 
     def _configure(self, client: str, message: ConfigUpdate) -> Effects:
-        request = self._registry.add(client, message, self._programme.ids)
+        request, received = self._ledger.receive(client, message)
         request.stage = "accepted"
-        deliveries = [
-            answer(request, Received(id=message.id)),
-            answer(request, Accepted(id=message.id)),
-        ]
+        deliveries = [received, answer(request, Accepted(id=message.id))]
         deliveries += [self._supersede(older, request.channel_id) for older in self._configs.take(request)]
         command = SetConfig(guidance=message.guidance, seed=message.seed)
         return Effects((*deliveries, *self._changed()), (command,) if self._running else ())
 
     def _refuse(self, client: str, id: str, reason: Reason, field: str | None, message: str) -> Effects:
-        """A request without effect. It is not remembered: what forbids it may be gone when it comes again."""
-        self.outcomes["rejected"] += 1
-        self.rejections[reason] += 1
-        rejected = Delivery(client, Rejected(id=id, reason=reason, field=field, message=message))
-        if reason == "id_reused":  # `received` of this id has been said, about the request that owns it
-            return Effects((rejected,))
-        return Effects((Delivery(client, Received(id=id)), rejected))
-
-    def _newest(self) -> OpenRequest | None:
-        return next(reversed(self._prompts.values()), None)
+        return Effects(self._ledger.refuse(client, id, reason, field, message))
 
     def _keep_newest(self) -> list[Delivery]:
-        newest = self._newest()
-        return [
-            self._supersede(request, newest.channel_id)
-            for request in list(self._prompts.values())
-            if newest is not None and request is not newest
-        ]
+        newest = self._prompts.newest
+        if newest is None:
+            return []
+        return [self._supersede(request, newest.channel_id) for request in self._prompts.overridden]
 
     def _apply_prompt(self, request: OpenRequest, record: ChunkRecord) -> list[Delivery]:
-        deliveries = []
-        for older in list(self._prompts.values()):
-            if older is request:
-                break
-            deliveries.append(self._supersede(older, request.channel_id))
+        overridden = self._prompts.applied(request)
+        deliveries = [self._supersede(older, request.channel_id) for older in overridden]
         self._settled.clear()
         deliveries.append(self._finish(request, "applied", applied(request, record)))
         return deliveries
 
+    def _follow(self, record: ChunkRecord) -> bool:
+        """What plays, by each prompt that is new in this chunk; returns whether it has changed."""
+        changed = False
+        for id in dict.fromkeys((*record.applied, record.prompt_id)):
+            asked = self._ledger.registry.on_channel(id)
+            told = self._scheduling.prompt(id or "")
+            if asked is not None and asked.allowed and isinstance(asked.message, PromptSet | Schedule):
+                told = set_prompt(asked)
+            if id == record.prompt_id:
+                changed |= self._programme.follow(record, told)
+            elif told is not None:
+                shown = replace(record, prompt_id=id, prompt=told.text, knobs=told.knobs)
+                changed |= self._programme.follow(shown, told)
+        return changed
+
     def _supersede(self, request: OpenRequest, by: str) -> Delivery:
-        winner = self._registry.on_channel(by)
-        # In the words of the one who asked: its own id where the winner is its own request too.
-        by_id = winner.message.id if winner is not None and winner.client == request.client else by
-        delivery = self._finish(request, "superseded", Superseded(id=request.message.id, by=by_id))
+        self._drop(request)
         if isinstance(request.message, PromptSet):
             self._settled.append(request)
-        return delivery
+        return self._ledger.supersede(request, by)
+
+    def _reject(self, request: OpenRequest, reason: Reason, field: str | None, message: str) -> Delivery:
+        self._drop(request)
+        return self._ledger.reject(request, reason, field, message)
 
     def _finish(self, request: OpenRequest, stage: Stage, message: ServerMessage) -> Delivery:
-        request.stage = stage
-        request.eta_ms = None
-        for waiting in (self._judged, self._held, self._prompts):
-            waiting.pop(request.channel_id, None)
+        self._drop(request)
+        return self._ledger.finish(request, stage, message)
+
+    def _drop(self, request: OpenRequest) -> None:
+        """It waits nowhere any more."""
+        self._resets.pop(request.channel_id, None)
+        self._judging.drop(request)
+        self._prompts.drop(request)
         self._configs.drop(request)
-        self.outcomes[stage] += 1
-        if isinstance(message, Rejected):
-            self.rejections[message.reason] += 1
-        self._registry.finish(request)
-        return answer(request, message)
 
     # The situation.
-
-    def _leave_standstill(self) -> list[Delivery]:
-        if self._status == "live":
-            return []
-        self._status = "live"
-        return [self._buffering(active=False)]
-
-    def _buffering(self, *, active: bool) -> Delivery:
-        reason = _REASON_OF.get(self._status) if active else None
-        return Delivery(None, Buffering(active=active, reason=reason, media_time=self._media_time_s))
 
     def _changed(self) -> tuple[Delivery, ...]:
         self._revision += 1

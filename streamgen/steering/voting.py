@@ -43,6 +43,7 @@ from streamgen.protocol import (
     Vote,
 )
 from streamgen.steering.effects import Delivery
+from streamgen.steering.permissions import PERMISSION_OF
 from streamgen.steering.voting_words import of_proposal, overlay_message, prompt, refused, voted
 from streamgen.steering.winners import Winners
 
@@ -55,13 +56,6 @@ RESTORED_WITHIN_S: Final = 5.0  # how much longer a phase may last after a serve
 
 Direct: TypeAlias = Callable[[core.Answer], tuple[Delivery, ...]]
 BallotRequest: TypeAlias = Propose | Vote | AudienceControl | Approve | Reject
-PERMISSION_OF: Final[Mapping[str, Permission]] = {
-    "propose": "propose",
-    "vote": "vote",
-    "audience.control": "moderate",
-    "approve": "moderate",
-    "reject": "moderate",
-}
 _FORBIDDEN: Final = "your link lets you watch; open one that lets you take part"
 _BROKEN_OFF: Final = "the round ended before this could play"
 

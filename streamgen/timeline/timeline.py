@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from streamgen.timeline.document import MAX_ENTRIES, At, Entry, Loop, Tempo, TimelineDocument, entry_of
+from streamgen.protocol import MAX_ENTRIES, At, Entry, Loop, Tempo, TimelineDocument
+from streamgen.timeline.document import entry_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.tempo import TempoMap
 
@@ -68,7 +69,7 @@ class _Waiting:
     def place(self, occurrence: int) -> float:
         """Of one of its times, in its own unit."""
         at, loop = self.entry.at, self.entry.loop
-        first = next(float(value) for value in (at.media_time_s, at.chunk, at.beat) if value is not None)
+        first = next(float(value) for value in (at.media_time, at.chunk, at.beat) if value is not None)
         return first + occurrence * loop.every if loop is not None else first
 
 
@@ -103,8 +104,8 @@ class Timeline:
 
     # What people ask for.
 
-    def schedule(self, entry: Entry) -> None:
-        """Add an entry.
+    def schedule(self, entry: Entry, *, skip_past: bool = True) -> None:
+        """Add an entry. Of a loop, times that have passed are left out if `skip_past`, else they are due now, as one.
 
         Raises:
             TimelineError: its id is taken, the timeline is full, its beat has no tempo, or all its times have passed.
@@ -116,10 +117,10 @@ class Timeline:
                 "entries", "too_many", f"{MAX_ENTRIES} entries wait already; take one off before you add another"
             )
         self._order += 1
-        self._waiting[entry.id] = self._in_step(_Waiting(entry, self._order))
+        self._waiting[entry.id] = self._in_step(_Waiting(entry, self._order), skip_past=skip_past)
 
-    def edit(self, entry: Entry) -> None:
-        """Put this in the place of the entry with its id. With a new time or loop it starts over.
+    def edit(self, entry: Entry, *, skip_past: bool = True) -> None:
+        """Put this in the place of the entry with its id. With a new time or loop it starts over, as in `schedule`.
 
         Raises:
             TimelineError: no such entry waits, or as for `schedule`; nothing has changed then.
@@ -128,7 +129,7 @@ class Timeline:
         if (entry.at, entry.loop) == (waiting.entry.at, waiting.entry.loop):
             self._waiting[entry.id] = _Waiting(entry, waiting.order, waiting.occurrence)
         else:
-            self._waiting[entry.id] = self._in_step(_Waiting(entry, waiting.order))
+            self._waiting[entry.id] = self._in_step(_Waiting(entry, waiting.order), skip_past=skip_past)
 
     def loop(self, ids: Iterable[str], every: float, times: int | None = None) -> tuple[Entry, ...]:
         """Repeat a section: each of these entries comes again after `every` (in the unit of its own time).
@@ -184,18 +185,35 @@ class Timeline:
             )
         self._tempo.change(tempo)
 
+    def set_tempos(self, tempos: Iterable[Tempo]) -> None:
+        """Count beats like another timeline, from what that one exports.
+
+        Raises:
+            TimelineError: as `TempoMap.change`.
+        """
+        self._tempo = TempoMap(tempos)
+
+    def ahead(self, id: str) -> Entry:
+        """What of an entry is still ahead. A loop is written with its next time as its first.
+
+        Raises:
+            TimelineError: no such entry waits.
+        """
+        return _ahead(self._find(id))
+
     def export(self) -> TimelineDocument:
         """What is still ahead. A loop is written with its next time as its first."""
         return TimelineDocument(tempo=self._tempo.tempos(), entries=tuple(map(_ahead, self._waiting.values())))
 
-    def upcoming(self, chunk_s: float, limit: int = MAX_LISTED) -> tuple[Upcoming, ...]:
+    def upcoming(self, chunk_s: float, limit: int = MAX_LISTED, *, once: bool = False) -> tuple[Upcoming, ...]:
         """The next times, soonest first, at most `limit` of them and never more than `MAX_LISTED`.
 
         Args:
             chunk_s: length of a chunk: where a chunk will be on the media timeline, if nothing stands still.
             limit: how many.
+            once: of each entry only its next time.
         """
-        streams = [self._ahead_of(each, chunk_s) for each in self._waiting.values()]
+        streams = [islice(self._ahead_of(each, chunk_s), 1 if once else None) for each in self._waiting.values()]
         merged = heapq.merge(*streams, key=lambda pair: pair[0])
         return tuple(each for _, each in islice(merged, min(limit, MAX_LISTED)))
 
@@ -227,17 +245,33 @@ class Timeline:
         self._tempo.forget(now.media_time_s)
         return tuple(due for _, _, due in sorted(found, key=lambda each: each[:2]))
 
+    # What somebody follows who is told of what came due elsewhere.
+
+    def reached(self, chunk: int, media_time_s: float) -> None:
+        """A chunk starts; nothing comes due by it."""
+        last = self._now if self._now is not None else _Now(0, 0.0)
+        self._now = _Now(max(chunk, last.chunk), max(media_time_s, last.media_time_s))
+        self._tempo.forget(self._now.media_time_s)
+
+    def occurred(self, id: str, times: int = 1) -> bool:
+        """So many times of an entry are over; returns whether it is coming again."""
+        waiting = self._find(id)
+        waiting.occurrence += times
+        if waiting.spent:
+            del self._waiting[id]
+        return not waiting.spent
+
     def _find(self, id: str) -> _Waiting:
         waiting = self._waiting.get(id)
         if waiting is None:
             raise TimelineError("id", "unknown_id", f"no entry {id!r} waits; it has applied, or was never scheduled")
         return waiting
 
-    def _in_step(self, waiting: _Waiting) -> _Waiting:
+    def _in_step(self, waiting: _Waiting, *, skip_past: bool) -> _Waiting:
         """Checked, and moved on to the next time of its loop."""
         if waiting.entry.at.beat is not None and not len(self._tempo):
             raise TimelineError("at.beat", "no_tempo", "there is no tempo to count beats by; set one first")
-        if waiting.entry.loop is not None and self._now is not None:
+        if skip_past and waiting.entry.loop is not None and self._now is not None:
             waiting.occurrence = self._passed(waiting, self._now)
             if waiting.spent:
                 raise TimelineError("loop.times", "out_of_range", "all its times have passed; give a later time")
@@ -269,7 +303,7 @@ class Timeline:
     def _time_of(self, waiting: _Waiting, occurrence: int, last: _Now | None, now: _Now) -> float:
         """Media time of an occurrence that is due; of a chunk that was skipped, where it would have been."""
         at, place = waiting.entry.at, waiting.place(occurrence)
-        if at.media_time_s is not None:
+        if at.media_time is not None:
             return place
         if at.beat is not None:
             time_s = self._tempo.time_of(place)
@@ -305,6 +339,6 @@ def _ahead(waiting: _Waiting) -> Entry:
     if entry.at.chunk is not None:
         at = At(chunk=int(place))
     else:
-        at = At(beat=place) if entry.at.beat is not None else At(media_time_s=place)
+        at = At(beat=place) if entry.at.beat is not None else At(media_time=place)
     times = None if loop.times is None else loop.times - waiting.occurrence
     return Entry(id=entry.id, at=at, action=entry.action, loop=Loop(every=loop.every, times=times))

@@ -69,7 +69,7 @@ async def test_the_sessions_token_says_what_one_may() -> None:
             client.watch(steer=True) as watch,
             watch.steer() as steering,
         ):
-            assert set(steering.state.can) == {"prompt", "config", "panic", "moderate"}
+            assert set(steering.state.can) == {"prompt", "config", "panic", "moderate", "schedule"}
         async with (
             streamgen_client.connect(station.url) as client,
             client.watch(steer=True) as watch,

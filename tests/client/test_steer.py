@@ -4,9 +4,9 @@ import pytest
 from websockets.asyncio.server import ServerConnection, serve
 
 import streamgen_client
-from streamgen.packets import SetConfig, SetPrompt
-from streamgen.protocol import Chunk, PanicAction, State, encode
-from streamgen_client.errors import RejectedError
+from streamgen.packets import ClearTimeline, DropContext, ScheduleEntry, SetConfig, SetPaused, SetPrompt
+from streamgen.protocol import At, Chunk, Loop, PanicAction, State, TimelineDocument, encode
+from streamgen_client.errors import RejectedError, SupersededError
 from streamgen_client.lines import WebSocketLine
 from streamgen_client.steer import OUTBOX_MESSAGES, Steering
 from tests.client.station import on_air
@@ -18,7 +18,7 @@ ACTIONS: tuple[PanicAction, ...] = ("black", "off")
 async def test_state_is_there_at_once() -> None:
     async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
         assert (steering.state.channel, steering.state.prompt) == ("main", "calm sea")
-        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate"}
+        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate", "schedule"}
 
 
 async def test_prompt_is_awaited_until_it_is_in_the_media() -> None:
@@ -156,7 +156,7 @@ async def test_token_in_the_pasted_link() -> None:
         streamgen_client.connect(f"{station.url}/?token={TOKEN}") as client,
         client.steer() as steering,
     ):
-        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate"}
+        assert set(steering.state.can) == {"prompt", "config", "panic", "moderate", "schedule"}
 
 
 async def test_wrong_token_is_refused_with_the_servers_words() -> None:
@@ -237,3 +237,48 @@ async def test_unknown_channel() -> None:
             await client.steer().__aenter__()
         with pytest.raises(streamgen_client.RefusedError):
             await client.watch().__aenter__()
+
+
+async def test_a_prompt_is_scheduled_edited_looped_and_taken_off() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        async with asyncio.timeout(30):
+            await steering.set_tempo(120.0, beat=0.0)
+            entry = steering.schedule({"rain": 1, "snow": 2}, At(beat=1e6), target="audio", loop=Loop(every=8.0))
+            edit = steering.schedule("snow", At(chunk=10**6), transition_ms=500, replace=entry.id)
+            with pytest.raises(SupersededError):
+                await entry
+            await steering.loop([edit.id], 4.0, times=3)
+            await steering.clear_timeline()
+            with pytest.raises(SupersededError):
+                await edit
+        sent = [each for each in station.commands if isinstance(each, ScheduleEntry)]
+        texts = [each.prompt.text for each in sent if each.prompt is not None]
+        assert texts == ["33 % rain + 67 % snow", "snow", "snow"]
+        assert isinstance(station.commands[-1], ClearTimeline)
+
+
+async def test_a_timeline_is_taken_home_and_loaded_again() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        document = TimelineDocument.model_validate(
+            {"entries": [{"id": "a", "at": {"chunk": 10**6}, "action": {"type": "prompt", "text": "rain"}}]}
+        )
+        async with asyncio.timeout(30):
+            await steering.load_timeline(document)
+            while steering.timeline is None or not steering.timeline.document.entries:  # noqa: ASYNC110 - no event
+                await asyncio.sleep(0)
+            assert steering.timeline.document == document
+            await steering.unschedule("a")
+            await steering.pause()
+            assert SetPaused(True) in station.commands
+            await steering.play()
+        assert station.commands[-1] == SetPaused(False)
+
+
+async def test_a_reset_is_asked_for() -> None:
+    async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
+        request = steering.reset()
+        async with asyncio.timeout(30):
+            async for event in request:
+                if event.type == "accepted":
+                    break
+        assert station.commands[-1] == DropContext(request.id)

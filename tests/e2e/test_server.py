@@ -165,7 +165,7 @@ async def test_a_prompt_walks_its_life_and_changes_the_picture(server: Server) -
         assert (state["channel"], state["status"], state["can"]) == (
             "main",
             "live",
-            ["config", "moderate", "panic", "prompt"],
+            ["config", "moderate", "panic", "prompt", "schedule"],
         )
         before = (await pictures(peer, 5))[-1].to_ndarray(format="rgb24").astype(int)
         await ask(socket, type="prompt.set", id="p1", text="a roaring fire in the night")

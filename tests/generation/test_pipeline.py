@@ -80,7 +80,7 @@ def test_record_says_what_made_the_chunk(manifest: Manifest) -> None:
     stage = DenoiseStage(generator, manifest, null)
 
     first = stage.make().record
-    second = stage.make(taken("a", other, cut=True), ("x",), guidance=2.5, seed=9, steps=2).record
+    second = stage.make((taken("a", other, cut=True),), ("x",), guidance=2.5, seed=9, steps=2).record
     third = stage.make().record
 
     assert (first.prompt_id, first.prompt, first.applied) == (None, "", ())

@@ -3,11 +3,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgen.generation.prompts import MAX_REPORTED, PromptSlot
-from streamgen.packets import PromptSuperseded, SetPrompt
+from streamgen.packets import PromptSuperseded, SetPrompt, Target
 
 
-def prompt(name: str) -> SetPrompt:
-    return SetPrompt(id=name, text=f"text of {name}")
+def prompt(name: str, target: Target = "av") -> SetPrompt:
+    return SetPrompt(id=name, text=f"text of {name}", target=target)
 
 
 def encode_one(slot: PromptSlot[str]) -> list[PromptSuperseded]:
@@ -24,13 +24,12 @@ def test_a_prompt_is_encoded_then_taken_once() -> None:
     assert encode_one(slot) == []
     assert slot.settled
 
-    taken, superseded = slot.take()
+    (taken,), superseded = slot.take(), slot.take_superseded()
 
-    assert taken is not None
     assert taken.request == prompt("a")
     assert taken.encoded == "text of a"
     assert superseded == ()
-    assert slot.take() == (None, ())
+    assert (slot.take(), slot.take_superseded()) == ((), ())
 
 
 def test_a_burst_coalesces_before_it_is_encoded() -> None:
@@ -38,8 +37,7 @@ def test_a_burst_coalesces_before_it_is_encoded() -> None:
     events = [event for name in "abcd" for event in slot.put(prompt(name))]
     assert events == [PromptSuperseded("a", "b"), PromptSuperseded("b", "c"), PromptSuperseded("c", "d")]
     encode_one(slot)
-    taken, superseded = slot.take()
-    assert taken is not None
+    (taken,), superseded = slot.take(), slot.take_superseded()
     assert taken.request.id == "d"
     assert superseded == ("a", "b", "c")
 
@@ -50,8 +48,7 @@ def test_an_encoded_prompt_gives_way_only_to_an_encoded_one() -> None:
     encode_one(slot)
     assert slot.put(prompt("b")) == []
     slot.begin_encoding()
-    taken, _ = slot.take()  # a chunk starts while b is being encoded
-    assert taken is not None
+    (taken,) = slot.take()  # a chunk starts while b is being encoded
     assert taken.request.id == "a"
     assert slot.encoded("b") == []
 
@@ -66,8 +63,7 @@ def test_failure_leaves_what_was_ready() -> None:
     slot.put(prompt("b"))
     slot.begin_encoding()
     assert slot.failed() == prompt("b")
-    taken, superseded = slot.take()
-    assert taken is not None
+    (taken,), superseded = slot.take(), slot.take_superseded()
     assert taken.request.id == "a"
     assert superseded == ()
 
@@ -83,8 +79,7 @@ def test_a_flood_is_remembered_up_to_a_limit() -> None:
     events = [event for n in range(1_000) for event in slot.put(prompt(str(n)))]
     assert len(events) == 999
     encode_one(slot)
-    taken, superseded = slot.take()
-    assert taken is not None
+    (taken,), superseded = slot.take(), slot.take_superseded()
     assert taken.request.id == "999"
     assert len(superseded) == MAX_REPORTED
 
@@ -102,8 +97,7 @@ def test_every_prompt_ends_exactly_once_and_the_last_is_never_lost(steps: list[s
             ended.append(event.id)
 
     def take() -> None:
-        taken, _ = slot.take()
-        if taken is not None:
+        for taken in slot.take():
             ended.append(taken.request.id)
             applied.append(int(taken.request.id))
 
@@ -140,3 +134,39 @@ def test_ending_an_encoding_that_did_not_begin_is_our_own_bug() -> None:
         slot.encoded("x")
     with pytest.raises(AssertionError, match="nothing is being encoded"):
         slot.failed()
+
+
+def test_prompts_for_different_sides_do_not_take_each_others_place() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    assert slot.put(prompt("both")) == []
+    assert slot.put(prompt("sound", "audio")) == []
+    assert slot.put(prompt("louder", "audio")) == [PromptSuperseded("sound", "louder")]
+    assert encode_one(slot) == []
+    assert encode_one(slot) == []
+    assert [each.request.id for each in slot.take()] == ["both", "louder"]
+    assert slot.take_superseded() == ("sound",)
+
+
+def test_a_prompt_for_both_gives_way_once_each_side_has_a_later_one() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("both"))
+    assert slot.put(prompt("picture", "video")) == []
+    assert slot.put(prompt("sound", "audio")) == [PromptSuperseded("both", "sound")]
+    assert slot.put(prompt("new")) == [PromptSuperseded("picture", "new"), PromptSuperseded("sound", "new")]
+    encode_one(slot)
+    assert slot.settled
+    assert [each.request.id for each in slot.take()] == ["new"]
+
+
+@given(st.lists(st.sampled_from(["av", "video", "audio"]), max_size=30))
+def test_at_most_two_wait_and_each_side_keeps_its_latest(targets: list[Target]) -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    for number, target in enumerate(targets):
+        slot.put(prompt(str(number), target))
+    while slot.begin_encoding() is not None:
+        slot.encoded("x")
+    taken = [each.request for each in slot.take()]
+    assert len(taken) <= 2
+    for side in ("video", "audio"):
+        latest = [str(number) for number, target in enumerate(targets) if target in ("av", side)][-1:]
+        assert [each.id for each in taken if each.target in ("av", side)][-1:] == latest

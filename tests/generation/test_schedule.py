@@ -9,6 +9,7 @@ from streamgen.generation.schedule import (
     PRIMING_CHUNKS,
     WINDOW,
     Durations,
+    Plan,
     Schedule,
     passes,
 )
@@ -25,22 +26,22 @@ def make(*, max_steps: int = 4, min_steps: int = 1, epoch: int | None = EPOCH) -
     return schedule
 
 
-def settle(schedule: Schedule, *, pass_ms: float, after_ms: float, count: int = WINDOW, guided: bool = False) -> None:
+def settle(schedule: Schedule, *, pass_ms: float, after_ms: float, count: int = WINDOW, per_step: int = 1) -> None:
     """Feed constant measurements of chunks that were in time."""
     for _ in range(count):
-        duration = round(pass_ms * MS) * passes(schedule.steps, guided)
-        schedule.denoised(duration, schedule.steps, guided=guided)
+        duration = round(pass_ms * MS) * passes(schedule.steps, per_step)
+        schedule.denoised(duration, schedule.steps, per_step=per_step)
         schedule.delivered(10, round(after_ms * MS), schedule.deadline_ns(10) - 200 * MS)
 
 
 def test_nothing_starts_without_an_epoch() -> None:
-    assert make(epoch=None).plan(0, EPOCH, guided=True) is None
+    assert make(epoch=None).plan(0, EPOCH, per_step=2) is None
 
 
 def test_first_chunks_start_at_once() -> None:
     schedule = make()
     for chunk in range(PRIMING_CHUNKS):
-        plan = schedule.plan(chunk, EPOCH + chunk, guided=True)
+        plan = schedule.plan(chunk, EPOCH + chunk, per_step=2)
         assert plan is not None
         assert (plan.start_ns, plan.steps) == (EPOCH + chunk, 4)
 
@@ -50,7 +51,7 @@ def test_a_chunk_starts_at_its_deadline_minus_its_stages_minus_the_margin() -> N
     settle(schedule, pass_ms=20, after_ms=50)
     schedule.margin_ns = MARGIN_NS
 
-    plan = schedule.plan(9, EPOCH, guided=False)
+    plan = schedule.plan(9, EPOCH, per_step=1)
 
     assert plan is not None
     assert plan.start_ns == EPOCH + 9 * CHUNK - SOUND - 50 * MS - 5 * 20 * MS - MARGIN_NS
@@ -60,11 +61,11 @@ def test_a_chunk_starts_at_its_deadline_minus_its_stages_minus_the_margin() -> N
 def test_guidance_costs_its_second_passes() -> None:
     schedule = make()
     settle(schedule, pass_ms=10, after_ms=50)
-    alone, both = (schedule.plan(9, EPOCH, guided=guided) for guided in (False, True))
+    alone, both = (schedule.plan(9, EPOCH, per_step=per_step) for per_step in (1, 2))
     assert alone is not None
     assert both is not None
     assert alone.start_ns - both.start_ns == 4 * 10 * MS
-    assert (passes(4, False), passes(4, True)) == (5, 9)
+    assert (passes(4, 1), passes(4, 2), passes(4, 3)) == (5, 9, 13)
 
 
 def test_rare_slow_chunks_raise_the_estimate_but_one_in_a_hundred_does_not() -> None:
@@ -101,7 +102,7 @@ def test_a_late_start_is_saved_with_fewer_steps() -> None:
     settle(schedule, pass_ms=30, after_ms=50)
     deadline = schedule.deadline_ns(9) - 50 * MS
     for left_ms, steps in ((151, 4), (149, 3), (100, 2), (60, 1), (0, 1)):
-        plan = schedule.plan(9, deadline - left_ms * MS, guided=False)
+        plan = schedule.plan(9, deadline - left_ms * MS, per_step=1)
         assert plan is not None
         assert plan.steps == steps, left_ms
 
@@ -112,7 +113,7 @@ def test_overload_takes_steps_away_and_rest_gives_them_back_slowly() -> None:
     assert schedule.steps == 4  # 300 ms of 320
     settle(schedule, pass_ms=75, after_ms=50)
     assert schedule.steps == 3  # 5 passes would be 375 ms; 4 are 300
-    assert not schedule.behind(guided=False)
+    assert not schedule.behind(per_step=1)
     settle(schedule, pass_ms=40, after_ms=50, count=10)
     assert schedule.steps == 3
     settle(schedule, pass_ms=40, after_ms=50)
@@ -123,18 +124,18 @@ def test_behind_only_when_the_fewest_steps_do_not_keep_up() -> None:
     schedule = make()
     settle(schedule, pass_ms=120, after_ms=50)
     assert schedule.steps == 1
-    assert not schedule.behind(guided=False)
+    assert not schedule.behind(per_step=1)
     settle(schedule, pass_ms=170, after_ms=50)
-    assert schedule.behind(guided=False)
-    assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 340)
+    assert schedule.behind(per_step=1)
+    assert schedule.realtime_ratio(per_step=1) == pytest.approx(320 / 340)
 
 
 def test_no_chunk_is_made_with_fewer_steps_than_the_model_needs() -> None:
     schedule = make(min_steps=2)
     settle(schedule, pass_ms=500, after_ms=50)
     assert schedule.steps == 2
-    assert schedule.behind(guided=False)
-    plan = schedule.plan(20, EPOCH + 40 * CHUNK, guided=False)
+    assert schedule.behind(per_step=1)
+    plan = schedule.plan(20, EPOCH + 40 * CHUNK, per_step=1)
     assert plan is not None
     assert plan.steps == 2
 
@@ -145,8 +146,8 @@ def test_slow_decoding_takes_steps_away_too_and_is_behind_at_last() -> None:
     assert 1 <= schedule.steps < 4
     settle(schedule, pass_ms=20, after_ms=330, count=WINDOW)
     assert schedule.steps == 1
-    assert schedule.behind(guided=False)
-    assert schedule.realtime_ratio(guided=False) == pytest.approx(320 / 330)
+    assert schedule.behind(per_step=1)
+    assert schedule.realtime_ratio(per_step=1) == pytest.approx(320 / 330)
 
 
 def test_margin_starts_wide_narrows_and_widens_again_when_it_gets_close() -> None:
@@ -164,8 +165,8 @@ def test_margin_starts_wide_narrows_and_widens_again_when_it_gets_close() -> Non
 
 def test_eta_is_the_time_until_the_next_chunk_is_seen() -> None:
     schedule = make()
-    assert schedule.eta_ns(9, EPOCH + 8 * CHUNK, guided=True) == CHUNK
-    assert schedule.eta_ns(9, EPOCH + 10 * CHUNK, guided=True) == 0
+    assert schedule.eta_ns(9, EPOCH + 8 * CHUNK, per_step=2) == CHUNK
+    assert schedule.eta_ns(9, EPOCH + 10 * CHUNK, per_step=2) == 0
 
 
 def simulate(schedule: Schedule, *, chunks: int, noise: random.Random, denoise_ms: float, after_ms: float) -> list[int]:
@@ -173,12 +174,12 @@ def simulate(schedule: Schedule, *, chunks: int, noise: random.Random, denoise_m
     free_denoise = free_media = EPOCH
     leads = []
     for chunk in range(chunks):
-        plan = schedule.plan(chunk, free_denoise, guided=False)
+        plan = schedule.plan(chunk, free_denoise, per_step=1)
         assert plan is not None
         start = max(plan.start_ns, free_denoise)
-        work = round(denoise_ms * MS * passes(plan.steps, False) / 5 * noise.uniform(0.9, 1.3))
+        work = round(denoise_ms * MS * passes(plan.steps, 1) / 5 * noise.uniform(0.9, 1.3))
         free_denoise = start + work
-        schedule.denoised(work, plan.steps, guided=False)
+        schedule.denoised(work, plan.steps, per_step=1)
         done = max(free_denoise, free_media) + round(after_ms * MS * noise.uniform(0.9, 1.3))
         lead = schedule.delivered(chunk, done - free_denoise, done)
         free_media = done
@@ -199,3 +200,20 @@ def test_a_slow_machine_keeps_up_with_fewer_steps() -> None:
     leads = simulate(schedule, chunks=600, noise=random.Random(2), denoise_ms=400, after_ms=60)
     assert schedule.steps < 4
     assert sum(lead < 0 for lead in leads[100:]) <= 5
+
+
+def test_after_a_pause_two_chunks_start_at_once_in_full_quality_and_nothing_is_learned_from_their_lead() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=10)
+    long_after = EPOCH + 500 * CHUNK
+    hurried = schedule.plan(20, long_after, per_step=1)
+    assert hurried is not None
+    assert hurried.steps < schedule.steps
+    margin_ns = schedule.margin_ns
+    schedule.prime(20)
+    for chunk in (20, 21):
+        assert schedule.plan(chunk, long_after, per_step=1) == Plan(long_after, schedule.steps)
+        schedule.delivered(chunk, 10 * MS, long_after)
+    assert schedule.margin_ns <= margin_ns
+    schedule.delivered(22, 10 * MS, long_after)
+    assert schedule.margin_ns > margin_ns

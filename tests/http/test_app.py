@@ -53,6 +53,14 @@ def ask(socket: WebSocketTestSession, **message: Any) -> list[dict[str, Any]]:
     return answers[:-1]
 
 
+def join(socket: WebSocketTestSession) -> dict[str, Any]:
+    """The state, with which every connection begins; the timeline that follows for some is read as well."""
+    state: dict[str, Any] = socket.receive_json()
+    if {"schedule", "moderate"} & set(state["can"]):
+        assert socket.receive_json()["type"] == "timeline"
+    return state
+
+
 # Health and description ----------------------------------------------------------------------------------------------
 
 
@@ -110,8 +118,8 @@ def test_on_this_machine_everybody_steers() -> None:
     server = Server()
     server.channel.steering.generator_ready()
     with steering(server) as socket:
-        state = socket.receive_json()
-        assert (state["type"], state["can"]) == ("state", ["config", "moderate", "panic", "prompt"])
+        state = join(socket)
+        assert (state["type"], state["can"]) == ("state", ["config", "moderate", "panic", "prompt", "schedule"])
         answers = ask(socket, type="prompt.set", id="a", text="rain")
         assert [each["type"] for each in answers] == ["received", "accepted", "state"]
         ask(socket, type="config.update", id="b", seed=5)
@@ -120,7 +128,7 @@ def test_on_this_machine_everybody_steers() -> None:
 
 def test_a_pong_carries_the_media_time() -> None:
     with steering(Server()) as socket:
-        socket.receive_json()
+        join(socket)
         socket.send_json({"type": "ping", "id": "p", "t": 1.5})
         assert socket.receive_json() == {"type": "pong", "id": "p", "t": 1.5, "server_media_time": 8.25}
 
@@ -128,7 +136,7 @@ def test_a_pong_carries_the_media_time() -> None:
 def test_without_the_token_one_watches() -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server) as socket:
-        assert socket.receive_json()["can"] == []
+        assert join(socket)["can"] == []
         answers = ask(socket, type="prompt.set", id="a", text="rain")
         assert [each["type"] for each in answers] == ["received", "rejected"]
         assert answers[-1]["reason"] == "forbidden"
@@ -146,14 +154,14 @@ def test_without_the_token_one_watches() -> None:
 def test_with_the_token_one_steers(query: str, headers: dict[str, str]) -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, query, headers) as socket:
-        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
+        assert join(socket)["can"] == ["config", "moderate", "panic", "prompt", "schedule"]
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
 
 
 def test_a_link_for_viewers_follows_the_stream_and_steers_nothing() -> None:
     server = Server(host="0.0.0.0", operator_token=TOKEN, viewer_token="for those who watch")
     with steering(server, "?token=for%20those%20who%20watch") as socket:
-        assert socket.receive_json()["can"] == []
+        assert join(socket)["can"] == []
 
 
 @pytest.mark.parametrize("query", ["?token=wrong", "?token=%C3%A9%F0%9F%92%A9", f"?token={TOKEN}x"])
@@ -179,7 +187,7 @@ def test_pages_of_this_machine_can(origin: str) -> None:
 def test_with_a_token_pages_of_any_site_can_steer() -> None:
     server = Server(host="0.0.0.0", access=OperatorAccess(TOKEN))
     with steering(server, f"?token={TOKEN}", {"Origin": "https://stage.example"}) as socket:
-        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
+        assert join(socket)["can"] == ["config", "moderate", "panic", "prompt", "schedule"]
 
 
 # Roles ---------------------------------------------------------------------------------------------------------------
@@ -197,19 +205,19 @@ def signed(*roles: Role, subject: str = "seat-12", lifetime_s: float = 3600.0) -
 def test_a_signed_token_steers_with_its_roles() -> None:
     server = Server(token_secret=SECRET)
     with steering(server, f"?token={signed('operate')}") as socket:
-        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
+        assert join(socket)["can"] == ["config", "moderate", "panic", "prompt", "schedule"]
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
     with steering(server, "", {"Authorization": f"Bearer {signed('vote')}"}) as socket:
-        assert socket.receive_json()["can"] == []
+        assert join(socket)["can"] == []
         assert ask(socket, type="prompt.set", id="a", text="rain")[1]["reason"] == "forbidden"
 
 
 def test_nobody_is_offered_what_the_channel_has_no_messages_for() -> None:
     with steering(Server(), "") as socket:
-        assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
+        assert join(socket)["can"] == ["config", "moderate", "panic", "prompt", "schedule"]
     server = Server(token_secret=SECRET, offered=TAKING_PART)
     with steering(server, f"?token={signed('vote', 'propose')}") as socket:
-        assert socket.receive_json()["can"] == ["propose", "vote"]
+        assert join(socket)["can"] == ["propose", "vote"]
 
 
 def voting_now() -> Voting:
@@ -297,7 +305,7 @@ def test_pages_that_are_not_in_the_list_cannot_steer_even_with_a_token() -> None
     assert (error.code, "allowed_origins" in error.reason) == (1008, True)
     for origin in ("https://stage.example", "http://localhost:8000"):
         with steering(server, f"?token={TOKEN}", {"Origin": origin}) as socket:
-            assert socket.receive_json()["can"] == ["config", "moderate", "panic", "prompt"]
+            assert join(socket)["can"] == ["config", "moderate", "panic", "prompt", "schedule"]
 
 
 def cookie_of(socket: WebSocketTestSession) -> str | None:
@@ -309,7 +317,7 @@ def test_a_visitor_who_takes_part_gets_a_cookie_once() -> None:
     server = Server(anonymous="vote", offered=TAKING_PART)
     with steering(server) as socket:
         given = cookie_of(socket)
-        assert socket.receive_json()["can"] == ["vote"]
+        assert join(socket)["can"] == ["vote"]
     assert given is not None
     assert {"HttpOnly", "SameSite=Lax", "Path=/"} <= {part.strip() for part in given.split(";")}
     assert "Secure" not in given
@@ -329,8 +337,8 @@ def test_one_person_is_limited_over_all_of_their_connections() -> None:
     server = Server(token_secret=SECRET, prompt_rate="1/3600s")
     query = f"?token={signed('operate')}"
     with steering(server, query) as first, steering(server, query) as second:
-        first.receive_json()
-        second.receive_json()
+        join(first)
+        join(second)
         assert ask(first, type="prompt.set", id="a", text="rain")[1]["type"] == "accepted"
         second.receive_json()  # the state that the prompt changed
         refused = ask(second, type="prompt.set", id="b", text="snow")[-1]
@@ -362,10 +370,10 @@ def test_limits_follow_the_settings() -> None:
 def test_a_name_of_a_client_outlives_its_connection() -> None:
     server = Server()
     with steering(server, "?client=ann") as socket:
-        socket.receive_json()
+        join(socket)
         ask(socket, type="prompt.set", id="a", text="rain")
     with steering(server, "?client=ann") as socket:
-        socket.receive_json()
+        join(socket)
         assert [each["type"] for each in ask(socket, type="prompt.set", id="a", text="rain")] == [
             "received",
             "accepted",
@@ -381,7 +389,7 @@ def test_a_bad_name_of_a_client_ends_the_connection(name: str) -> None:
 
 def test_bad_frames_are_answered_and_the_next_one_is_taken() -> None:
     with steering(Server()) as socket:
-        socket.receive_json()
+        join(socket)
         for frame in ("", "{", "[]", json.dumps({"type": "prompt.set", "id": "a", "text": "x" * 100_000})):
             socket.send_text(frame)
             assert socket.receive_json()["type"] == "rejected"
@@ -394,6 +402,6 @@ def test_bad_frames_are_answered_and_the_next_one_is_taken() -> None:
 def test_leaving_is_noticed() -> None:
     server = Server()
     with steering(server) as socket:
-        socket.receive_json()
+        join(socket)
         assert server.channel.steering.connections == 1
     assert server.channel.steering.connections == 0

@@ -19,7 +19,7 @@ from tests.webrtc.loopback import until
 
 SECRET = "0123456789abcdef0123456789abcdef"
 OFFER = "v=0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\n"
-EVERYTHING = ["config", "moderate", "panic", "prompt"]
+EVERYTHING = ["config", "moderate", "panic", "prompt", "schedule"]
 
 
 async def post(server: Server, query: str = "", offer: str = OFFER, **headers: str) -> httpx.Response:
@@ -108,12 +108,12 @@ async def test_the_same_name_is_the_same_client_in_the_next_session() -> None:
     await post(server, "?client=ann")
     async with opened(server) as channel:
         channel.say(type="prompt.set", id="a", text="rain")
-        await until(lambda: len(channel.sent) >= 4)
+        await until(lambda: len(channel.sent) >= 5)
     await post(server, "?client=ann")
     async with opened(server) as channel:
         channel.say(type="prompt.set", id="a", text="rain")
-        await until(lambda: len(channel.sent) >= 3)
-        assert [each["type"] for each in channel.sent[1:]] == ["received", "accepted"]
+        await until(lambda: len(channel.sent) >= 4)
+        assert [each["type"] for each in channel.sent[2:]] == ["received", "accepted"]  # after state and timeline
     assert len(server.channel.commands) == before + 1  # asked for twice, done once
 
 
@@ -123,8 +123,8 @@ async def test_prompts_count_for_the_person_whatever_carries_them() -> None:
         await post(server, **bearer(signed("operate")))
         async with opened(server) as channel:
             channel.say(type="prompt.set", id=f"p{number}", text="rain")
-            await until(lambda channel=channel: len(channel.sent) >= 2)  # type: ignore[misc]
-            assert channel.sent[1].get("reason") == reason
+            await until(lambda channel=channel: len(channel.sent) >= 3)  # type: ignore[misc]
+            assert channel.sent[2].get("reason") == reason  # after state and timeline
 
 
 async def test_only_so_many_connections_of_one_address() -> None:

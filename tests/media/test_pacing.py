@@ -178,6 +178,18 @@ def test_underrun_fades_then_is_silent_and_shifts_both_timelines() -> None:
     tape.check_rules()
 
 
+def test_a_gap_on_purpose_is_no_underrun() -> None:
+    tape = Tape()
+    tape.pacing = Pacing(MediaClock(EPOCH), slate=make_slate(), silence=SILENCE, paused=lambda: True)
+    tape.pacing.put(make_chunk(0))
+    tape.run_for(CHUNK_NS + 150_000_000)
+    tape.pacing.put(make_chunk(1))
+    tape.run_for(CHUNK_NS)
+    assert tape.states() == ["live", "buffering", "live"]
+    assert tape.pacing.underruns == 0
+    tape.check_rules()
+
+
 def test_no_picture_is_sent_while_the_last_one_is_held() -> None:
     tape = Tape()
     tape.pacing.put(make_chunk(0))

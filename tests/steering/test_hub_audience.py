@@ -78,7 +78,7 @@ async def test_joining_tells_the_vote_with_ones_own_choice_and_the_queue_to_thos
     assert isinstance(first, State)
     assert isinstance(vote, AudienceOverlay)
     assert (vote.mine, [each.votes for each in vote.options], vote.queue) == ("p1", [1], ())
-    _, vote = await drain(room.hub.connect("other", LEADS))
+    _, vote, _ = await drain(room.hub.connect("other", LEADS))  # and the timeline
     assert isinstance(vote, AudienceOverlay)
     assert [(each.id, each.listed) for each in vote.queue] == [("p1", True)]
 

@@ -20,7 +20,8 @@ from streamgen.protocol import (
 )
 from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.hub import Connection, SteeringHub
-from streamgen.steering.session import MAX_HELD, MAX_JUDGED, SteeringSession
+from streamgen.steering.judging import MAX_HELD, MAX_JUDGED
+from streamgen.steering.session import SteeringSession
 from tests.steering.records import record
 
 ALL: frozenset[Permission] = frozenset({"prompt", "config"})
@@ -201,7 +202,7 @@ async def test_the_hub_has_texts_judged_in_order_and_shows_what_is_held_to_opera
     assert {len(each.held) for each in anns if isinstance(each, State)} == {0}
     assert [each.held[0].text for each in operators if isinstance(each, State) and each.held] != []
     assert hub.connect("late", OPERATOR).outbox
-    (first,) = await drain(hub.connect("later", OPERATOR))
+    first, _ = await drain(hub.connect("later", OPERATOR))
     assert isinstance(first, State)
     assert [each.id for each in first.held] == ["a"]
 

@@ -115,8 +115,13 @@ def test_a_prompt_for_one_side_that_waits_brings_the_other_along_to_a_new_genera
     (told,) = session.generator_ready().commands
     assert told == SetPrompt(id="a", text="calm sea", blend=(("calm sea", 1.0),), sound=(("thunder", 1.0),))
     session.request("ann", PromptSet(id="b", text="a storm", target="video"), ALL)
-    (told,) = session.generator_ready().commands
-    assert told == SetPrompt(id="b", text="a storm", sound=(("calm sea", 1.0),))
+    first, then = session.generator_ready().commands
+    assert first == told
+    assert then == SetPrompt(id="b", text="a storm", target="video")
+    session.request("ann", PromptSet(id="c", text="wind", target="audio"), ALL)
+    first, then = session.generator_ready().commands
+    assert first == SetPrompt(id="b", text="a storm", sound=(("calm sea", 1.0),))
+    assert then == SetPrompt(id="c", text="wind", target="audio")
 
 
 def test_panic_acts_at_once_and_needs_no_generator() -> None:

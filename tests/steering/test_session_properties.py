@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from streamgen.packets import SetPrompt
-from streamgen.protocol import ConfigUpdate, Permission, PromptSet, ServerMessage, State, Status
+from streamgen.protocol import ConfigUpdate, Permission, PromptSet, ServerMessage, State, Status, Target
+from streamgen.sides import overridden
 from streamgen.steering.effects import Effects
 from streamgen.steering.open_request import Request
 from streamgen.steering.session import SteeringSession
@@ -54,10 +55,10 @@ class Steering(RuleBasedStateMachine):
     def join(self) -> None:
         self.revision = self.session.state().revision
 
-    @rule(client=clients, text=texts, cut=st.booleans())
-    def prompt(self, client: str, text: str, cut: bool) -> None:
+    @rule(client=clients, text=texts, cut=st.booleans(), side=st.sampled_from(["av", "video", "audio"]))
+    def prompt(self, client: str, text: str, cut: bool, side: Target) -> None:
         key = (client, str(len(self.requests)))
-        self.requests[key] = PromptSet(id=key[1], text=text, cut=cut)
+        self.requests[key] = PromptSet(id=key[1], text=text, cut=cut, target=side)
         self.prompts.append(key)
         self.take(self.session.request(client, self.requests[key], ALL))
 
@@ -130,16 +131,24 @@ class Steering(RuleBasedStateMachine):
             assert all(kind not in FINAL for kind in kinds[:-1]), key
 
     @invariant()
-    def the_newest_prompt_is_never_superseded_and_none_is_applied_after_a_newer_one(self) -> None:
-        applied_chunks = []
-        for key in self.prompts:
-            final = self.answers[key][-1]
+    def the_newest_of_a_side_is_never_superseded_and_none_is_applied_after_newer_ones_of_all_its_sides(self) -> None:
+        finals = [(self.target(key), self.answers[key][-1]) for key in self.prompts]
+        for place, (target, final) in enumerate(finals):
+            if final.type == "superseded":
+                assert overridden(target, [later for later, _ in finals[place + 1 :]])
             if final.type == "applied":
                 assert final.chunk is not None
-                applied_chunks.append(final.chunk)
-            if final.type == "superseded":
-                assert key != self.prompts[-1]
-        assert applied_chunks == sorted(applied_chunks)
+                before = [
+                    later
+                    for later, other in finals[place + 1 :]
+                    if other.type == "applied" and other.chunk is not None and other.chunk < final.chunk
+                ]
+                assert not overridden(target, before)
+
+    def target(self, key: tuple[str, str]) -> Target:
+        request = self.requests[key]
+        assert isinstance(request, PromptSet)
+        return request.target
 
     @invariant()
     def few_are_open(self) -> None:

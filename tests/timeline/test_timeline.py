@@ -1,6 +1,6 @@
 import pytest
 
-from streamgen.timeline.document import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo
+from streamgen.protocol import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import MAX_LISTED, Due, Timeline
 
@@ -11,7 +11,7 @@ def entry(
     id: str, *, s: float | None = None, chunk: int | None = None, beat: float | None = None, **more: object
 ) -> Entry:
     return Entry.model_validate(
-        {"id": id, "at": At(media_time_s=s, chunk=chunk, beat=beat), "action": CutAction(), **more}
+        {"id": id, "at": At(media_time=s, chunk=chunk, beat=beat), "action": CutAction(), **more}
     )
 
 
@@ -254,3 +254,47 @@ def test_an_exported_timeline_goes_on_where_this_one_is() -> None:
     assert "gone" not in [each.id for each in again.entries]
     again.due(19, 19 * CHUNK_S)
     assert play(again, 60, first=20) == play(timeline, 60, first=20)
+
+
+# Following another timeline ------------------------------------------------------------------------------------------
+
+
+def test_what_came_due_elsewhere_is_over_here_too() -> None:
+    timeline = Timeline()
+    timeline.schedule(entry("a", chunk=4))
+    timeline.schedule(entry("l", chunk=2, loop={"every": 3.0, "times": 3}))
+    timeline.reached(4, 1.0)
+    assert [each.id for each in timeline.entries] == ["a", "l"], "reaching a time brings nothing"
+    assert timeline.occurred("a") is False
+    assert timeline.occurred("l", 2) is True
+    assert timeline.ahead("l") == entry("l", chunk=8, loop={"every": 3.0, "times": 1})
+    assert timeline.occurred("l") is False
+    with pytest.raises(TimelineError, match="waits"):
+        timeline.occurred("l")
+
+
+def test_a_follower_counts_beats_as_it_is_told() -> None:
+    first, second = Timeline(), Timeline()
+    first.set_tempo(Tempo(bpm=120.0, from_s=1.0, beat=0.0))
+    second.set_tempos(first.export().tempo)
+    for timeline in (first, second):
+        timeline.schedule(entry("a", beat=4.0))
+    assert first.upcoming(0.25) == second.upcoming(0.25)
+
+
+def test_a_loop_that_is_told_in_step_keeps_the_time_that_has_just_passed() -> None:
+    told = entry("a", chunk=4, loop={"every": 4.0, "times": 2})
+    skipping, following = Timeline(), Timeline()
+    for timeline in (skipping, following):
+        timeline.due(5, 1.25)
+    skipping.schedule(told)
+    following.schedule(told, skip_past=False)
+    assert [len(each.due(6, 1.5)) for each in (skipping, following)] == [0, 1]
+    assert [len(each.due(8, 2.0)) for each in (skipping, following)] == [1, 1]
+
+
+def test_each_entry_can_be_listed_once() -> None:
+    timeline = Timeline()
+    timeline.schedule(entry("l", chunk=2, loop={"every": 1.0}))
+    timeline.schedule(entry("a", chunk=500))
+    assert [each.entry.id for each in timeline.upcoming(0.25, once=True)] == ["l", "a"]

@@ -1,0 +1,104 @@
+import numpy as np
+
+from streamgen.generation.turns import Turn, Turns
+from streamgen.packets import (
+    BeginAt,
+    DropContext,
+    Event,
+    Occurred,
+    PromptFailed,
+    PromptQueued,
+    PromptSuperseded,
+    SetConfig,
+    SetPrompt,
+)
+from streamgen_engines.prompt import Prompt
+from tests.generation.test_scheduled import entry, other
+
+TOLD = Prompt("told", np.zeros((1, 1, 1), np.float32), np.ones((1, 1), np.bool_), np.zeros((1, 1), np.float32))
+CHUNK_S = 0.25
+
+
+def encode(turns: Turns, media_time_s: float = 0.0) -> list[Event]:
+    events: list[Event] = []
+    while (request := turns.begin_encoding(media_time_s)) is not None:
+        events += turns.encoded(request, TOLD, None, media_time_s=media_time_s, eta_ms=300.0)
+    return events
+
+
+def names(turn: Turn) -> list[str]:
+    return [each.request.id for each in turn.taken]
+
+
+def test_what_was_sent_is_encoded_before_what_is_for_later() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("later", {"chunk": 8}))
+    turns.obey(SetPrompt("now", "rain"))
+    assert not turns.settled(0.0)
+    assert encode(turns) == [PromptQueued("now", 300.0), PromptQueued("later", 2000.0)]
+    assert turns.settled(0.0)
+    assert names(turns.take(0, 0.0)) == ["now"]
+    assert names(turns.take(8, 2.0)) == ["later"]
+
+
+def test_in_its_chunk_an_entry_comes_over_what_was_sent() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("a", {"chunk": 2}))
+    turns.obey(SetPrompt("live", "rain"))
+    turns.obey(SetPrompt("sound", "drums", target="audio"))
+    encode(turns)
+    turn = turns.take(2, 0.5)
+    assert names(turn) == ["a"]
+    assert turn.events == (PromptSuperseded("live", "a"), PromptSuperseded("sound", "a"))
+    assert (turn.superseded, turn.scheduled) == (("live", "sound"), (Occurred("a", "a"),))
+
+
+def test_chunks_are_counted_from_where_the_channel_is() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(BeginAt(100, 0))
+    turns.obey(entry("a", {"chunk": 102}))
+    encode(turns)
+    assert [names(turns.take(chunk, chunk * CHUNK_S)) for chunk in range(4)] == [[], [], ["a"], []]
+    assert turns.take(4, 1.0).chunks_before == 100
+
+
+def test_one_that_comes_too_late_follows_and_is_reported_then() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("a", {"chunk": 0}))
+    first = turns.take(0, 0.0)
+    assert (names(first), first.scheduled) == ([], ())
+    assert encode(turns) == [PromptQueued("a", 300.0)]
+    second = turns.take(1, CHUNK_S)
+    assert (names(second), second.scheduled) == (["a"], (Occurred("a", "a"),))
+
+
+def test_one_that_comes_too_late_and_gives_way_is_reported_as_well() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("a", {"chunk": 0}))
+    turns.take(0, 0.0)
+    assert turns.obey(SetPrompt("live", "rain")) == [PromptSuperseded("a", "live")]
+    encode(turns)
+    turn = turns.take(1, CHUNK_S)
+    assert (names(turn), turn.superseded, turn.scheduled) == (["live"], ("a",), (Occurred("a", "a"),))
+
+
+def test_settings_resets_and_cuts_go_with_the_chunk() -> None:
+    turns = Turns(CHUNK_S, 1.5)
+    turns.obey(SetConfig(seed=3))
+    turns.obey(DropContext("r"))
+    turns.obey(other("set", {"chunk": 1}, type="config", guidance=2.0))
+    first, second, third = (turns.take(chunk, chunk * CHUNK_S) for chunk in range(3))
+    assert [(each.guidance, each.seed) for each in (first, second, third)] == [(1.5, 3), (2.0, 3), (2.0, 3)]
+    assert [(each.cut, each.resets) for each in (first, second)] == [(True, ("r",)), (False, ())]
+    assert turns.guidance == 2.0
+
+
+def test_failures_are_told_whatever_it_was_for() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("later", {"chunk": 8}))
+    turns.obey(SetPrompt("now", "rain"))
+    for id in ("now", "later"):
+        request = turns.begin_encoding(0.0)
+        assert request is not None
+        assert turns.failed(request, "odd") == [PromptFailed(id, "odd")]
+    assert turns.settled(0.0)
