@@ -9,6 +9,7 @@ import itertools
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -18,24 +19,29 @@ from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, 
 from streamgen.protocol import (
     Accepted,
     Applied,
+    AudienceControl,
     ClientMessage,
     Held,
     PanicAction,
     Permission,
     Ping,
     Pong,
+    Propose,
     ProtocolError,
     Rejected,
     ServerMessage,
     State,
     Status,
     Superseded,
+    Vote,
 )
 from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.outbox import Outbox
 from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
 
 logger = logging.getLogger(__name__)
+
+NO_AUDIENCE: Final = "no audience takes part on this channel; its operator can let it with the setting audience"
 
 
 @dataclass(eq=False, slots=True)
@@ -169,6 +175,8 @@ class SteeringHub:
         if isinstance(message, Ping):
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
+        elif isinstance(message, Propose | Vote | AudienceControl):
+            self.reject(connection, ProtocolError("type", "unavailable", NO_AUDIENCE, id=message.id))
         else:
             self._log(_requested(connection, message))
             now_s = self._media_time_s()
