@@ -1,8 +1,8 @@
 """What can be wrong with an integration when the server starts.
 
-    StreamgenError
-    └── IntegrationError
-        └── OscUnavailableError  the address cannot be listened on, or nothing of that name can be sent to
+StreamgenError
+└── IntegrationError
+    └── OscUnavailableError  the address cannot be listened on, or nothing of that name can be sent to
 """
 
 from streamgen.errors import StreamgenError

@@ -1,0 +1,271 @@
+"""OSC over UDP: a thin shell around the desk (what comes in) and the report (what goes out).
+
+Whoever may send here steers as an operator does, without a token: OSC has none. So it listens on loopback unless it is
+told otherwise, and takes datagrams of allowed addresses only. What a sender asks for goes through the hub.
+
+Nothing waits: datagrams beyond `DATAGRAMS_PER_S` are dropped and counted before they are read, what the system's buffer
+does not take is dropped and counted as well.
+"""
+
+import asyncio
+import ipaddress
+import logging
+import socket
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Final, Self, TypeAlias
+
+from streamgen.access.limits import ACTION_OF, Limits
+from streamgen.integrations.errors import OscUnavailableError
+from streamgen.integrations.hub_client import HubClient
+from streamgen.integrations.osc_datagram import MalformedOscError, OscCall, read_datagram, write_call
+from streamgen.integrations.osc_desk import OscDesk, OscRefusedError
+from streamgen.integrations.osc_map import MAP, MAP_END, OscAddress
+from streamgen.integrations.osc_report import OscOut, OscReport
+from streamgen.protocol import Applied, ClientMessage, Permission, Rejected, ServerMessage, State, Superseded
+from streamgen.steering.hub import SteeringHub
+from streamgen.steering.rate import TokenBucket
+
+logger = logging.getLogger(__name__)
+
+Network: TypeAlias = ipaddress.IPv4Network | ipaddress.IPv6Network
+Address: TypeAlias = tuple[str, int]  # host or address, and UDP port
+
+VOTER: Final = "osc"  # who it is in the log and for the limits
+CAN: Final[frozenset[Permission]] = frozenset({"watch", "prompt", "config", "moderate", "panic"})
+
+DATAGRAMS_PER_S: Final = 1000.0  # eight faders that move at once send half as many
+MAX_UNSENT_BYTES: Final = 64 * 1024
+MAX_FOLLOWED: Final = 64  # addresses to which a refusal can still be told
+MAPS_PER_S: Final = 0.5  # a map is some ten thousand bytes for a few
+REFUSALS_PER_S: Final = 10.0
+COMPLAIN_EVERY_S: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class OscSettings:
+    """Where to listen and to send; None: not at all. `allow`: who may send here."""
+
+    listen: Address | None
+    send: Address | None
+    allow: tuple[Network, ...] = (ipaddress.ip_network("127.0.0.0/8"), ipaddress.ip_network("::1/128"))
+
+
+@dataclass(slots=True)
+class OscCounts:
+    """What has been counted since the start.
+
+    Attributes:
+        datagrams: by what became of them: taken, malformed, foreign (an address that may not send), flood.
+        calls: by what became of them: taken, refused.
+        sent: datagrams that were sent.
+        unsent: that the system's buffer did not take.
+    """
+
+    datagrams: Counter[str]
+    calls: Counter[str]
+    sent: int = 0
+    unsent: int = 0
+
+
+class Osc:
+    """`async with Osc(hub, settings, channel="main", limits=limits)`."""
+
+    def __init__(self, hub: SteeringHub, settings: OscSettings, *, channel: str, limits: Limits) -> None:
+        self.counts = OscCounts(Counter(), Counter())
+        self._settings = settings
+        self._limits = limits
+        self._desk = OscDesk(channel)
+        self._report = OscReport(channel)
+        self._client = HubClient(hub, VOTER, can=CAN, hear=self._hear)
+        self._asked_from: OrderedDict[str, str] = OrderedDict()  # addresses by the ids of requests under way
+        self._listener: asyncio.DatagramTransport | None = None
+        self._sender: asyncio.DatagramTransport | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._flood = TokenBucket(DATAGRAMS_PER_S, round(DATAGRAMS_PER_S))
+        self._maps = TokenBucket(MAPS_PER_S, 2)
+        self._refusals = TokenBucket(REFUSALS_PER_S, round(REFUSALS_PER_S))
+        self._complaints = TokenBucket(1 / COMPLAIN_EVERY_S, 1)
+
+    async def __aenter__(self) -> Self:
+        """Listen and join the channel.
+
+        Raises:
+            OscUnavailableError: the address cannot be listened on, or nothing of that name can be sent to.
+        """
+        loop = asyncio.get_running_loop()
+        try:
+            if self._settings.send is not None:
+                self._sender, _ = await loop.create_datagram_endpoint(
+                    lambda: _Unheard(), remote_addr=await _resolved(self._settings.send, "osc_send")
+                )
+            if self._settings.listen is not None:
+                try:
+                    self._listener, _ = await loop.create_datagram_endpoint(
+                        lambda: _Heard(self), local_addr=self._settings.listen
+                    )
+                except OSError as error:
+                    host, port = self._settings.listen
+                    raise OscUnavailableError(
+                        f"osc_listen: UDP {host}:{port} cannot be listened on ({error.strerror or error}); "
+                        "choose another port, or end what listens there"
+                    ) from None
+            await self._client.__aenter__()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Stop to listen, leave the channel. Idempotent."""
+        if self._listener is not None:
+            self._listener.close()
+        if self._timer is not None:
+            self._timer.cancel()
+        await self._client.close()
+        if self._sender is not None:
+            self._sender.close()
+
+    @property
+    def listens_on(self) -> Address | None:
+        """Where it listens, with the port that a 0 has become."""
+        if self._listener is None:
+            return None
+        host, port = self._listener.get_extra_info("sockname")[:2]
+        return host, port
+
+    @property
+    def addresses(self) -> tuple[OscAddress, ...]:
+        """The map."""
+        return self._desk.addresses
+
+    @property
+    def coalesced(self) -> int:
+        """Prompts and settings in whose place later ones went."""
+        return self._desk.coalesced
+
+    def datagram(self, datagram: bytes, sender: Address) -> None:
+        """One arrives."""
+        if not self._allowed(sender[0]):
+            self._drop("foreign", f"{sender[0]} may not send (osc_allow)")
+        elif self._flood.take(asyncio.get_running_loop().time()) is not None:
+            self._drop("flood", f"more than {DATAGRAMS_PER_S:.0f} datagrams a second")
+        else:
+            try:
+                calls = read_datagram(datagram)
+            except MalformedOscError as error:
+                self._drop("malformed", f"no OSC: {error}")
+                return
+            self.counts.datagrams["taken"] += 1
+            for call in calls:
+                self._call(call, sender)
+            self._release()
+
+    def _drop(self, why: str, words: str) -> None:
+        self.counts.datagrams[why] += 1
+        if self._complaints.take(asyncio.get_running_loop().time()) is None:
+            logger.warning("an OSC datagram is dropped: %s", words)
+
+    def _allowed(self, host: str) -> bool:
+        address = ipaddress.ip_address(host.partition("%")[0])
+        mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+        return any((mapped or address) in network for network in self._settings.allow)
+
+    def _call(self, call: OscCall, sender: Address) -> None:
+        try:
+            wanted = self._desk.take(call)
+        except OscRefusedError as error:
+            self.counts.calls["refused"] += 1
+            self._tell_refusal(call.address, str(error))
+            return
+        self.counts.calls["taken"] += 1
+        if wanted == "map":
+            self._send_map(sender)
+        elif wanted == "report":
+            self._send(self._report.everything())
+
+    def _release(self) -> None:
+        """Ask for what is due, and come again when more is."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        loop = asyncio.get_running_loop()
+        asked, wait_s = self._desk.due(loop.time(), self._limit)
+        for address, message in asked:
+            self._asked_from[message.id] = address
+            if len(self._asked_from) > MAX_FOLLOWED:
+                self._asked_from.popitem(last=False)
+            self._client.ask(message)
+        if wait_s is not None:
+            self._timer = loop.call_later(wait_s, self._release)
+
+    def _limit(self, message: ClientMessage, now_s: float) -> float | None:
+        action = ACTION_OF.get(message.type)
+        return None if action is None else self._limits.take(action, voter=VOTER, host=None, now_s=now_s)
+
+    def _hear(self, message: ServerMessage) -> None:
+        if isinstance(message, State):
+            self._desk.follow(message)
+        elif isinstance(message, Applied | Rejected | Superseded):
+            address = self._asked_from.pop(message.id or "", None)
+            if address is not None and isinstance(message, Rejected):
+                self._tell_refusal(address, message.message)
+        self._send(self._report.of(message))
+
+    def _tell_refusal(self, address: str, why: str) -> None:
+        if self._refusals.take(asyncio.get_running_loop().time()) is None:
+            self._send([self._report.rejected(address, why)])
+
+    def _send(self, outgoing: list[OscOut]) -> None:
+        if self._sender is not None:
+            for address, tags, values in outgoing:
+                self._put(self._sender, write_call(address, tags, *values), None)
+
+    def _send_map(self, to: Address) -> None:
+        if self._listener is None or self._maps.take(asyncio.get_running_loop().time()) is not None:
+            return
+        every = self._desk.addresses
+        for each in every:
+            low, high = each.low or 0.0, each.high or 0.0
+            datagram = write_call(
+                MAP, "sssffss", each.path, each.tags, each.direction, low, high, ",".join(each.words), each.about
+            )
+            self._put(self._listener, datagram, to)
+        self._put(self._listener, write_call(MAP_END, "i", len(every)), to)
+
+    def _put(self, transport: asyncio.DatagramTransport, datagram: bytes, to: Address | None) -> None:
+        if transport.is_closing() or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.counts.unsent += 1
+        else:
+            transport.sendto(datagram, to)
+            self.counts.sent += 1
+
+
+class _Heard(asyncio.DatagramProtocol):
+    def __init__(self, osc: Osc) -> None:
+        self._osc = osc
+
+    def datagram_received(self, data: bytes, addr: tuple[str | int, ...]) -> None:
+        """One arrives."""
+        self._osc.datagram(data, (str(addr[0]), int(addr[1])))
+
+
+class _Unheard(asyncio.DatagramProtocol):
+    """Nobody listens there, or not yet: what was sent is lost, as everything in UDP may be."""
+
+
+async def _resolved(address: Address, setting: str) -> Address:
+    """The address of a name. Raises `OscUnavailableError`."""
+    host, port = address
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise OscUnavailableError(f"{setting}: {host} is not found ({error.strerror or error})") from None
+    place = found[0][4]
+    return str(place[0]), int(place[1])
