@@ -4,7 +4,7 @@ Whoever may send here steers as an operator does, without a token: OSC has none.
 told otherwise, and takes datagrams of allowed addresses only. What a sender asks for goes through the hub.
 
 Nothing waits: datagrams beyond `DATAGRAMS_PER_S` are dropped and counted before they are read, what the system's buffer
-does not take is dropped and counted as well.
+does not take is counted and lost.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ import ipaddress
 import logging
 import socket
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Final, Self, TypeAlias
@@ -36,7 +37,6 @@ VOTER: Final = "osc"  # who it is in the log and for the limits
 CAN: Final[frozenset[Permission]] = frozenset({"watch", "prompt", "config", "moderate", "panic"})
 
 DATAGRAMS_PER_S: Final = 1000.0  # eight faders that move at once send half as many
-MAX_UNSENT_BYTES: Final = 64 * 1024
 MAX_FOLLOWED: Final = 64  # addresses to which a refusal can still be told
 MAPS_PER_S: Final = 0.5  # a map is some ten thousand bytes for a few
 REFUSALS_PER_S: Final = 10.0
@@ -80,8 +80,9 @@ class Osc:
         self._report = OscReport(channel)
         self._client = HubClient(hub, VOTER, can=CAN, hear=self._hear)
         self._asked_from: OrderedDict[str, str] = OrderedDict()  # addresses by the ids of requests under way
+        self._socket: socket.socket | None = None  # that is listened on
         self._listener: asyncio.DatagramTransport | None = None
-        self._sender: asyncio.DatagramTransport | None = None
+        self._sender: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._flood = TokenBucket(DATAGRAMS_PER_S, round(DATAGRAMS_PER_S))
         self._maps = TokenBucket(MAPS_PER_S, 2)
@@ -94,23 +95,14 @@ class Osc:
         Raises:
             OscUnavailableError: the address cannot be listened on, or nothing of that name can be sent to.
         """
-        loop = asyncio.get_running_loop()
         try:
             if self._settings.send is not None:
-                self._sender, _ = await loop.create_datagram_endpoint(
-                    lambda: _Unheard(), remote_addr=await _resolved(self._settings.send, "osc_send")
-                )
+                self._sender = await _socket(self._settings.send, "osc_send", socket.socket.connect)
             if self._settings.listen is not None:
-                try:
-                    self._listener, _ = await loop.create_datagram_endpoint(
-                        lambda: _Heard(self), local_addr=self._settings.listen
-                    )
-                except OSError as error:
-                    host, port = self._settings.listen
-                    raise OscUnavailableError(
-                        f"osc_listen: UDP {host}:{port} cannot be listened on ({error.strerror or error}); "
-                        "choose another port, or end what listens there"
-                    ) from None
+                self._socket = await _socket(self._settings.listen, "osc_listen", socket.socket.bind)
+                self._listener, _ = await asyncio.get_running_loop().create_datagram_endpoint(
+                    lambda: _Heard(self), sock=self._socket
+                )
             await self._client.__aenter__()
         except BaseException:
             await self.close()
@@ -126,18 +118,24 @@ class Osc:
         """Stop to listen, leave the channel. Idempotent."""
         if self._listener is not None:
             self._listener.close()
+            self._listener = None
+        elif self._socket is not None:
+            self._socket.close()
+        self._socket = None
         if self._timer is not None:
             self._timer.cancel()
+            self._timer = None
         await self._client.close()
         if self._sender is not None:
             self._sender.close()
+            self._sender = None
 
     @property
     def listens_on(self) -> Address | None:
         """Where it listens, with the port that a 0 has become."""
-        if self._listener is None:
+        if self._socket is None:
             return None
-        host, port = self._listener.get_extra_info("sockname")[:2]
+        host, port = self._socket.getsockname()[:2]
         return host, port
 
     @property
@@ -228,7 +226,7 @@ class Osc:
                 self._put(self._sender, write_call(address, tags, *values), None)
 
     def _send_map(self, to: Address) -> None:
-        if self._listener is None or self._maps.take(asyncio.get_running_loop().time()) is not None:
+        if self._socket is None or self._maps.take(asyncio.get_running_loop().time()) is not None:
             return
         every = self._desk.addresses
         for each in every:
@@ -236,14 +234,19 @@ class Osc:
             datagram = write_call(
                 MAP, "sssffss", each.path, each.tags, each.direction, low, high, ",".join(each.words), each.about
             )
-            self._put(self._listener, datagram, to)
-        self._put(self._listener, write_call(MAP_END, "i", len(every)), to)
+            self._put(self._socket, datagram, to)
+        self._put(self._socket, write_call(MAP_END, "i", len(every)), to)
 
-    def _put(self, transport: asyncio.DatagramTransport, datagram: bytes, to: Address | None) -> None:
-        if transport.is_closing() or transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+    def _put(self, out: socket.socket, datagram: bytes, to: Address | None) -> None:
+        """Now or not at all: nothing is queued here."""
+        try:
+            if to is None:
+                out.send(datagram)
+            else:
+                out.sendto(datagram, to)
+        except OSError:  # a full buffer, or nobody there: what was sent before came back
             self.counts.unsent += 1
         else:
-            transport.sendto(datagram, to)
             self.counts.sent += 1
 
 
@@ -256,16 +259,24 @@ class _Heard(asyncio.DatagramProtocol):
         self._osc.datagram(data, (str(addr[0]), int(addr[1])))
 
 
-class _Unheard(asyncio.DatagramProtocol):
-    """Nobody listens there, or not yet: what was sent is lost, as everything in UDP may be."""
-
-
-async def _resolved(address: Address, setting: str) -> Address:
-    """The address of a name. Raises `OscUnavailableError`."""
+async def _socket(
+    address: Address, setting: str, use: Callable[[socket.socket, tuple[str | int, ...]], None]
+) -> socket.socket:
+    """A socket that is bound or connected to an address. Raises `OscUnavailableError`."""
     host, port = address
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, kind, protocol, _, place = found[0]
+        made = socket.socket(family, kind, protocol)
+        try:
+            made.setblocking(False)
+            use(made, place)
+        except BaseException:
+            made.close()
+            raise
     except OSError as error:
-        raise OscUnavailableError(f"{setting}: {host} is not found ({error.strerror or error})") from None
-    place = found[0][4]
-    return str(place[0]), int(place[1])
+        raise OscUnavailableError(
+            f"{setting}: UDP {host}:{port} cannot be used ({error.strerror or error}); see whether the name is right, "
+            "and the port free"
+        ) from None
+    return made

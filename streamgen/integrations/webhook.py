@@ -94,6 +94,7 @@ class Webhook:
         self._reader = EventReader(channel)
         self._client = HubClient(hub, "webhook", can=CAN, hear=self._hear)
         self._waiting: deque[_Waiting] = deque()
+        self._under_way: _Waiting | None = None
         self._more = asyncio.Event()
         self._gone = False  # the other side wants no more
         self._http = httpx.AsyncClient(
@@ -123,14 +124,15 @@ class Webhook:
         if deliverer is not None:
             deliverer.cancel()
             await asyncio.wait([deliverer])
-        self.counts.dropped += len(self._waiting)
+        self.counts.dropped += self.waiting
         self._waiting.clear()
+        self._under_way = None
         await self._http.aclose()
 
     @property
     def waiting(self) -> int:
         """Events that have not been delivered yet."""
-        return len(self._waiting)
+        return len(self._waiting) + (self._under_way is not None)
 
     def _hear(self, message: ServerMessage) -> None:
         for event in self._reader.read(message):
@@ -154,7 +156,9 @@ class Webhook:
             while not self._waiting:
                 self._more.clear()
                 await self._more.wait()
-            await self._deliver_one(self._waiting.popleft())
+            self._under_way = self._waiting.popleft()
+            await self._deliver_one(self._under_way)
+            self._under_way = None
 
     async def _deliver_one(self, event: _Waiting) -> None:
         for pause_s in (*RETRY_S, None):
