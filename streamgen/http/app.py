@@ -20,6 +20,7 @@ from streamgen.http.metrics import METRICS_TYPE, ChannelStats, metrics_text
 from streamgen.http.page import PageFiles, web_folder
 from streamgen.http.problem import problem
 from streamgen.http.whep import PREFIX, WhepCors, WhepSessions, whep_routes
+from streamgen.integrations.running import Integrations
 from streamgen.protocol import MAX_ID_CHARS, Permission
 from streamgen.settings import Settings
 from streamgen.steering import websocket as steering
@@ -57,12 +58,17 @@ def create_app(
     whep: WhepSessions,
     access: OperatorAccess | None = None,
     offered: frozenset[Permission] = OFFERED,
+    limits: Limits | None = None,
+    outside: Integrations | None = None,
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
     `access` says who may steer; without it that follows from the settings. Who may watch always does. `offered` are
-    the permissions for which the channel has messages.
+    the permissions for which the channel has messages. `limits` are those of the server, shared with what runs
+    `outside`: OSC, webhook and chat.
     """
+    limits = limits if limits is not None else Limits(rates(settings))
+    outside = outside if outside is not None else Integrations()
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -73,7 +79,6 @@ def create_app(
 
     viewers = ViewerAccess.for_settings(settings, operator)
     app.include_router(whep_routes(whep, CHANNEL, access=viewers, ice=ice_servers(settings)))
-    limits = Limits(rates(settings))
     # Cookies of visitors outlive a restart of the server if its secret does.
     visitor_keys = operator.keys if operator.keys is not None else TokenKeys([secrets.token_urlsafe(_SECRET_BYTES)])
 
@@ -146,7 +151,7 @@ def create_app(
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        text = metrics_text(channel.stats(), channel.steering, whep.viewers, await whep.stats())
+        text = metrics_text(channel.stats(), channel.steering, whep.viewers, await whep.stats(), outside.metrics)
         return Response(text, media_type=METRICS_TYPE)
 
     @app.get(f"/api/channels/{CHANNEL}")
@@ -172,6 +177,12 @@ def create_app(
                 "steer": f"/steer/{CHANNEL}",
             }
         )
+
+    @app.get("/api/osc")
+    async def osc_map() -> Response:
+        if outside.osc is None:
+            return problem(404, "OSC is off here; the setting osc_listen turns it on")
+        return JSONResponse({"channel": CHANNEL, "addresses": [address.as_json() for address in outside.osc.addresses]})
 
     folder = web_folder()
     if folder is None:

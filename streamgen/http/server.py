@@ -1,7 +1,8 @@
 """Runs one channel behind HTTP until a signal ends it.
 
-Start: listener, channel (with its generator process), viewers, HTTP. End, in reverse: HTTP and WebSockets get
-`SHUTDOWN_S` to finish, then the viewers' connections, then the generator and everything else of the channel.
+Start: listener, channel (with its generator process), viewers, integrations, HTTP. End, in reverse: HTTP and WebSockets
+get `SHUTDOWN_S` to finish, then OSC, webhook and chat, the viewers' connections, then the generator and everything else
+of the channel.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import quote
@@ -18,10 +20,14 @@ from urllib.parse import quote
 import uvicorn
 from fastapi import FastAPI
 
+from streamgen.access.limits import Limits
 from streamgen.channel import Channel
-from streamgen.http.app import CHANNEL, create_app
+from streamgen.http.app import CHANNEL, create_app, rates
 from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
 from streamgen.http.listener import page_url
+from streamgen.integrations.osc import OscSettings
+from streamgen.integrations.running import IntegrationSettings, WebhookSettings, integrations
+from streamgen.integrations.webhook_signature import read_secret
 from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
 from streamgen.moderation.lists import read_lists
@@ -66,8 +72,10 @@ async def run(
                 media_time_s=lambda: channel.media_time_s,
                 network=_network(settings),
             )
-            async with whep:
-                app = create_app(channel, settings, whep=whep, access=access)
+            limits = Limits(rates(settings))
+            running = integrations(channel.steering, integration_settings(settings), channel=CHANNEL, limits=limits)
+            async with whep, running as outside:
+                app = create_app(channel, settings, whep=whep, access=access, limits=limits, outside=outside)
                 server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
                 signals.on_stop = server.stop
                 await server.serve(sockets=[listener])
@@ -169,6 +177,19 @@ def _limits(settings: Settings) -> WhepLimits:
         address_joins_per_s=settings.address_joins_per_s,
         include_loopback=is_loopback(settings.host),
     )
+
+
+def integration_settings(settings: Settings) -> IntegrationSettings:
+    """What is set up of OSC, webhook and Twitch chat."""
+    osc = webhook = None
+    if settings.osc_listen is not None or settings.osc_send is not None:
+        osc = OscSettings(settings.osc_listen, settings.osc_send)
+        if settings.osc_allow:
+            osc = replace(osc, allow=tuple(ipaddress.ip_network(each) for each in settings.osc_allow))
+    if settings.webhook_url is not None and settings.webhook_secret is not None:
+        webhook = WebhookSettings(settings.webhook_url, read_secret(settings.webhook_secret.get_secret_value()))
+    twitch = settings.twitch_channel.removeprefix("#") if settings.twitch_channel is not None else None
+    return IntegrationSettings(osc, webhook, twitch)
 
 
 def _network(settings: Settings) -> MediaNetwork:

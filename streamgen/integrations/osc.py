@@ -15,7 +15,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from streamgen.access.limits import ACTION_OF, Limits
 from streamgen.integrations.errors import OscUnavailableError
@@ -259,9 +259,7 @@ class _Heard(asyncio.DatagramProtocol):
         self._osc.datagram(data, (str(addr[0]), int(addr[1])))
 
 
-async def _socket(
-    address: Address, setting: str, use: Callable[[socket.socket, tuple[str | int, ...]], None]
-) -> socket.socket:
+async def _socket(address: Address, setting: str, use: Callable[[socket.socket, Any], None]) -> socket.socket:
     """A socket that is bound or connected to an address. Raises `OscUnavailableError`."""
     host, port = address
     try:

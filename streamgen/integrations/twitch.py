@@ -143,10 +143,11 @@ class TwitchChat:
             ping_interval=PING_S,
             ping_timeout=PING_S,
             max_size=MAX_FRAME_BYTES,
+            proxy=None,
         ) as socket:
             # A name for reading only, of those that need no password.
-            for line in greeting(self._channel, f"justinfan{random.randint(_LOWEST_NUMBER, _HIGHEST_NUMBER)}"):
-                await socket.send(line)
+            for words in greeting(self._channel, f"justinfan{random.randint(_LOWEST_NUMBER, _HIGHEST_NUMBER)}"):
+                await socket.send(words)
             async for frame in socket:
                 for line in read_frame(frame) if isinstance(frame, str) else ():
                     if not await self._take(socket, line):

@@ -50,8 +50,8 @@ class Said:
 def read_frame(frame: str) -> tuple[IrcLine, ...]:
     """The lines of one WebSocket frame; what is no line is left out.
 
-    Only a line feed ends a line. Unicode knows more ends (`str.splitlines`), and chatters can write those: what followed
-    would be a line in the name of whomever they like.
+    Only a line feed ends a line. Unicode knows more ends (`str.splitlines`), and chatters can write those: what
+    followed would be a line in the name of whomever they like.
     """
     return tuple(line for text in frame.split("\n") if (line := read_line(text)) is not None)
 
