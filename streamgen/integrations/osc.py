@@ -11,6 +11,7 @@ import asyncio
 import ipaddress
 import logging
 import socket
+import time
 from collections import Counter, OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -70,12 +71,21 @@ class OscCounts:
 
 
 class Osc:
-    """`async with Osc(hub, settings, channel="main", limits=limits)`."""
+    """`async with Osc(hub, settings, channel="main", limits=limits)`. `now_s` is a monotonic clock (s)."""
 
-    def __init__(self, hub: SteeringHub, settings: OscSettings, *, channel: str, limits: Limits) -> None:
+    def __init__(
+        self,
+        hub: SteeringHub,
+        settings: OscSettings,
+        *,
+        channel: str,
+        limits: Limits,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.counts = OscCounts(Counter(), Counter())
         self._settings = settings
         self._limits = limits
+        self._now_s = now_s
         self._desk = OscDesk(channel)
         self._report = OscReport(channel)
         self._client = HubClient(hub, VOTER, can=CAN, hear=self._hear)
@@ -152,7 +162,7 @@ class Osc:
         """One arrives."""
         if not self._allowed(sender[0]):
             self._drop("foreign", f"{sender[0]} may not send (osc_allow)")
-        elif self._flood.take(asyncio.get_running_loop().time()) is not None:
+        elif self._flood.take(self._now_s()) is not None:
             self._drop("flood", f"more than {DATAGRAMS_PER_S:.0f} datagrams a second")
         else:
             try:
@@ -167,7 +177,7 @@ class Osc:
 
     def _drop(self, why: str, words: str) -> None:
         self.counts.datagrams[why] += 1
-        if self._complaints.take(asyncio.get_running_loop().time()) is None:
+        if self._complaints.take(self._now_s()) is None:
             logger.warning("an OSC datagram is dropped: %s", words)
 
     def _allowed(self, host: str) -> bool:
@@ -193,15 +203,14 @@ class Osc:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        loop = asyncio.get_running_loop()
-        asked, wait_s = self._desk.due(loop.time(), self._limit)
+        asked, wait_s = self._desk.due(self._now_s(), self._limit)
         for address, message in asked:
             self._asked_from[message.id] = address
             if len(self._asked_from) > MAX_FOLLOWED:
                 self._asked_from.popitem(last=False)
             self._client.ask(message)
         if wait_s is not None:
-            self._timer = loop.call_later(wait_s, self._release)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._release)
 
     def _limit(self, message: ClientMessage, now_s: float) -> float | None:
         action = ACTION_OF.get(message.type)
@@ -217,7 +226,7 @@ class Osc:
         self._send(self._report.of(message))
 
     def _tell_refusal(self, address: str, why: str) -> None:
-        if self._refusals.take(asyncio.get_running_loop().time()) is None:
+        if self._refusals.take(self._now_s()) is None:
             self._send([self._report.rejected(address, why)])
 
     def _send(self, outgoing: list[OscOut]) -> None:
@@ -226,7 +235,7 @@ class Osc:
                 self._put(self._sender, write_call(address, tags, *values), None)
 
     def _send_map(self, to: Address) -> None:
-        if self._socket is None or self._maps.take(asyncio.get_running_loop().time()) is not None:
+        if self._socket is None or self._maps.take(self._now_s()) is not None:
             return
         every = self._desk.addresses
         for each in every:

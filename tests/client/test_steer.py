@@ -236,3 +236,24 @@ async def test_unknown_channel() -> None:
             await client.steer().__aenter__()
         with pytest.raises(streamgen_client.RefusedError):
             await client.watch().__aenter__()
+
+
+async def test_connections_of_one_name_are_one_client() -> None:
+    async with (
+        on_air() as station,
+        connect(station.url) as client,
+        client.steer(name="ann / 7") as first,
+        client.steer(name="ann / 7") as second,
+        client.steer() as other,
+    ):
+        heard = {"second": second.messages(), "other": other.messages()}
+        applied = await first.prompt("rain")
+        async with asyncio.timeout(10):
+            async for message in heard["second"]:
+                if message.type == "applied":
+                    assert message == applied
+                    break
+            async for message in heard["other"]:
+                assert message.type in ("state", "chunk", "buffering"), "answers are for the client that asked"
+                if message.type == "chunk" and message.prompt == "rain":
+                    break
