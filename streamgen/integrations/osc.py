@@ -3,8 +3,9 @@
 Whoever may send here steers as an operator does, without a token: OSC has none. So it listens on loopback unless it is
 told otherwise, and takes datagrams of allowed addresses only. What a sender asks for goes through the hub.
 
-Nothing waits: datagrams beyond `DATAGRAMS_PER_S` are dropped and counted before they are read, what the system's buffer
-does not take is counted and lost.
+Nothing waits: datagrams beyond `DATAGRAMS_PER_S` of one sender, and beyond `ALL_PER_S` of all, are dropped and counted
+before they are read, so that one that floods is not in the way of another's panic. What the system's buffer does not
+take is counted and lost.
 """
 
 import asyncio
@@ -38,6 +39,8 @@ VOTER: Final = "osc"  # who it is in the log and for the limits
 CAN: Final[frozenset[Permission]] = frozenset({"watch", "prompt", "config", "moderate", "panic"})
 
 DATAGRAMS_PER_S: Final = 1000.0  # eight faders that move at once send half as many
+ALL_PER_S: Final = 4000.0
+MAX_SENDERS: Final = 64  # whose rate is known; the one heard longest ago is forgotten
 MAX_FOLLOWED: Final = 64  # addresses to which a refusal can still be told
 MAPS_PER_S: Final = 0.5  # a map is some ten thousand bytes for a few
 REFUSALS_PER_S: Final = 10.0
@@ -94,7 +97,8 @@ class Osc:
         self._listener: asyncio.DatagramTransport | None = None
         self._sender: socket.socket | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._flood = TokenBucket(DATAGRAMS_PER_S, round(DATAGRAMS_PER_S))
+        self._senders: OrderedDict[Address, TokenBucket] = OrderedDict()
+        self._all = TokenBucket(ALL_PER_S, round(ALL_PER_S))
         self._maps = TokenBucket(MAPS_PER_S, 2)
         self._refusals = TokenBucket(REFUSALS_PER_S, round(REFUSALS_PER_S))
         self._complaints = TokenBucket(1 / COMPLAIN_EVERY_S, 1)
@@ -162,8 +166,8 @@ class Osc:
         """One arrives."""
         if not self._allowed(sender[0]):
             self._drop("foreign", f"{sender[0]} may not send (osc_allow)")
-        elif self._flood.take(self._now_s()) is not None:
-            self._drop("flood", f"more than {DATAGRAMS_PER_S:.0f} datagrams a second")
+        elif self._too_many(sender):
+            self._drop("flood", f"more than {DATAGRAMS_PER_S:.0f} a second of {sender[0]}, or {ALL_PER_S:.0f} of all")
         else:
             try:
                 calls = read_datagram(datagram)
@@ -174,6 +178,13 @@ class Osc:
             for call in calls:
                 self._call(call, sender)
             self._release()
+
+    def _too_many(self, sender: Address) -> bool:
+        rate = self._senders.pop(sender, None) or TokenBucket(DATAGRAMS_PER_S, round(DATAGRAMS_PER_S))
+        self._senders[sender] = rate
+        if len(self._senders) > MAX_SENDERS:
+            self._senders.popitem(last=False)
+        return rate.take(self._now_s()) is not None or self._all.take(self._now_s()) is not None
 
     def _drop(self, why: str, words: str) -> None:
         self.counts.datagrams[why] += 1

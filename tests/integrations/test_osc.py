@@ -13,7 +13,7 @@ from pythonosc.udp_client import SimpleUDPClient
 from streamgen.access.limits import Limits, Rates
 from streamgen.access.rate_limit import RateLimit
 from streamgen.integrations.errors import OscUnavailableError
-from streamgen.integrations.osc import DATAGRAMS_PER_S, Network, Osc, OscSettings
+from streamgen.integrations.osc import ALL_PER_S, DATAGRAMS_PER_S, MAX_SENDERS, Network, Osc, OscSettings
 from streamgen.integrations.osc_datagram import OscCall, read_datagram, write_call
 from streamgen.integrations.osc_desk import FADER_BURST
 from streamgen.packets import SetConfig, SetPrompt
@@ -138,9 +138,22 @@ async def test_a_flood_of_anything_is_bounded_and_counted_and_panic_still_works_
             running.datagram((never_ends, b"\xff" * 100, fader)[index % 3], place)
         assert running.counts.datagrams == {"flood": 2000, "malformed": 667, "taken": 333}
         assert len(stage.asked) == FADER_BURST
-        now_s[0] += 1 / DATAGRAMS_PER_S  # one more datagram is let in
-        running.datagram(write_call(f"{ROOT}panic/mute", ""), place)
+        # Another surface is not held up by the one that floods.
+        running.datagram(write_call(f"{ROOT}panic/mute", ""), (HERE, 40_001))
         assert [message.action for _, message in stage.asked if isinstance(message, Panic)] == ["mute"]
+        now_s[0] += 2 / DATAGRAMS_PER_S
+        running.datagram(write_call(f"{ROOT}panic/off", ""), place)
+        assert [message.action for _, message in stage.asked if isinstance(message, Panic)] == ["mute", "off"]
+
+
+async def test_senders_without_number_share_a_bounded_rate() -> None:
+    stage = Stage()
+    settings = OscSettings((HERE, 0), None)
+    async with Osc(stage, settings, channel="main", limits=Limits(), now_s=lambda: 50.0) as running:
+        for index in range(round(ALL_PER_S) + 500):
+            running.datagram(b"/x\0\0", (HERE, 1024 + index))
+        assert running.counts.datagrams == {"taken": round(ALL_PER_S), "flood": 500}
+        assert len(running._senders) == MAX_SENDERS
 
 
 async def test_the_newest_prompt_of_a_burst_is_asked_for_in_the_end() -> None:
