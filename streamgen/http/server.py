@@ -203,6 +203,8 @@ def _network(settings: Settings) -> MediaNetwork:
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     # At "info" uvicorn logs the address of each WebSocket, and with it the operator's token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # And httpx that of each request, such as of the webhook, in which others have their secrets.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return uvicorn.Config(
         app,
         ws="websockets-sansio",

@@ -240,7 +240,7 @@ async def test_unknown_channel() -> None:
 
 async def test_connections_of_one_name_are_one_client() -> None:
     async def until_it_plays(steering: Steering) -> list[str]:
-        types = []
+        types: list[str] = []
         async for message in steering.messages():
             types.append(message.type)
             if message.type == "chunk" and message.prompt == "rain":
