@@ -12,7 +12,6 @@ import logging
 import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Final, Literal, Self
 from urllib.parse import quote
@@ -25,9 +24,8 @@ from streamgen.channel import Channel
 from streamgen.http.app import CHANNEL, create_app, rates
 from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
 from streamgen.http.listener import page_url
-from streamgen.integrations.osc import OscSettings
-from streamgen.integrations.running import IntegrationSettings, WebhookSettings, integrations
-from streamgen.integrations.webhook_signature import read_secret
+from streamgen.integrations.running import integrations
+from streamgen.integrations.set_up import integration_settings
 from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
 from streamgen.moderation.lists import read_lists
@@ -177,19 +175,6 @@ def _limits(settings: Settings) -> WhepLimits:
         address_joins_per_s=settings.address_joins_per_s,
         include_loopback=is_loopback(settings.host),
     )
-
-
-def integration_settings(settings: Settings) -> IntegrationSettings:
-    """What is set up of OSC, webhook and Twitch chat."""
-    osc = webhook = None
-    if settings.osc_listen is not None or settings.osc_send is not None:
-        osc = OscSettings(settings.osc_listen, settings.osc_send)
-        if settings.osc_allow:
-            osc = replace(osc, allow=tuple(ipaddress.ip_network(each) for each in settings.osc_allow))
-    if settings.webhook_url is not None and settings.webhook_secret is not None:
-        webhook = WebhookSettings(settings.webhook_url, read_secret(settings.webhook_secret.get_secret_value()))
-    twitch = settings.twitch_channel.removeprefix("#") if settings.twitch_channel is not None else None
-    return IntegrationSettings(osc, webhook, twitch)
 
 
 def _network(settings: Settings) -> MediaNetwork:

@@ -6,11 +6,11 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from streamgen.access.limits import Limits
 from streamgen.http.app import create_app
-from streamgen.http.server import integration_settings
 from streamgen.integrations.endpoint import Endpoint
 from streamgen.integrations.errors import OscUnavailableError
 from streamgen.integrations.osc import OscSettings
 from streamgen.integrations.running import Integrations, IntegrationSettings, WebhookSettings, integrations
+from streamgen.integrations.set_up import integration_settings
 from streamgen.settings import Settings
 from tests.http.fakes import FakeChannel, FakeWhep, Server
 from tests.integrations.stage import Stage
