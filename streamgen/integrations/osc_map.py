@@ -111,7 +111,7 @@ def addresses(channel: str, knobs: Mapping[str, Sequence[str]]) -> tuple[OscAddr
         way("in", "audience/resume", "", "let the clock go on"),
         way("in", "audience/skip", "", "end the phase of the vote now"),
         way("in", "audience/extend", "f", "make the phase longer by so many seconds", 1.0, MAX_PHASE_S),
-        way("out", "applied", "s", "the prompt that plays from now on"),
+        way("out", "applied", "s", "the prompt that the picture follows from now on"),
         way("out", "sound", "s", "what the sound was told where that is something else, else empty"),
         way("out", "status", "s", "what viewers get", words=("starting", "live", "buffering", "slate")),
         way("out", "chunk", "i", "the chunk that begins to play", 0.0),

@@ -68,7 +68,6 @@ def _of_state(state: State) -> dict[str, _Said]:
 
 def _of_chunk(chunk: Chunk) -> dict[str, _Said]:
     return {
-        "applied": _Said("s", chunk.prompt),
         "chunk": _Said("i", chunk.index),
         "media_time": _Said("d", chunk.media_time),
     }

@@ -3,6 +3,7 @@
 An event happens once: what is told again on joining anew, or with the next chunk of the same prompt, is none.
 """
 
+from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
@@ -13,6 +14,7 @@ from streamgen.protocol import AudienceOverlay, Chunk, ServerMessage, State, Sta
 
 EventType: TypeAlias = Literal["prompt.applied", "vote.decided", "status.changed"]
 
+MAX_REMEMBERED: Final = 256  # ids of prompts that have been told; the oldest is forgotten
 EVENT_TYPES: Final[tuple[EventType, ...]] = ("prompt.applied", "vote.decided", "status.changed")
 
 
@@ -30,8 +32,8 @@ class EventReader:
     def __init__(self, channel: str) -> None:
         self._channel = channel
         self._status: Status | None = None
-        self._prompt_id: str | None = None
-        self._sound: str | None = None
+        # Not only the newest: where picture and sound follow different prompts, a new generator plays the picture's id.
+        self._applied: deque[str] = deque(maxlen=MAX_REMEMBERED)
         self._joined = False
         self._decided: tuple[str, str] | None = None  # round and stage of the last vote that was decided
 
@@ -54,30 +56,16 @@ class EventReader:
                 content: dict[str, JsonValue] = {"status": state.status, "before": self._status}
                 events.append(self._event("status.changed", content | {"media_time": state.media_time}))
             self._status = state.status
-        if self._joined and state.sound is not None and state.sound != self._sound:
-            events.append(
-                self._event(
-                    "prompt.applied",
-                    {
-                        "target": "audio",
-                        "prompt": state.sound,
-                        "prompt_id": None,
-                        "chunk": state.chunk,
-                        "media_time": state.media_time,
-                    },
-                )
-            )
-        if not self._joined:
-            self._prompt_id = state.prompt_id
-        self._sound, self._joined = state.sound, True
+        if not self._joined and state.prompt_id is not None:
+            self._applied.append(state.prompt_id)
+        self._joined = True
         return tuple(events)
 
     def _of_chunk(self, chunk: Chunk) -> tuple[WebhookEvent, ...]:
-        if chunk.prompt_id is None or chunk.prompt_id == self._prompt_id:
+        if chunk.prompt_id is None or chunk.prompt_id in self._applied:
             return ()
-        self._prompt_id = chunk.prompt_id
+        self._applied.append(chunk.prompt_id)
         content: dict[str, JsonValue] = {
-            "target": "video",
             "prompt": chunk.prompt,
             "prompt_id": chunk.prompt_id,
             "chunk": chunk.index,

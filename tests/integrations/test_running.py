@@ -1,4 +1,6 @@
+import re
 import socket
+from pathlib import Path
 
 import httpx
 import pytest
@@ -8,9 +10,11 @@ from streamgen.access.limits import Limits
 from streamgen.http.app import create_app
 from streamgen.integrations.endpoint import Endpoint
 from streamgen.integrations.errors import OscUnavailableError
-from streamgen.integrations.osc import OscSettings
+from streamgen.integrations.osc import Osc, OscSettings
 from streamgen.integrations.running import Integrations, IntegrationSettings, WebhookSettings, integrations
 from streamgen.integrations.set_up import integration_settings
+from streamgen.integrations.twitch import TwitchChat
+from streamgen.integrations.webhook import Webhook
 from streamgen.settings import Settings
 from tests.http.fakes import FakeChannel, FakeWhep, Server
 from tests.integrations.stage import Stage
@@ -65,6 +69,22 @@ async def test_they_start_and_stop_together_and_say_what_they_count() -> None:
         assert osc["channel"] == "main"
         assert {"/streamgen/main/prompt", "/streamgen/main/applied"} <= {each["path"] for each in osc["addresses"]}
     assert channel.steering.connections == 0
+
+
+async def test_the_page_names_metrics_that_exist() -> None:
+    hub, limits = Stage(), Limits()
+    every = Integrations(
+        Osc(hub, OscSettings(None, None), channel="main", limits=limits),
+        Webhook(hub, "http://127.0.0.1:1/", bytes(32), channel="main"),
+        TwitchChat(hub, "some_channel", limits=limits),
+    )
+    names = {f"{family.name}_total" if family.type == "counter" else family.name for family in every.metrics()}
+    page = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(streamgen_\w+)", page))
+    assert len(named) >= 4
+    assert named <= names
+    assert every.webhook is not None
+    await every.webhook.close()
 
 
 async def test_what_is_off_has_no_metrics_and_no_map() -> None:

@@ -2,10 +2,8 @@ from streamgen.integrations.webhook_event import EventReader
 from streamgen.protocol import AudienceOption, AudienceOverlay, Chunk, State, Status
 
 
-def state(status: Status = "live", *, prompt_id: str | None = None, sound: str | None = None) -> State:
-    return State(
-        revision=1, channel="main", status=status, prompt="sea", prompt_id=prompt_id, sound=sound, media_time=4.0
-    )
+def state(status: Status = "live", *, prompt_id: str | None = None) -> State:
+    return State(revision=1, channel="main", status=status, prompt="sea", prompt_id=prompt_id, media_time=4.0)
 
 
 def chunk(index: int, prompt_id: str | None, prompt: str = "rain") -> Chunk:
@@ -39,7 +37,6 @@ def test_a_prompt_is_told_with_its_first_chunk_and_once() -> None:
     assert event.type == "prompt.applied"
     assert event.content == {
         "channel": "main",
-        "target": "video",
         "prompt": "rain",
         "prompt_id": "a",
         "chunk": 2,
@@ -47,23 +44,15 @@ def test_a_prompt_is_told_with_its_first_chunk_and_once() -> None:
     }
     assert reader.read(chunk(3, "a")) == ()
     assert [each.content["prompt_id"] for each in reader.read(chunk(4, "b"))] == ["b"]
-    assert [each.content["prompt_id"] for each in reader.read(chunk(5, "a"))] == ["a"]
+    # A new generator begins with the picture's prompt, which is the older one where the sound has its own.
+    assert reader.read(chunk(5, "a")) == ()
 
 
 def test_what_played_already_on_joining_is_no_event() -> None:
     reader = EventReader("main")
-    assert reader.read(state(prompt_id="a", sound="wind")) == ()
+    assert reader.read(state(prompt_id="a")) == ()
     assert reader.read(chunk(1, "a")) == ()
-    assert reader.read(state(prompt_id="a", sound="wind")) == ()
-
-
-def test_a_prompt_for_the_sound_alone() -> None:
-    reader = EventReader("main")
-    reader.read(state())
-    (event,) = reader.read(state(sound="wind"))
-    assert (event.type, event.content["target"], event.content["prompt"]) == ("prompt.applied", "audio", "wind")
-    assert reader.read(state(sound="wind")) == ()
-    assert reader.read(state()) == ()
+    assert reader.read(state(prompt_id="a")) == ()
 
 
 def test_each_change_of_status() -> None:
