@@ -239,8 +239,8 @@ async def test_nobody_at_the_other_end_is_no_trouble() -> None:
         assert running.listens_on is None
         for index in range(20):
             stage.chunk_started(record(index))
-            await asyncio.sleep(0)
-        await until(lambda: running.counts.sent + running.counts.unsent > 20)
+            await until(lambda: not len(stage.joined[0].outbox))
+        assert running.counts.sent + running.counts.unsent > 20
     await running.close()
     assert stage.connections == 0
 
