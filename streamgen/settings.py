@@ -36,6 +36,8 @@ from streamgen.access.origins import EVERY, normal_origin
 from streamgen.access.rate_limit import RateLimit
 from streamgen.access.roles import Role
 from streamgen.errors import StreamgenError
+from streamgen.integrations.endpoint import Endpoint
+from streamgen.integrations.webhook_signature import read_secret
 from streamgen.protocol import MAX_SEED, PromptText
 from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
 from streamgen.webrtc.port_range import PortRange
@@ -118,6 +120,15 @@ def _rate(value: object) -> object:
         raise _wrong(str(error)) from None
 
 
+def _endpoint(value: object) -> object:
+    if isinstance(value, Endpoint) or not isinstance(value, str | int):
+        return value
+    try:
+        return Endpoint.read(str(value))
+    except ValueError as error:
+        raise _wrong(str(error)) from None
+
+
 def _visitors_roles(value: object) -> object:
     return () if value in (NOTHING, [NOTHING]) else _separate(value)
 
@@ -141,6 +152,7 @@ def _strong(value: SecretStr | None) -> SecretStr | None:
 
 Secret = Annotated[SecretStr, Field(min_length=MIN_SECRET_CHARS), AfterValidator(_strong)]
 Rate = Annotated[RateLimit, NoDecode, BeforeValidator(_rate)]
+UdpAddress = Annotated[Endpoint | None, NoDecode, BeforeValidator(_endpoint)]
 Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_separate)]
 
 
@@ -215,6 +227,24 @@ class Settings(BaseSettings):
     log_folder: Path | None = Field(
         default=None, description="Folder in which it is written down who asked for what and what was shown."
     )
+    osc_listen: UdpAddress = Field(
+        default=None, description="UDP address for OSC that steers, such as 127.0.0.1:9000; a port alone is loopback."
+    )
+    # After osc_listen: its validator needs it. Its default is validated as well.
+    osc_allow: Annotated[Names, AfterValidator(_networks)] = Field(
+        default=(), validate_default=True, description="Addresses or networks that may send OSC; else this machine."
+    )
+    osc_send: UdpAddress = Field(default=None, description="UDP address to which what plays is sent as OSC.")
+    webhook_url: str | None = Field(
+        default=None, pattern=r"^https?://\S+$", description="Where prompts, votes and status are posted."
+    )
+    # After webhook_url: its validator needs it. Its default is validated as well.
+    webhook_secret: SecretStr | None = Field(
+        default=None, validate_default=True, description="Secret that signs what is posted, begins with whsec_."
+    )
+    twitch_channel: str | None = Field(
+        default=None, pattern=r"^#?[A-Za-z0-9_]{1,25}$", description="Twitch channel whose chat proposes and votes."
+    )
     allowed_hosts: Names = Field(default=(), description="Names under which a reverse proxy reaches this server.")
     trusted_proxies: Annotated[Names, AfterValidator(_networks)] = Field(
         default=(), description="Addresses or networks of reverse proxies, whose X-Forwarded-For is believed."
@@ -286,6 +316,33 @@ class Settings(BaseSettings):
     def _one_of_both(cls, value: tuple[Role, ...] | None, info: ValidationInfo) -> tuple[Role, ...] | None:
         if value and info.data.get("viewer_token") is not None:
             raise _wrong("viewer_token lets only those watch who have it; leave it out, or say anonymous = nothing")
+        return value
+
+    @field_validator("osc_allow", mode="after")
+    @classmethod
+    def _named_where_others_reach_it(cls, value: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        listen = info.data.get("osc_listen")
+        if isinstance(listen, Endpoint) and not value and not listen.is_loopback:
+            raise _wrong(
+                f"with osc_listen = {listen} others reach it, and whoever sends steers without a token; name the "
+                "addresses or networks that may, such as 192.168.1.0/24"
+            )
+        return value
+
+    @field_validator("webhook_secret", mode="after")
+    @classmethod
+    def _signs_the_webhook(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        url = info.data.get("webhook_url")
+        if value is None:
+            if url:
+                raise _wrong("webhook_url needs it: echo whsec_$(openssl rand -base64 32)")
+            return None
+        if "webhook_url" in info.data and url is None:
+            raise _wrong("it is of no use without webhook_url; give that, or leave it out")
+        try:
+            read_secret(value.get_secret_value())
+        except ValueError as error:
+            raise _wrong(str(error)) from None
         return value
 
     @field_validator("turn_secret", mode="after")

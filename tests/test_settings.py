@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from streamgen.access.rate_limit import RateLimit
+from streamgen.integrations.endpoint import Endpoint
 from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
 from streamgen.webrtc.port_range import PortRange
 
@@ -115,6 +116,12 @@ def test_the_prompt_is_brought_into_its_one_form() -> None:
         ({"vote_rate": "often"}, "vote_rate: write how often in how many seconds"),
         ({"prompt_rate": "0/1s"}, "prompt_rate: use 1 to 10000 times"),
         ({"address_connections": 0}, "address_connections: "),
+        ({"osc_listen": "stage"}, "osc_listen: write an address and a port"),
+        ({"osc_send": ":9000"}, "osc_send: write an address and a port"),
+        ({"osc_allow": "nginx"}, "osc_allow: nginx is no address and no network"),
+        ({"webhook_secret": "whsec_" + "A" * 32}, "webhook_secret: it is of no use without webhook_url"),
+        ({"webhook_url": "hooks.example"}, "webhook_url: "),
+        ({"twitch_channel": "two words"}, "twitch_channel: "),
     ],
 )
 def test_a_wrong_flag_is_named(flags: dict[str, object], start: str) -> None:
@@ -179,6 +186,21 @@ def test_a_turn_server_needs_its_secret(elsewhere: Path) -> None:
     write(elsewhere, 'turn_urls = ["turn:turn.example.net"]')
     assert error().startswith("turn_secret: turn_urls needs it")
     assert error().endswith("(from its default)")
+
+
+def test_osc_that_others_reach_says_who_may_send() -> None:
+    message = error(osc_listen="0.0.0.0:9000")
+    assert message.startswith("osc_allow: with osc_listen = 0.0.0.0:9000 others reach it")
+    settings = load({"osc_listen": "0.0.0.0:9000", "osc_allow": "192.168.1.0/24"})
+    assert settings.osc_allow == ("192.168.1.0/24",)
+    assert load({"osc_listen": 9000}).osc_listen == Endpoint("127.0.0.1", 9000)
+
+
+def test_a_webhook_needs_its_secret() -> None:
+    assert error(webhook_url="https://hooks.example/").startswith("webhook_secret: webhook_url needs it")
+    message = error(webhook_url="https://hooks.example/", webhook_secret="not a secret")
+    assert message.startswith("webhook_secret: write whsec_ and 24 to 64 random bytes")
+    assert "not a secret" not in message
 
 
 def test_viewers_do_not_get_the_operators_token(monkeypatch: pytest.MonkeyPatch) -> None:

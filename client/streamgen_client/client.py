@@ -54,9 +54,15 @@ class Client:
         """Receive the channel's picture and sound; with `steer` also steer over the same connection (`Watch.steer`)."""
         return Watch(self._http, str(self._base.join(f"whep/{self._channel}")), steer=steer)
 
-    def steer(self) -> Steering:
-        """Follow and change what the channel plays."""
+    def steer(self, *, name: str | None = None) -> Steering:
+        """Follow and change what the channel plays.
+
+        With a `name` for yourself, best random and of at most 64 printable characters, all connections under it are one
+        client: the answers to a request reach the one that is open, also when the one that asked has broken.
+        """
         url = self._base.join(f"steer/{self._channel}")
+        if name is not None:
+            url = url.copy_add_param("client", name)
         address = str(url.copy_with(scheme="wss" if url.scheme == "https" else "ws"))
         return Steering(WebSocketLine(address, self._token))
 

@@ -19,6 +19,7 @@ from streamgen.http.page import PageFiles, web_folder
 from streamgen.http.problem import problem
 from streamgen.http.steering import COUNTED, SteeringDoor
 from streamgen.http.whep import PREFIX, WhepCors, WhepSessions, whep_routes
+from streamgen.integrations.running import Integrations
 from streamgen.protocol import Permission
 from streamgen.settings import Settings
 from streamgen.steering.hub import SteeringHub
@@ -56,14 +57,19 @@ def create_app(
     access: OperatorAccess | None = None,
     offered: frozenset[Permission] | None = None,
     max_steering: int = MAX_STEERING,
+    limits: Limits | None = None,
+    outside: Integrations | None = None,
 ) -> FastAPI:
     """The application: WHEP, steering, the page, health and metrics.
 
     `access` says who may steer; without it that follows from the settings. Who may watch always does. `offered` are
     the permissions for which the channel has messages, by itself all of them. At most `max_steering` are connected.
+    `limits` are those of the server, shared with what runs `outside`: OSC, webhook and chat.
     """
     if offered is None:
         offered = OFFERED if channel.steering.voting is not None else OFFERED - COUNTED
+    limits = limits if limits is not None else Limits(rates(settings))
+    outside = outside if outside is not None else Integrations()
     operator = access if access is not None else OperatorAccess.for_settings(settings)
     app = FastAPI(title="streamgen", version=__version__, docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, _http_problem)
@@ -73,7 +79,6 @@ def create_app(
         app.add_middleware(HostGuard, extra=settings.allowed_hosts)
 
     viewers = ViewerAccess.for_settings(settings, operator)
-    limits = Limits(rates(settings))
     # Cookies of visitors outlive a restart of the server if its secret does.
     visitor_keys = operator.keys if operator.keys is not None else TokenKeys([secrets.token_urlsafe(_SECRET_BYTES)])
     door = SteeringDoor(
@@ -108,7 +113,7 @@ def create_app(
 
     @app.get("/metrics")
     async def metrics() -> Response:
-        text = metrics_text(channel.stats(), channel.steering, whep.viewers, await whep.stats())
+        text = metrics_text(channel.stats(), channel.steering, whep.viewers, await whep.stats(), outside.metrics)
         return Response(text, media_type=METRICS_TYPE)
 
     @app.get(f"/api/channels/{CHANNEL}")
@@ -134,6 +139,12 @@ def create_app(
                 "steer": f"/steer/{CHANNEL}",
             }
         )
+
+    @app.get("/api/osc")
+    async def osc_map() -> Response:
+        if outside.osc is None:
+            return problem(404, "OSC is off here; the setting osc_listen turns it on")
+        return JSONResponse({"channel": CHANNEL, "addresses": [address.as_json() for address in outside.osc.addresses]})
 
     folder = web_folder()
     if folder is None:

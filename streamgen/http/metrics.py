@@ -4,7 +4,7 @@ The numbers are read when they are asked for; nothing is counted here, and nothi
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, Protocol
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -43,11 +43,16 @@ class ChannelStats(Protocol):
 
 
 def metrics_text(
-    stats: ChannelStats, steering: SteeringHub, viewers: int, viewer_stats: Sequence[ViewerStats]
+    stats: ChannelStats,
+    steering: SteeringHub,
+    viewers: int,
+    viewer_stats: Sequence[ViewerStats],
+    more: Callable[[], Iterable[Metric]] = tuple,
 ) -> bytes:
-    """The whole page of metrics."""
+    """The whole page of metrics; `more` gives families of others."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Snapshot(stats, steering, viewers, viewer_stats))
+    registry.register(_More(more))
     return generate_latest(registry)
 
 
@@ -160,6 +165,15 @@ class _Snapshot(Collector):
             "reason",
             {reason: count for reason, count in audience.refusals.items()},
         )
+
+
+class _More(Collector):
+    def __init__(self, more: Callable[[], Iterable[Metric]]) -> None:
+        self._more = more
+
+    def collect(self) -> Iterable[Metric]:
+        """All families of others."""
+        return self._more()
 
 
 def _gauge(name: str, text: str, value: float) -> Metric:

@@ -1,7 +1,8 @@
 """Runs one channel behind HTTP until a signal ends it.
 
-Start: listener, channel (with its generator process), viewers, HTTP. End, in reverse: HTTP and WebSockets get
-`SHUTDOWN_S` to finish, then the viewers' connections, then the generator and everything else of the channel.
+Start: listener, channel (with its generator process), viewers, integrations, HTTP. End, in reverse: HTTP and WebSockets
+get `SHUTDOWN_S` to finish, then OSC, webhook and chat, the viewers' connections, then the generator and everything else
+of the channel.
 """
 
 import asyncio
@@ -18,13 +19,16 @@ from urllib.parse import quote
 import uvicorn
 from fastapi import FastAPI
 
+from streamgen.access.limits import Limits
 from streamgen.channel import Channel
 from streamgen.garbage import GarbageCollection
-from streamgen.http.app import CHANNEL, create_app
+from streamgen.http.app import CHANNEL, create_app, rates
 from streamgen.http.auth import OperatorAccess, everybody_is_trusted, is_loopback
 from streamgen.http.descriptors import steering_room
 from streamgen.http.listener import page_url
 from streamgen.http.voting import OpenVoting, kept_going, open_voting
+from streamgen.integrations.running import integrations
+from streamgen.integrations.set_up import integration_settings
 from streamgen.log.writer import ChannelLog
 from streamgen.moderation.external import External, ExternalSettings
 from streamgen.moderation.lists import read_lists
@@ -72,8 +76,12 @@ async def run(
                 media_time_s=lambda: channel.media_time_s,
                 network=_network(settings),
             )
-            async with whep, GarbageCollection():
-                app = create_app(channel, settings, whep=whep, access=access, max_steering=room)
+            limits = Limits(rates(settings))
+            running = integrations(channel.steering, integration_settings(settings), channel=CHANNEL, limits=limits)
+            async with whep, running as outside, GarbageCollection():
+                app = create_app(
+                    channel, settings, whep=whep, access=access, max_steering=room, limits=limits, outside=outside
+                )
                 server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
                 signals.on_stop = server.stop
                 await server.serve(sockets=[listener])
@@ -197,6 +205,8 @@ def _network(settings: Settings) -> MediaNetwork:
 def _configuration(app: FastAPI, settings: Settings) -> uvicorn.Config:
     # At "info" uvicorn logs the address of each WebSocket, and with it the operator's token.
     logging.getLogger("uvicorn.error").setLevel(logging.WARNING)
+    # And httpx that of each request, such as of the webhook, in which others have their secrets.
+    logging.getLogger("httpx").setLevel(logging.WARNING)
     return uvicorn.Config(
         app,
         ws="websockets-sansio",

@@ -55,7 +55,7 @@ from streamgen.protocol.entries import (
     TimelineDocument,
     TransitionAction,
 )
-from streamgen.protocol.messages import ClientMessage, ServerMessage
+from streamgen.protocol.messages import ClientMessage, RequestMessage, ServerMessage
 from streamgen.protocol.reading import CLIENT_TYPES, ProtocolError, encode, parse_client, parse_server
 from streamgen.protocol.requests import Approve, ConfigUpdate, Panic, Ping, PromptSet, Reject, Weighted
 from streamgen.protocol.terms import (
@@ -171,6 +171,7 @@ __all__ = [
     "Reject",
     "Rejected",
     "RequestId",
+    "RequestMessage",
     "Reset",
     "Schedule",
     "ScheduledPrompt",

@@ -19,19 +19,11 @@ from streamgen.protocol.audience import AudienceControl, AudienceOverlay, Propos
 from streamgen.protocol.requests import Approve, ConfigUpdate, Panic, Ping, PromptSet, Reject
 from streamgen.protocol.timeline import Prompt, PromptAck, Timeline, TimelineRequest
 
-ClientMessage: TypeAlias = (
-    PromptSet
-    | ConfigUpdate
-    | Panic
-    | Approve
-    | Reject
-    | Ping
-    | TimelineRequest
-    | Prompt
-    | Propose
-    | Vote
-    | AudienceControl
+RequestMessage: TypeAlias = (
+    PromptSet | ConfigUpdate | Panic | Approve | Reject | Ping | TimelineRequest | Propose | Vote | AudienceControl
 )
+"""Those with an `id`, by which their life is followed."""
+ClientMessage: TypeAlias = RequestMessage | Prompt
 
 ServerMessage: TypeAlias = (
     State

@@ -282,3 +282,27 @@ async def test_a_reset_is_asked_for() -> None:
                 if event.type == "accepted":
                     break
         assert station.commands[-1] == DropContext(request.id)
+
+
+async def test_connections_of_one_name_are_one_client() -> None:
+    async def until_it_plays(steering: Steering) -> list[str]:
+        types: list[str] = []
+        async for message in steering.messages():
+            types.append(message.type)
+            if message.type == "chunk" and message.prompt == "rain":
+                break
+        return types
+
+    async with (
+        on_air() as station,
+        streamgen_client.connect(station.url) as client,
+        client.steer(name="ann / 7") as first,
+        client.steer(name="ann / 7") as second,
+        client.steer() as other,
+        asyncio.timeout(20),
+    ):
+        own, others = (asyncio.create_task(until_it_plays(each)) for each in (second, other))
+        await asyncio.sleep(0)  # so that they listen
+        await first.prompt("rain")
+        assert {"received", "accepted", "queued", "applied"} <= set(await own)
+        assert set(await others) <= {"state", "chunk", "buffering"}

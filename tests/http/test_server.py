@@ -53,6 +53,7 @@ def test_uvicorn_neither_logs_tokens_nor_takes_endless_frames() -> None:
     assert configuration.ws_max_size == MAX_TRANSPORT_BYTES
     assert not configuration.access_log
     assert not logging.getLogger("uvicorn.error").isEnabledFor(logging.INFO)
+    assert not logging.getLogger("httpx").isEnabledFor(logging.INFO)
 
 
 @pytest.mark.parametrize(
