@@ -29,6 +29,7 @@ from streamgen.protocol.answers import (
     State,
     Superseded,
 )
+from streamgen.protocol.health import Health, PromptTimes, QueueDepths
 from streamgen.protocol.reading import CLIENT_TYPES, ProtocolError, encode, parse_client, parse_server
 from streamgen.protocol.requests import Approve, ClientMessage, ConfigUpdate, Panic, Ping, PromptSet, Reject, Weighted
 from streamgen.protocol.terms import (
@@ -81,6 +82,7 @@ __all__ = [
     "ConfigUpdate",
     "Cover",
     "Guidance",
+    "Health",
     "Held",
     "HeldPrompt",
     "KnobWord",
@@ -93,7 +95,9 @@ __all__ = [
     "Pong",
     "PromptSet",
     "PromptText",
+    "PromptTimes",
     "ProtocolError",
+    "QueueDepths",
     "Queued",
     "Reason",
     "Received",

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
+from streamgen.protocol.health import Health
 from streamgen.protocol.terms import PROTOCOL_VERSION, Cover, FromServer, Permission, Reason, Stage, Status
 
 
@@ -148,5 +149,5 @@ class Pong(FromServer):
 
 
 ServerMessage: TypeAlias = (
-    State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
+    State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong | Health
 )

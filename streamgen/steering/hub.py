@@ -7,8 +7,9 @@ outbox, commands go to `send`.
 import asyncio
 import itertools
 import logging
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pydantic import JsonValue
 
@@ -24,6 +25,7 @@ from streamgen.protocol import (
     Permission,
     Ping,
     Pong,
+    PromptSet,
     ProtocolError,
     Rejected,
     ServerMessage,
@@ -32,6 +34,7 @@ from streamgen.protocol import (
     Superseded,
 )
 from streamgen.steering.effects import Effects, Screening
+from streamgen.steering.health import HealthMeter, Readings
 from streamgen.steering.outbox import Outbox
 from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
 
@@ -57,7 +60,7 @@ class SteeringHub:
     `send` hands a command to the running generator and must return at once; it is only called between
     `generator_ready` and `generator_lost`. `panic` covers the programme, and must return at once too. `media_time_s`
     gives the media time (s) that leaves the server now. `log` writes down who asked for what and what became of it, and
-    must return at once.
+    must return at once. `now_s` is a monotonic clock, which `health` measures by.
     """
 
     def __init__(
@@ -68,8 +71,11 @@ class SteeringHub:
         panic: Callable[[PanicAction], None] = lambda action: None,
         media_time_s: Callable[[], float] = lambda: 0.0,
         log: Callable[[Content], None] = lambda content: None,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self.session = session
+        self.health = HealthMeter()
+        self._now_s = now_s
         self._log = log
         self._send = send
         self._panic = panic
@@ -136,6 +142,7 @@ class SteeringHub:
 
     def chunk_started(self, record: ChunkRecord) -> None:
         """The first packet of a chunk leaves now."""
+        self.health.chunk_started(record, self._now_s())
         self._perform(self.session.chunk_started(record))
 
     def set_status(self, status: Status) -> None:
@@ -145,6 +152,25 @@ class SteeringHub:
     def set_viewers(self, viewers: int) -> None:
         """So many viewers receive media now."""
         self._perform(self.session.set_viewers(viewers))
+
+    def report_health(self, readings: Readings) -> None:
+        """Tell those who may moderate how the channel goes. `readings` may leave out what is known here."""
+        told = [connection for connection in self._connections if "moderate" in connection.can]
+        if not told:
+            return
+        known = self.session.depths
+        deepest = max(len(connection.outbox) for connection in self._connections)
+        queues = readings.queues.model_copy(
+            update={
+                "moderation": known.moderation,
+                "held": known.held,
+                "prompts": known.prompts,
+                "outbox": deepest,
+            }
+        )
+        health = self.health.report(replace(readings, connections=self.connections, queues=queues), self._now_s())
+        for connection in told:
+            connection.outbox.put(health)
 
     def close(self) -> None:
         """Give every open request its final answer. Idempotent."""
@@ -172,7 +198,11 @@ class SteeringHub:
         else:
             self._log(_requested(connection, message))
             now_s = self._media_time_s()
-            self._perform(self.session.request(connection.client, message, connection.can, media_time_s=now_s))
+            effects = self.session.request(connection.client, message, connection.can, media_time_s=now_s)
+            # One that is answered at once is refused, or was taken long ago and is sent again.
+            if isinstance(message, PromptSet) and not _answered(connection.client, message.id, effects):
+                self.health.prompts.taken(connection.client, message.id, self._now_s())
+            self._perform(effects)
 
     def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
         """Answer a frame that cannot be taken."""
@@ -187,6 +217,7 @@ class SteeringHub:
             self._panic(effects.panic)
             self._log(Panicked(action=effects.panic, by=_name(effects.deliveries[0].client) or ""))
         for delivery in effects.deliveries:
+            self.health.prompts.told(delivery.client, delivery.message, self._now_s())
             if isinstance(delivery.message, Held | Accepted | Rejected | Applied | Superseded):
                 self._log(_decided(_name(delivery.client), delivery.message))
             for connection in self._connections:
@@ -196,6 +227,12 @@ class SteeringHub:
             self._send(command)
         if effects.screening is not None:
             self._screenings.put_nowait(effects.screening)
+
+
+def _answered(client: str, id: str, effects: Effects) -> bool:
+    """Whether a request has its final answer with this."""
+    said = (each.message for each in effects.deliveries if each.client == client)
+    return any(isinstance(each, Applied | Rejected | Superseded) and each.id == id for each in said)
 
 
 def _requested(connection: Connection, message: ClientMessage) -> Requested:

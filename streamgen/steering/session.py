@@ -41,6 +41,7 @@ from streamgen.protocol import (
     Permission,
     PromptSet,
     Queued,
+    QueueDepths,
     Reason,
     Received,
     Reject,
@@ -128,6 +129,11 @@ class SteeringSession:
     def remembered(self) -> int:
         """How many requests are held in memory, open and finished."""
         return len(self._registry)
+
+    @property
+    def depths(self) -> QueueDepths:
+        """How many prompts wait, and for what."""
+        return QueueDepths(moderation=len(self._judged), held=len(self._held), prompts=len(self._prompts))
 
     def state(self, can: tuple[Permission, ...] = ()) -> State:
         """The whole situation, for somebody who joins now."""
