@@ -22,16 +22,19 @@ from streamgen.protocol import (
     MAX_TRANSITION_MS,
     MAX_TRANSPORT_BYTES,
     PROTOCOL_VERSION,
+    AudienceControl,
     ClientMessage,
     ConfigUpdate,
     Panic,
     Ping,
     PromptSet,
+    Propose,
     ProtocolError,
     Reason,
     Rejected,
     ServerMessage,
     State,
+    Vote,
     Weighted,
     encode,
     normalise_text,
@@ -67,6 +70,10 @@ def test_messages_are_read_into_their_types() -> None:
     assert blend.shown == "75 % rain + 25 % snow"
     assert parse_client('{"type":"panic","id":"p","action":"black"}') == Panic(id="p", action="black")
     assert parse_client('{"type":"ping","id":"p","t":1.5}') == Ping(id="p", t=1.5)
+    assert parse_client('{"type":"propose","id":"a","text":" a  fox "}') == Propose(id="a", text="a fox")
+    assert parse_client('{"type":"vote","id":"a","option":"o1"}') == Vote(id="a", option="o1")
+    extend = parse_client('{"type":"audience.control","id":"a","action":"extend","seconds":5}')
+    assert extend == AudienceControl(id="a", action="extend", seconds=5.0)
 
 
 @pytest.mark.parametrize(
@@ -96,6 +103,13 @@ def test_messages_are_read_into_their_types() -> None:
         ('{"type":"reject","id":"a","target":""}', "empty", "target"),
         ('{"type":"panic","id":"a","action":"run"}', "invalid", "action"),
         ('{"type":"panic","id":"a","action":1}', "invalid", "action"),
+        ('{"type":"propose","id":"a","text":"fox","stage":""}', "empty", "stage"),
+        ('{"type":"propose","id":"a","text":" "}', "empty", "text"),
+        ('{"type":"vote","id":"a"}', "missing", "option"),
+        ('{"type":"audience.control","id":"a","action":"vote"}', "invalid", "action"),
+        ('{"type":"audience.control","id":"a","action":"extend"}', "missing", "seconds"),
+        ('{"type":"audience.control","id":"a","action":"extend","seconds":0}', "out_of_range", "seconds"),
+        ('{"type":"audience.control","id":"a","action":"skip","seconds":1}', "invalid", "seconds"),
         ('{"type":"ping","id":"a","t":1e400}', "out_of_range", "t"),
         ('{"type":"config.update","id":"a"}', "missing", "guidance"),
         ('{"type":"config.update","id":"a","guidance":null}', "missing", "guidance"),

@@ -4,6 +4,7 @@ from typing import Literal, TypeAlias
 
 from pydantic import Field
 
+from streamgen.protocol.audience import AudienceOverlay
 from streamgen.protocol.health import Health
 from streamgen.protocol.terms import PROTOCOL_VERSION, Cover, FromServer, Permission, Reason, Stage, Status
 
@@ -149,5 +150,17 @@ class Pong(FromServer):
 
 
 ServerMessage: TypeAlias = (
-    State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong | Health
+    State
+    | Received
+    | Held
+    | Accepted
+    | Rejected
+    | Queued
+    | Applied
+    | Superseded
+    | Buffering
+    | Chunk
+    | Pong
+    | AudienceOverlay
+    | Health
 )

@@ -6,6 +6,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from streamgen.protocol.answers import Rejected, ServerMessage
+from streamgen.protocol.audience import AudienceControl
 from streamgen.protocol.requests import ClientMessage, ConfigUpdate, PromptSet
 from streamgen.protocol.terms import MAX_FRAME_BYTES, MAX_ID_CHARS, MAX_TRANSPORT_BYTES, Reason
 
@@ -77,6 +78,10 @@ def parse_client(frame: str | bytes) -> ClientMessage:
         raise _frame_too_long(request_id)
     if isinstance(message, ConfigUpdate) and message.guidance is None and message.seed is None:
         raise ProtocolError("guidance", "missing", "give guidance, seed or both", id=message.id)
+    if isinstance(message, AudienceControl) and (message.seconds is None) != (message.action != "extend"):
+        if message.seconds is None:
+            raise ProtocolError("seconds", "missing", "say by how many seconds to extend", id=message.id)
+        raise ProtocolError("seconds", "invalid", f"{message.action} takes no seconds; leave them out", id=message.id)
     if isinstance(message, PromptSet):
         _check_prompt(message)
     return message

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import BeforeValidator, Field
 
 from streamgen.prompt_text import MAX_TEXT_CHARS, PromptText
+from streamgen.protocol.audience import AudienceControl, Propose, Vote
 from streamgen.protocol.terms import (
     MAX_BLENDED,
     MAX_KEEP,
@@ -80,7 +81,7 @@ class Panic(FromClient):
 
 
 class Approve(FromClient):
-    """Let a prompt through that is held (`state.held`)."""
+    """Let a prompt through that is held (`state.held`), or a proposal (`audience.queue`)."""
 
     type: Literal["approve"] = "approve"
     id: RequestId
@@ -88,7 +89,7 @@ class Approve(FromClient):
 
 
 class Reject(FromClient):
-    """Refuse a prompt that is held; `message` is told to the one who asked."""
+    """Refuse a prompt that is held, or a proposal; `message` is told to the one who asked."""
 
     type: Literal["reject"] = "reject"
     id: RequestId
@@ -104,4 +105,4 @@ class Ping(FromClient):
     t: Annotated[float, Field(allow_inf_nan=False)]
 
 
-ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | Ping
+ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | Ping | Propose | Vote | AudienceControl

@@ -36,6 +36,11 @@ Reason: TypeAlias = Literal[
     "rate_limited",
     "moderation",  # the text is refused
     "unknown_target",
+    "closed",  # that vote is over, paused or has not begun
+    "standing",  # the vote stands and cannot be changed here
+    "duplicate",  # proposed already
+    "limit",  # so many of one person may not wait at a time
+    "expired",  # a proposal waited too long
     "unavailable",
 ]
 Permission: TypeAlias = Literal["watch", "propose", "vote", "prompt", "config", "moderate", "panic", "schedule"]

@@ -10,6 +10,7 @@ import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Final
 
 from pydantic import JsonValue
 
@@ -19,6 +20,7 @@ from streamgen.packets import ChunkRecord, Command, PromptFailed, PromptQueued, 
 from streamgen.protocol import (
     Accepted,
     Applied,
+    AudienceControl,
     ClientMessage,
     Held,
     PanicAction,
@@ -26,12 +28,14 @@ from streamgen.protocol import (
     Ping,
     Pong,
     PromptSet,
+    Propose,
     ProtocolError,
     Rejected,
     ServerMessage,
     State,
     Status,
     Superseded,
+    Vote,
 )
 from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.health import HealthMeter, Readings
@@ -39,6 +43,8 @@ from streamgen.steering.outbox import Outbox
 from streamgen.steering.session import MAX_JUDGED, PERMISSION_OF, SteeringSession
 
 logger = logging.getLogger(__name__)
+
+NO_AUDIENCE: Final = "no audience takes part on this channel; its operator can let it with the setting audience"
 
 
 @dataclass(eq=False, slots=True)
@@ -195,6 +201,8 @@ class SteeringHub:
         if isinstance(message, Ping):
             pong = Pong(id=message.id, t=message.t, server_media_time=self._media_time_s())
             connection.outbox.put(pong)
+        elif isinstance(message, Propose | Vote | AudienceControl):
+            self.reject(connection, ProtocolError("type", "unavailable", NO_AUDIENCE, id=message.id))
         else:
             self._log(_requested(connection, message))
             now_s = self._media_time_s()
