@@ -1,11 +1,9 @@
 """What a server sends. Read leniently: an unknown field is ignored, so an old client understands a newer server."""
 
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from pydantic import Field
 
-from streamgen.protocol.audience import AudienceOverlay
-from streamgen.protocol.health import Health
 from streamgen.protocol.terms import PROTOCOL_VERSION, Cover, FromServer, Permission, Reason, Stage, Status
 
 
@@ -51,6 +49,7 @@ class State(FromServer):
     config: Config = Config()
     cover: Cover = "none"  # what is shown in the programme's place
     muted: bool = False
+    paused: bool = False  # no chunks are made
     media_time: float = 0.0  # seconds: of the first picture of `chunk`
     chunk: int | None = None  # the chunk that is playing, None before the first
     viewers: int = 0
@@ -147,20 +146,3 @@ class Pong(FromServer):
     id: str
     t: float
     server_media_time: float
-
-
-ServerMessage: TypeAlias = (
-    State
-    | Received
-    | Held
-    | Accepted
-    | Rejected
-    | Queued
-    | Applied
-    | Superseded
-    | Buffering
-    | Chunk
-    | Pong
-    | AudienceOverlay
-    | Health
-)

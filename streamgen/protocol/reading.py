@@ -5,30 +5,42 @@ from typing import Annotated, Any, Final, cast, get_args
 from pydantic import Field, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
-from streamgen.protocol.answers import Rejected, ServerMessage
+from streamgen.protocol.answers import Rejected
 from streamgen.protocol.audience import AudienceControl
-from streamgen.protocol.requests import ClientMessage, ConfigUpdate, PromptSet
+from streamgen.protocol.messages import ClientMessage, ServerMessage
+from streamgen.protocol.requests import ConfigUpdate, PromptSet
 from streamgen.protocol.terms import MAX_FRAME_BYTES, MAX_ID_CHARS, MAX_TRANSPORT_BYTES, Reason
+from streamgen.protocol.timeline import PromptAck, Schedule, ScheduledPrompt, SetTempo, TimelineLoad
 
 
 class ProtocolError(ValueError):
     """A frame that is not a valid message.
 
     `reason` is for programs, `message` for people, `field` names the offending field ("frame" when the frame as a
-    whole is at fault) and `id` is the request's id when one could still be read.
+    whole is at fault) and `id` is the request's id when one could still be read. `thin`: it was a `prompt`.
     """
 
-    def __init__(self, field: str, reason: Reason, message: str, *, id: str | None = None) -> None:
+    def __init__(self, field: str, reason: Reason, message: str, *, id: str | None = None, thin: bool = False) -> None:
         super().__init__(message)
         self.field = field
         self.reason: Reason = reason
         self.message = message
         self.id = id
+        self.thin = thin
 
     def rejected(self) -> "Rejected":
         """The answer that tells the client."""
         return Rejected(id=self.id, reason=self.reason, field=self.field, message=self.message)
 
+    def answer(self, retry_after_s: float | None = None) -> Rejected | PromptAck:
+        """`rejected`, or what takes its place for a `prompt`."""
+        if self.thin:
+            return PromptAck(success=False, error=self.message, retry_after_s=retry_after_s)
+        return self.rejected().model_copy(update={"retry_after_s": retry_after_s})
+
+
+# A whole timeline is longer than any other request.
+_LIMIT_OF: Final[dict[type, int]] = {TimelineLoad: MAX_TRANSPORT_BYTES}
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
@@ -74,7 +86,8 @@ def parse_client(frame: str | bytes) -> ClientMessage:
     except ValidationError as error:
         raise _translate(error.errors(include_url=False)[0], document, request_id) from None
     # Only after the fields: an over-long prompt is then told so by name, whatever the length of its frame.
-    if len(frame) > MAX_FRAME_BYTES or len(frame.encode()) > MAX_FRAME_BYTES:
+    limit = _LIMIT_OF.get(type(message), MAX_FRAME_BYTES)
+    if len(frame) > limit or len(frame.encode()) > limit:
         raise _frame_too_long(request_id)
     if isinstance(message, ConfigUpdate) and message.guidance is None and message.seed is None:
         raise ProtocolError("guidance", "missing", "give guidance, seed or both", id=message.id)
@@ -83,20 +96,28 @@ def parse_client(frame: str | bytes) -> ClientMessage:
             raise ProtocolError("seconds", "missing", "say by how many seconds to extend", id=message.id)
         raise ProtocolError("seconds", "invalid", f"{message.action} takes no seconds; leave them out", id=message.id)
     if isinstance(message, PromptSet):
-        _check_prompt(message)
+        _check_prompt(message, message.id)
+    if isinstance(message, Schedule):
+        _check_prompt(message.prompt, message.id, "prompt.")
+        every = None if message.loop is None else message.loop.every
+        if message.at.chunk is not None and every is not None and every != int(every):
+            told = "give a whole number where the time is a chunk"
+            raise ProtocolError("loop.every", "invalid", told, id=message.id)
+    if isinstance(message, SetTempo) and message.phase is not None and message.beat is not None:
+        raise ProtocolError("beat", "invalid", "give either phase or beat", id=message.id)
     return message
 
 
-def _check_prompt(message: PromptSet) -> None:
+def _check_prompt(asked: PromptSet | ScheduledPrompt, id: str, place: str = "") -> None:
     """What cannot be said field by field."""
-    if message.text is None and not message.blend:
-        raise ProtocolError("text", "missing", "give a text, or a blend of several", id=message.id)
-    if message.text is not None and message.blend:
-        raise ProtocolError("blend", "invalid", "give a text or a blend, not both", id=message.id)
-    if message.cut and message.keep is not None:
-        raise ProtocolError("keep", "invalid", "cut drops everything; leave out cut or keep", id=message.id)
-    if message.cut and message.transition_ms > 0:
-        raise ProtocolError("transition_ms", "invalid", "a cut has no way; leave out one of the two", id=message.id)
+    if asked.text is None and not asked.blend:
+        raise ProtocolError(f"{place}text", "missing", "give a text, or a blend of several", id=id)
+    if asked.text is not None and asked.blend:
+        raise ProtocolError(f"{place}blend", "invalid", "give a text or a blend, not both", id=id)
+    if asked.cut and asked.keep is not None:
+        raise ProtocolError(f"{place}keep", "invalid", "cut drops everything; leave out cut or keep", id=id)
+    if asked.cut and asked.transition_ms > 0:
+        raise ProtocolError(f"{place}transition_ms", "invalid", "a cut has no way; leave out one of the two", id=id)
 
 
 def parse_server(frame: str | bytes) -> ServerMessage:
@@ -137,7 +158,8 @@ def _translate(details: ErrorDetails, document: dict[str, Any], request_id: str 
     """Turn pydantic's first error into ours: one field, one reason, one sentence."""
     kind = details["type"]
     reason = _REASONS.get(kind, "wrong_type")
-    if kind in {"union_tag_invalid", "union_tag_not_found"}:
+    thin = document.get("type") == "prompt"
+    if kind in {"union_tag_invalid", "union_tag_not_found"} and not details["loc"]:
         known = ", ".join(CLIENT_TYPES)
         if reason == "missing":
             message = f"the field type is missing; known types: {known}"
@@ -154,7 +176,7 @@ def _translate(details: ErrorDetails, document: dict[str, Any], request_id: str 
     else:
         sentence = details["msg"]
         message = f"{field}: {sentence[0].lower()}{sentence[1:]}"
-    return ProtocolError(field, reason, message, id=request_id)
+    return ProtocolError(field, reason, message, id=request_id, thin=thin)
 
 
 def _shorten(value: object, limit: int = 40) -> str:

@@ -1,11 +1,11 @@
 """What a client sends. Checked strictly: an unknown field is an error that names the field."""
 
-from typing import Annotated, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Annotated, Literal
 
 from pydantic import BeforeValidator, Field
 
 from streamgen.prompt_text import MAX_TEXT_CHARS, PromptText
-from streamgen.protocol.audience import AudienceControl, Propose, Vote
 from streamgen.protocol.terms import (
     MAX_BLENDED,
     MAX_KEEP,
@@ -29,6 +29,17 @@ class Weighted(FromClient):
     weight: Annotated[float, Field(gt=0.0, le=MAX_WEIGHT, allow_inf_nan=False)] = 1.0
 
 
+def shown(text: str | None, blend: Sequence[Weighted]) -> str:
+    """A text, or the texts of a blend with their shares, to be read."""
+    if text is not None:
+        return text
+    if len(blend) == 1:
+        return blend[0].text
+    total = sum(part.weight for part in blend)
+    words = " + ".join(f"{100 * part.weight / total:.0f} % {part.text}" for part in blend)
+    return words if len(words) <= MAX_TEXT_CHARS else f"{words[: MAX_TEXT_CHARS - 1]}…"
+
+
 class PromptSet(FromClient):
     """Play `text`, or the texts of `blend` together, from the next chunk that can still take it.
 
@@ -50,13 +61,7 @@ class PromptSet(FromClient):
     @property
     def shown(self) -> str:
         """The text, or the texts of the blend with their shares, to be read."""
-        if self.text is not None:
-            return self.text
-        if len(self.blend) == 1:
-            return self.blend[0].text
-        total = sum(part.weight for part in self.blend)
-        words = " + ".join(f"{100 * part.weight / total:.0f} % {part.text}" for part in self.blend)
-        return words if len(words) <= MAX_TEXT_CHARS else f"{words[: MAX_TEXT_CHARS - 1]}…"
+        return shown(self.text, self.blend)
 
 
 class ConfigUpdate(FromClient):
@@ -103,6 +108,3 @@ class Ping(FromClient):
     type: Literal["ping"] = "ping"
     id: RequestId
     t: Annotated[float, Field(allow_inf_nan=False)]
-
-
-ClientMessage: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | Ping | Propose | Vote | AudienceControl

@@ -41,6 +41,8 @@ Reason: TypeAlias = Literal[
     "duplicate",  # proposed already
     "limit",  # so many of one person may not wait at a time
     "expired",  # a proposal waited too long
+    "too_many",  # the timeline is full
+    "no_tempo",  # a beat, and nothing says how fast they go
     "unavailable",
 ]
 Permission: TypeAlias = Literal["watch", "propose", "vote", "prompt", "config", "moderate", "panic", "schedule"]

@@ -72,6 +72,15 @@ PERMISSION_OF: Final[dict[str, Permission]] = {
     "panic": "panic",
     "approve": "moderate",
     "reject": "moderate",
+    "schedule": "schedule",
+    "unschedule": "schedule",
+    "loop": "schedule",
+    "tempo": "schedule",
+    "timeline.load": "schedule",
+    "timeline.clear": "schedule",
+    "play": "prompt",
+    "pause": "prompt",
+    "reset": "prompt",
 }
 _REASON_OF: Final[dict[Status, StandstillReason]] = {
     "starting": "starting",

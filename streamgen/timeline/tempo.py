@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from streamgen.timeline.document import MAX_TEMPOS, Tempo
+from streamgen.protocol.entries import MAX_TEMPOS, Tempo
 from streamgen.timeline.errors import TimelineError
 
 

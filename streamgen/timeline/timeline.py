@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from streamgen.timeline.document import MAX_ENTRIES, At, Entry, Loop, Tempo, TimelineDocument, entry_of
+from streamgen.protocol import MAX_ENTRIES, At, Entry, Loop, Tempo, TimelineDocument
+from streamgen.timeline.document import entry_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.tempo import TempoMap
 
@@ -68,7 +69,7 @@ class _Waiting:
     def place(self, occurrence: int) -> float:
         """Of one of its times, in its own unit."""
         at, loop = self.entry.at, self.entry.loop
-        first = next(float(value) for value in (at.media_time_s, at.chunk, at.beat) if value is not None)
+        first = next(float(value) for value in (at.media_time, at.chunk, at.beat) if value is not None)
         return first + occurrence * loop.every if loop is not None else first
 
 
@@ -269,7 +270,7 @@ class Timeline:
     def _time_of(self, waiting: _Waiting, occurrence: int, last: _Now | None, now: _Now) -> float:
         """Media time of an occurrence that is due; of a chunk that was skipped, where it would have been."""
         at, place = waiting.entry.at, waiting.place(occurrence)
-        if at.media_time_s is not None:
+        if at.media_time is not None:
             return place
         if at.beat is not None:
             time_s = self._tempo.time_of(place)
@@ -305,6 +306,6 @@ def _ahead(waiting: _Waiting) -> Entry:
     if entry.at.chunk is not None:
         at = At(chunk=int(place))
     else:
-        at = At(beat=place) if entry.at.beat is not None else At(media_time_s=place)
+        at = At(beat=place) if entry.at.beat is not None else At(media_time=place)
     times = None if loop.times is None else loop.times - waiting.occurrence
     return Entry(id=entry.id, at=at, action=entry.action, loop=Loop(every=loop.every, times=times))

@@ -3,15 +3,8 @@ from typing import Any
 
 import pytest
 
-from streamgen.timeline.document import (
-    MAX_DOCUMENT_BYTES,
-    CoverAction,
-    PromptAction,
-    TimelineDocument,
-    TransitionAction,
-    entry_of,
-    parse_timeline,
-)
+from streamgen.protocol import CoverAction, PromptAction, TimelineDocument, TransitionAction
+from streamgen.timeline.document import MAX_DOCUMENT_BYTES, entry_of, moved, parse_timeline
 from streamgen.timeline.errors import TimelineError
 
 WHOLE: dict[str, Any] = {
@@ -19,7 +12,7 @@ WHOLE: dict[str, Any] = {
     "version": 1,
     "tempo": [{"bpm": 120, "phase": 0.5}, {"bpm": 90.5, "from_s": 60}],
     "entries": [
-        {"id": "dawn", "at": {"media_time_s": 0}, "action": {"type": "prompt", "text": "  a calm   sea ", "cut": True}},
+        {"id": "dawn", "at": {"media_time": 0}, "action": {"type": "prompt", "text": "  a calm   sea ", "cut": True}},
         {
             "id": "storm",
             "at": {"beat": 16},
@@ -35,7 +28,7 @@ WHOLE: dict[str, Any] = {
         },
         {"id": "seed", "at": {"chunk": 200}, "action": {"type": "config", "seed": 7}, "loop": {"every": 100}},
         {"id": "cut", "at": {"chunk": 201}, "action": {"type": "cut"}},
-        {"id": "end", "at": {"media_time_s": 90.5}, "action": {"type": "black"}},
+        {"id": "end", "at": {"media_time": 90.5}, "action": {"type": "black"}},
     ],
 }
 
@@ -89,8 +82,8 @@ def test_what_is_written_is_read_again() -> None:
         ("entries.0.id", "", "entries.0.id", "empty"),
         ("entries.0.id", ..., "entries.0.id", "missing"),
         ("entries.0.at.chunk", 1, "entries.0.at", "invalid"),
-        ("entries.0.at.media_time_s", ..., "entries.0.at", "invalid"),
-        ("entries.0.at.media_time_s", -1, "entries.0.at.media_time_s", "out_of_range"),
+        ("entries.0.at.media_time", ..., "entries.0.at", "invalid"),
+        ("entries.0.at.media_time", -1, "entries.0.at.media_time", "out_of_range"),
         ("entries.2.at.chunk", 1.5, "entries.2.at.chunk", "wrong_type"),
         ("entries.0.action.type", "sing", "entries.0.action.type", "unknown_type"),
         ("entries.0.action.type", ..., "entries.0.action.type", "missing"),
@@ -101,7 +94,7 @@ def test_what_is_written_is_read_again() -> None:
         ("entries.0.action.colour", 2, "entries.0.action.colour", "unknown_field"),
         ("entries.1.action.text", "both", "entries.1.action", "invalid"),
         ("entries.1.action.blend.0.weight", -1, "entries.1.action.blend.0.weight", "out_of_range"),
-        ("entries.1.action.blend", [{"text": "a", "weight": 0}], "entries.1.action", "invalid"),
+        ("entries.1.action.blend", [{"text": "a", "weight": 0}], "entries.1.action.blend.0.weight", "out_of_range"),
         ("entries.1.action.blend", [{"text": "a", "weight": 1}] * 9, "entries.1.action.blend", "too_many"),
         ("entries.1.action.duration_ms", 0, "entries.1.action.duration_ms", "out_of_range"),
         ("entries.1.action.target", "smell", "entries.1.action.target", "invalid"),
@@ -138,15 +131,15 @@ def test_an_entry_of_a_message_is_read() -> None:
 
 
 def test_a_timeline_can_be_moved_to_now() -> None:
-    later = parse(WHOLE).moved(by_s=100.0, by_chunks=50)
+    later = moved(parse(WHOLE), by_s=100.0, by_chunks=50)
     assert [entry.at.model_dump(exclude_none=True) for entry in later.entries] == [
-        {"media_time_s": 100.0},
+        {"media_time": 100.0},
         {"beat": 16.0},
         {"chunk": 250},
         {"chunk": 251},
-        {"media_time_s": 190.5},
+        {"media_time": 190.5},
     ]
     assert [tempo.from_s for tempo in later.tempo] == [100.0, 160.0]
     with pytest.raises(TimelineError) as caught:
-        parse(WHOLE).moved(by_s=-1.0)
-    assert caught.value.field == "entries.0.at.media_time_s" or caught.value.field == "tempo.0.from_s"
+        moved(parse(WHOLE), by_s=-1.0)
+    assert caught.value.field == "entries.0.at.media_time" or caught.value.field == "tempo.0.from_s"

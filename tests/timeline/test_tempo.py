@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamgen.timeline.document import MAX_TEMPOS, Tempo
+from streamgen.protocol.entries import MAX_TEMPOS, Tempo
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.tempo import TempoMap
 

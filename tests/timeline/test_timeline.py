@@ -1,6 +1,6 @@
 import pytest
 
-from streamgen.timeline.document import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo
+from streamgen.protocol import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import MAX_LISTED, Due, Timeline
 
@@ -11,7 +11,7 @@ def entry(
     id: str, *, s: float | None = None, chunk: int | None = None, beat: float | None = None, **more: object
 ) -> Entry:
     return Entry.model_validate(
-        {"id": id, "at": At(media_time_s=s, chunk=chunk, beat=beat), "action": CutAction(), **more}
+        {"id": id, "at": At(media_time=s, chunk=chunk, beat=beat), "action": CutAction(), **more}
     )
 
 

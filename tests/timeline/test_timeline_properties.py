@@ -6,7 +6,7 @@ from fractions import Fraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamgen.timeline.document import At, CutAction, Entry, Loop, Tempo
+from streamgen.protocol import At, CutAction, Entry, Loop, Tempo
 from streamgen.timeline.timeline import Timeline
 
 # Everything lies on a grid of 1/64 s, so that the reference can be exact.
@@ -26,7 +26,7 @@ class Wish:
     def entry_at(self) -> At:
         if self.unit == "chunk":
             return At(chunk=self.place)
-        return At(media_time_s=self.place / GRID) if self.unit == "s" else At(beat=self.place / 32)
+        return At(media_time=self.place / GRID) if self.unit == "s" else At(beat=self.place / 32)
 
     @property
     def loop(self) -> Loop | None:
