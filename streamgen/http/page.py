@@ -1,4 +1,4 @@
-"""The pages at `/`, `/operator`, `/audience` and `/overlay`: the files of `streamgen_client/web`, found without importing that package."""
+"""The pages at `/`, `/operator`, `/audience` and `/overlay`: files of `streamgen_client/web`, which is not imported."""
 
 import os
 from importlib.util import find_spec

@@ -190,9 +190,12 @@ view.form.addEventListener("submit", (event) => {
   tick();
 });
 
+view.text.addEventListener("input", () => {
+  view.form.dataset["writes"] = "true";
+});
+
 /** The name is kept on this device, if it may be. @param {string} name */
 function remember(name) {
-  view.form.dataset["named"] = String(name !== "");
   try {
     localStorage.setItem(NAME_KEY, name);
   } catch {
