@@ -64,7 +64,7 @@ class Scripted(Viewing):
 
     def __init__(self, page: Page) -> None:
         super().__init__(page)
-        self.heard: list[dict[str, Any]] = []  # oldest first, without pings
+        self.heard: list[dict[str, Any]] = []  # oldest first, pings are answered and not kept
         self._revision = 0
         self._socket: WebSocketRoute | None = None
         self._arrived = asyncio.Event()
@@ -98,9 +98,9 @@ class Scripted(Viewing):
         """The newest message of the page that is wanted; waits for it."""
         async with asyncio.timeout(LIMIT_S):
             while True:
-                found = next(filter(wanted, reversed(self.heard)), None)
-                if found is not None:
-                    return found
+                found: list[dict[str, Any]] = [message for message in self.heard if wanted(message)]
+                if found:
+                    return found[-1]
                 self._arrived.clear()
                 await self._arrived.wait()
 
@@ -111,6 +111,8 @@ class Scripted(Viewing):
 
     def _take(self, frame: str | bytes) -> None:
         message: dict[str, Any] = json.loads(frame)
-        if message["type"] != "ping":
+        if message["type"] == "ping":
+            self.say({"type": "pong", "id": message["id"], "t": message["t"], "server_media_time": 2.0})
+        else:
             self.heard.append(message)
             self._arrived.set()

@@ -2,40 +2,32 @@
 
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, BrowserContext, expect
+from playwright.async_api import expect
 
+from tests.e2e.conftest import OpenScripted
 from tests.e2e.legible import low_contrast
 from tests.e2e.scripted import AUDIENCE, STATE, Scripted
-from tests.e2e.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
 PHONE = (390, 844)
 THUMB = 44  # CSS pixels: WCAG 2.5.5
 
-OpenScripted = Callable[..., Awaitable[Scripted]]
+OpenPhone = Callable[..., Awaitable[Scripted]]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def phone(server: Server, browser: Browser) -> "OpenScripted":
-    contexts: list[BrowserContext] = []
-
-    async def open_one(*first: dict[str, object], size: tuple[int, int] = PHONE) -> Scripted:
-        width, height = size
-        touch = size == PHONE
-        context = await browser.new_context(
-            viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
-        )
-        contexts.append(context)
-        return await Scripted.open_scripted(context, f"{server.url}audience", *first)
+@pytest.fixture
+def phone(open_scripted: OpenScripted) -> OpenPhone:
+    async def open_one(*first: dict[str, Any], size: tuple[int, int] = PHONE) -> Scripted:
+        return await open_scripted("audience", *first, size=size, touch=size == PHONE)
 
     return open_one
 
 
-async def test_one_watches_and_votes_with_one_tap(phone: OpenScripted) -> None:
+async def test_one_watches_and_votes_with_one_tap(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE)
     await viewing.until("streamgen.state === 'live'")
     await viewing.more_pictures(5)
@@ -62,10 +54,9 @@ async def test_one_watches_and_votes_with_one_tap(phone: OpenScripted) -> None:
     await expect(lighthouse.locator("button")).to_be_disabled()
     viewing.say(STATE, prompt="a lighthouse in a storm")
     await expect(viewing.page.locator("#credit")).to_have_text("Proposed by Mara")
-    assert viewing.complaints == []
 
 
-async def test_a_proposal_says_when_it_lands(phone: OpenScripted) -> None:
+async def test_a_proposal_says_when_it_lands(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE)
     await viewing.page.locator("#text").fill("a fox in the <snow>")
     await viewing.page.locator("#name").fill("Ada")
@@ -88,10 +79,9 @@ async def test_a_proposal_says_when_it_lands(phone: OpenScripted) -> None:
     # The name is kept on this device.
     await viewing.page.reload()
     await expect(viewing.page.locator("#name")).to_have_value("Ada")
-    assert viewing.complaints == []
 
 
-async def test_a_refused_proposal_comes_back_to_be_mended(phone: OpenScripted) -> None:
+async def test_a_refused_proposal_comes_back_to_be_mended(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE)
     await viewing.page.locator("#send").tap()
     await expect(viewing.page.locator("#propose-said")).to_have_text(re.compile("Write what"))
@@ -104,14 +94,14 @@ async def test_a_refused_proposal_comes_back_to_be_mended(phone: OpenScripted) -
     await expect(viewing.page.locator("#text")).to_have_value("something dreadful")
 
 
-async def test_without_permission_one_watches(phone: OpenScripted) -> None:
+async def test_without_permission_one_watches(phone: OpenPhone) -> None:
     viewing = await phone(STATE | {"can": []}, AUDIENCE)
     await expect(viewing.page.locator("#options button").first).to_be_disabled()
     await expect(viewing.page.locator("#vote-hint")).to_have_text(re.compile("You are watching"))
     await expect(viewing.page.locator("#text")).to_be_disabled()
 
 
-async def test_everything_works_from_the_keyboard(phone: OpenScripted) -> None:
+async def test_everything_works_from_the_keyboard(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE, size=(1280, 800))
     button = viewing.page.locator("#options button").first
     await expect(button).to_be_enabled()
@@ -129,7 +119,7 @@ async def test_everything_works_from_the_keyboard(phone: OpenScripted) -> None:
     await expect(button).to_be_focused()
 
 
-async def test_it_fits_a_phone_and_a_thumb(phone: OpenScripted) -> None:
+async def test_it_fits_a_phone_and_a_thumb(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE)
     width, height = PHONE
     await expect(viewing.page.locator("#options li")).to_have_count(2)
@@ -146,7 +136,7 @@ async def test_it_fits_a_phone_and_a_thumb(phone: OpenScripted) -> None:
     assert (picture["x"], picture["y"], picture["width"]) == (0, 0, width)
 
 
-async def test_every_text_can_be_read(phone: OpenScripted) -> None:
+async def test_every_text_can_be_read(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE | {"mine": "p1"})
     await viewing.page.locator("#text").fill("a fox")
     await expect(viewing.page.locator("#options li").first).to_have_attribute("data-mine", "true")
@@ -157,7 +147,7 @@ async def test_every_text_can_be_read(phone: OpenScripted) -> None:
     assert await low_contrast(viewing.page, least=12) == []
 
 
-async def test_a_connection_that_comes_back_begins_anew(phone: OpenScripted) -> None:
+async def test_a_connection_that_comes_back_begins_anew(phone: OpenPhone) -> None:
     viewing = await phone(STATE, AUDIENCE)
     await expect(viewing.page.locator("#connection")).to_have_text("Live")
     viewing.say(AUDIENCE, voters=50)

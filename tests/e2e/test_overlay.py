@@ -3,17 +3,17 @@
 import io
 import re
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import numpy as np
 import pytest
-import pytest_asyncio
 from numpy.typing import NDArray
 from PIL import Image
-from playwright.async_api import Browser, expect
+from playwright.async_api import expect
 
+from tests.e2e.conftest import OpenScripted
 from tests.e2e.legible import low_contrast
 from tests.e2e.scripted import AUDIENCE, STATE, Scripted
-from tests.e2e.serving import Server
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -24,11 +24,10 @@ WHITE = (255, 255, 255)
 OpenOverlay = Callable[..., Awaitable[Scripted]]
 
 
-@pytest_asyncio.fixture(loop_scope="session")
-async def overlay(server: Server, browser: Browser) -> OpenOverlay:
-    async def open_one(*first: dict[str, object], query: str = "", size: tuple[int, int] = FULL_HD) -> Scripted:
-        context = await browser.new_context(viewport={"width": size[0], "height": size[1]})
-        return await Scripted.open_scripted(context, f"{server.url}overlay{query}", *first)
+@pytest.fixture
+def overlay(open_scripted: OpenScripted) -> OpenOverlay:
+    async def open_one(*first: dict[str, Any], query: str = "", size: tuple[int, int] = FULL_HD) -> Scripted:
+        return await open_scripted(f"overlay{query}", *first, size=size)
 
     return open_one
 
@@ -56,7 +55,6 @@ async def test_it_is_transparent_but_for_its_words(overlay: OpenOverlay) -> None
     assert columns.min() >= SAFE * width - 1
     assert columns.max() <= (1 - SAFE) * width
     assert await low_contrast(viewing.page, least=8, behind=WHITE) == []
-    assert viewing.complaints == []
 
 
 @pytest.mark.parametrize(
@@ -78,7 +76,6 @@ async def test_parts_can_be_left_out(overlay: OpenOverlay, hide: str, shown: set
         await expect(viewing.page.locator(f"#{name}")).to_have_count(0)
     if not shown:
         assert not (await picture(viewing))[..., 3].any()
-    assert viewing.complaints == []
 
 
 async def test_whose_words_play_is_said(overlay: OpenOverlay) -> None:

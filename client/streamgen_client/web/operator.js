@@ -312,7 +312,7 @@ steering.addEventListener("message", (event) => {
 });
 steering.addEventListener("open", () => {
   state = timeline = null;
-  review.clear();
+  review.reconnected();
   vote.reset();
   asked.clear();
   connection("open", "Connected");

@@ -82,10 +82,10 @@ export class Review {
     this.#merge();
   }
 
-  /** Another server, perhaps: nothing is known. */
-  clear() {
+  /** Another connection, perhaps to another server. Prompts stay until its first state, and with them the selection. */
+  reconnected() {
     this.#decided.clear();
-    this.#prompts = this.#proposals = [];
+    this.#proposals = [];
     this.#merge();
   }
 

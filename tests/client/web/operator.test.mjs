@@ -49,7 +49,18 @@ test("a message that was sent before the word does not bring an item back, a ref
   assert.deepEqual(ids(review), ["b"]);
   review.undo("a");
   assert.deepEqual(ids(review), ["a", "b"]);
-  review.clear();
+});
+
+test("a connection that comes back keeps the selection, and forgets what only the one before knew", () => {
+  const review = new Review();
+  review.takeState(held("a", "b"));
+  review.takeAudience({ queue: [proposal("p", "held")] });
+  review.move(1);
+  review.decided("a");
+  review.reconnected();
+  review.takeState(held("a", "b"));
+  assert.deepEqual([ids(review), review.selected], [["a", "b"], "b"]);
+  review.takeState(held());
   assert.deepEqual([review.items.length, review.selected, review.current], [0, null, null]);
 });
 
