@@ -68,7 +68,7 @@ export class Strip {
       block.style.left = `${(100 * place(moment.atS - nowS)).toFixed(2)}%`;
       block.dataset["lane"] = String(lane);
       const seconds = Math.ceil(moment.atS - nowS);
-      write(/** @type {Element} */ (block.querySelector(".when")), seconds > 0 ? `${seconds} s` : "on air");
+      write(/** @type {Element} */ (block.querySelector(".when")), moment.kind === "played" ? "" : seconds > 0 ? `${seconds} s` : "now");
       const button = block.querySelector("button");
       if (button !== null) button.hidden = !mayRemove;
     });
