@@ -281,6 +281,7 @@ function showVote() {
   options.show(vote, false);
   view.voteEmpty.hidden = audience !== null && audience.options.length > 0;
   write(view.voteEmpty, audience === null ? "No audience takes part on this channel." : "No options yet.");
+  view.lead.hidden = view.phaseBar.hidden = audience === null;
   write(view.voteTitle, audience === null ? "Audience" : title(audience));
   write(view.voteSum, audience === null ? "" : `${audience.voters} voted · ${audience.proposals} proposals wait`);
   for (const button of controls) {
