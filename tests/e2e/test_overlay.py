@@ -5,10 +5,10 @@ import re
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 from playwright.async_api import expect
 
 from tests.e2e.conftest import OpenScripted
@@ -35,7 +35,9 @@ def overlay(open_scripted: OpenScripted) -> OpenOverlay:
 async def picture(viewing: Scripted) -> NDArray[np.uint8]:
     """What OBS gets: uint8 [height, width, RGBA]."""
     png = await viewing.page.screenshot(omit_background=True, animations="disabled")
-    return np.asarray(Image.open(io.BytesIO(png)).convert("RGBA"))
+    with av.open(io.BytesIO(png)) as container:
+        pixels: NDArray[np.uint8] = next(container.decode(video=0)).to_ndarray(format="rgba")
+    return pixels
 
 
 async def test_it_is_transparent_but_for_its_words(overlay: OpenOverlay) -> None:
