@@ -35,9 +35,8 @@ def overlay(open_scripted: OpenScripted) -> OpenOverlay:
 async def picture(viewing: Scripted) -> NDArray[np.uint8]:
     """What OBS gets: uint8 [height, width, RGBA]."""
     png = await viewing.page.screenshot(omit_background=True, animations="disabled")
-    with av.open(io.BytesIO(png)) as container:
-        pixels: NDArray[np.uint8] = next(container.decode(video=0)).to_ndarray(format="rgba")
-    return pixels
+    with av.open(io.BytesIO(png), mode="r") as container:
+        return np.asarray(next(container.decode(video=0)).to_ndarray(format="rgba"), dtype=np.uint8)
 
 
 async def test_it_is_transparent_but_for_its_words(overlay: OpenOverlay) -> None:
