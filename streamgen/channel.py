@@ -14,6 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NoReturn, Self, TypeAlias
 
+import psutil
+
 from streamgen.audience.proposals import PROPOSAL_ID
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
@@ -48,7 +50,8 @@ from streamgen.packets import (
     Still,
     VideoPacket,
 )
-from streamgen.protocol import PanicAction
+from streamgen.protocol import PanicAction, QueueDepths
+from streamgen.steering.health import EVERY_S, Readings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
@@ -164,6 +167,7 @@ class Channel:
         self._pacer: Pacer | None = None
         self._pacer_runs = asyncio.Event()
         self._supervisor: asyncio.Task[None] | None = None
+        self._health: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         """Show the slate; the generator starts meanwhile and takes over when it is ready.
@@ -198,6 +202,7 @@ class Channel:
             await self.close()
             raise
         self._pacer_runs.set()
+        self._health = asyncio.create_task(self._report_health(), name=f"health {self.name}")
         return self
 
     async def __aexit__(
@@ -208,6 +213,10 @@ class Channel:
     async def close(self) -> None:
         """Stop everything: steering gets its last answers, then the generator ends, then the pacer. Idempotent."""
         self.steering.close()
+        health, self._health = self._health, None
+        if health is not None:
+            health.cancel()
+            await asyncio.wait([health])
         supervisor, self._supervisor = self._supervisor, None
         if supervisor is not None:
             supervisor.cancel()
@@ -296,6 +305,7 @@ class Channel:
 
     def video(self, packet: VideoPacket) -> None:
         """A picture leaves."""
+        self.steering.health.picture_left(packet.pts, self.media_time_s)
         self.fanout.video(packet)
 
     def still(self, still: Still | None) -> None:
@@ -304,6 +314,7 @@ class Channel:
 
     def audio(self, packet: AudioPacket) -> None:
         """20 ms of sound leave."""
+        self.steering.health.sound_left(packet.pts, self.media_time_s)
         self.fanout.audio(packet)
 
     def chunk_started(self, record: ChunkRecord) -> None:
@@ -331,6 +342,28 @@ class Channel:
         except GeneratorUnresponsiveError as error:
             # Whoever steers or watches cannot help it; a generator that hangs is ended by its own silence limit.
             logger.error("%s", error)
+
+    async def _report_health(self) -> None:
+        """Tell those who look after the channel how it goes, until it is cancelled."""
+        process = psutil.Process()
+        while True:
+            await asyncio.sleep(EVERY_S)
+            try:
+                stats = self.stats()
+                self.steering.report_health(
+                    Readings(
+                        media_time_s=stats.media_time_s,
+                        viewers=stats.fanout.subscribers,
+                        underruns=stats.underruns,
+                        restarts=stats.restarts,
+                        generator=stats.generator,
+                        late_ms=stats.pacer.max_late_ns / 1e6,
+                        server_bytes=process.memory_info().rss,
+                        queues=QueueDepths(chunks=stats.pacer.waiting_chunks),
+                    )
+                )
+            except Exception:  # the task's outermost edge: what cannot be told may not end the channel
+                logger.exception("the channel's health could not be told")
 
     def _set_rungs(self, rungs: tuple[Rung, ...]) -> None:
         # Viewers choose their layers anew for another ladder, not for another process.

@@ -18,7 +18,7 @@ from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import ladder
 from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
-from streamgen.protocol import ConfigUpdate, Panic, PromptSet, ServerMessage
+from streamgen.protocol import ConfigUpdate, Health, Panic, PromptSet, ServerMessage
 from streamgen.replay import lives
 from streamgen.replay_file import replay_to_file
 from streamgen.steering.hub import Connection
@@ -125,6 +125,31 @@ async def test_slate_first_then_the_programme_on_the_same_timelines(bundle: Path
         assert stats.pacer.state == "live"
         assert stats.restarts == 0
         assert stats.media_time_s >= channel.records[-1].media_time_s
+        viewer.close()
+
+
+async def test_a_moderator_is_told_how_the_channel_goes(bundle: Path) -> None:
+    async with running(bundle) as channel:
+        viewer = channel.fanout.add("vp8")
+        moderator = channel.steering.connect(None, frozenset({"moderate", "prompt"}))
+        await channel.until_live(3)
+        channel.steering.take(moderator, PromptSet(id="a", text="rain"))
+
+        def measured(message: ServerMessage) -> bool:
+            return isinstance(message, Health) and message.prompt_to_packet.prompts == 1
+
+        said = (await answers(moderator, measured))[-1]
+        assert isinstance(said, Health)
+        assert said.prompt_to_packet.last_ms is not None
+        assert 0 < said.prompt_to_packet.last_ms < 1000 * LIMIT_S
+        assert said.margin_ms is not None
+        assert said.skew_ms is not None
+        assert said.planned_fps == pytest.approx(12.5)
+        assert said.fps > 0
+        assert said.viewers == 1
+        assert said.server_bytes is not None
+        assert said.server_bytes > 10_000_000
+        assert said.late_ms >= 0
         viewer.close()
 
 

@@ -182,7 +182,7 @@ async def _http_problem(request: Request, error: Exception) -> Response:
     if error.status_code == 404 and request.url.path.startswith((PREFIX, "/steer/", "/api/channels/")):
         detail = f"there is nothing here; this server has one channel, {CHANNEL}"
     elif error.status_code == 404:
-        detail = f"there is nothing at {request.url.path[:100]}; the page is at /"
+        detail = f"there is nothing at {request.url.path[:100]}; the pages are at /, /operator, /audience and /overlay"
     elif error.status_code == 405:
         allowed = (error.headers or {}).get("Allow", "another method")
         detail = f"{request.method} is not possible here; use {allowed}"

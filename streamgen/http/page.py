@@ -1,4 +1,4 @@
-"""The page at `/`: the files of `streamgen_client/web`, found without importing that package."""
+"""The pages at `/`, `/operator`, `/audience` and `/overlay`: files of `streamgen_client/web`, which is not imported."""
 
 import os
 from importlib.util import find_spec
@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
@@ -23,6 +23,9 @@ MEDIA_TYPES: Final = {
     ".webmanifest": "application/manifest+json",
     ".woff2": "font/woff2",
 }
+
+PAGES: Final = frozenset({"operator", "audience", "overlay"})
+"""Besides `/`; each is its name with `.html`, and has an address without it."""
 
 PAGE_HEADERS: Final = {
     # Revalidated each time: after an update no browser mixes old modules with new ones.
@@ -47,10 +50,20 @@ def web_folder() -> Path | None:
 
 
 class PageFiles(StaticFiles):
-    """Serves the page, with its own media types and headers, and nothing but the page."""
+    """Serves the pages, with their own media types and headers, and nothing but them."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(directory=folder, html=True)
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        """A file of the pages, or a page by its name."""
+        if path not in PAGES:
+            return await super().get_response(path, scope)
+        if scope["path"].endswith("/"):
+            # What the page names beside itself would be looked for below it.
+            query = scope["query_string"].decode("latin-1")
+            return RedirectResponse(f"../{path}{f'?{query}' if query else ''}", headers=PAGE_HEADERS)
+        return await super().get_response(f"{path}.html", scope)
 
     def file_response(
         self,

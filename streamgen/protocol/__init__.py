@@ -55,6 +55,7 @@ from streamgen.protocol.entries import (
     TimelineDocument,
     TransitionAction,
 )
+from streamgen.protocol.health import Health, PromptTimes, QueueDepths
 from streamgen.protocol.messages import ClientMessage, RequestMessage, ServerMessage
 from streamgen.protocol.reading import CLIENT_TYPES, ProtocolError, encode, parse_client, parse_server
 from streamgen.protocol.requests import Approve, ConfigUpdate, Panic, Ping, PromptSet, Reject, Weighted
@@ -143,6 +144,7 @@ __all__ = [
     "DecidedBy",
     "Entry",
     "Guidance",
+    "Health",
     "Held",
     "HeldPrompt",
     "KnobWord",
@@ -162,8 +164,10 @@ __all__ = [
     "PromptAction",
     "PromptSet",
     "PromptText",
+    "PromptTimes",
     "Propose",
     "ProtocolError",
+    "QueueDepths",
     "Queued",
     "QueuedProposal",
     "Reason",

@@ -16,6 +16,7 @@ from streamgen.protocol.answers import (
     Superseded,
 )
 from streamgen.protocol.audience import AudienceControl, AudienceOverlay, Propose, Vote
+from streamgen.protocol.health import Health
 from streamgen.protocol.requests import Approve, ConfigUpdate, Panic, Ping, PromptSet, Reject
 from streamgen.protocol.timeline import Prompt, PromptAck, Timeline, TimelineRequest
 
@@ -40,4 +41,5 @@ ServerMessage: TypeAlias = (
     | Timeline
     | PromptAck
     | AudienceOverlay
+    | Health
 )

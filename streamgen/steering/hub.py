@@ -10,6 +10,7 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Final, TypeAlias
 
 from pydantic import JsonValue
@@ -31,6 +32,7 @@ from streamgen.protocol import (
     Ping,
     Pong,
     Prompt,
+    PromptSet,
     Propose,
     ProtocolError,
     Reject,
@@ -46,6 +48,7 @@ from streamgen.steering.connections import Connection as Connection
 from streamgen.steering.connections import Connections
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
+from streamgen.steering.health import HealthMeter, Readings
 from streamgen.steering.judging import MAX_JUDGED
 from streamgen.steering.open_request import Request
 from streamgen.steering.permissions import PERMISSION_OF
@@ -79,7 +82,7 @@ class SteeringHub:
     `send` hands a command to the running generator and must return at once; it is only called between
     `generator_ready` and `generator_lost`. `panic` covers the programme, and must return at once too. `media_time_s`
     gives the media time (s) that leaves the server now. `log` writes down who asked for what and what became of it, and
-    must return at once.
+    must return at once. `now_s` is a monotonic clock, which `health` measures by.
     """
 
     def __init__(
@@ -95,6 +98,7 @@ class SteeringHub:
     ) -> None:
         self.session = session
         self.voting = voting
+        self.health = HealthMeter()
         self._now_s = now_s
         self._sooner = asyncio.Event()  # something of the vote may be due earlier than it was
         self._due_s = math.inf  # what whoever keeps the time waits for
@@ -221,6 +225,7 @@ class SteeringHub:
 
     def chunk_started(self, record: ChunkRecord) -> None:
         """The first packet of a chunk leaves now."""
+        self.health.chunk_started(record, self._now_s())
         self._perform(self.session.chunk_started(record))
 
     def set_status(self, status: Status) -> None:
@@ -230,6 +235,25 @@ class SteeringHub:
     def set_viewers(self, viewers: int) -> None:
         """So many viewers receive media now."""
         self._perform(self.session.set_viewers(viewers))
+
+    def report_health(self, readings: Readings) -> None:
+        """Tell those who may moderate how the channel goes. `readings` may leave out what is known here."""
+        told = [connection for connection in self._connections if "moderate" in connection.can]
+        if not told:
+            return
+        known = self.session.depths
+        deepest = max(len(connection.outbox) for connection in self._connections)
+        queues = readings.queues.model_copy(
+            update={
+                "moderation": known.moderation,
+                "held": known.held,
+                "prompts": known.prompts,
+                "outbox": deepest,
+            }
+        )
+        health = self.health.report(replace(readings, connections=self.connections, queues=queues), self._now_s())
+        for connection in told:
+            connection.outbox.put(health)
 
     def close(self) -> None:
         """Give every open request its final answer. Idempotent."""
@@ -277,7 +301,11 @@ class SteeringHub:
             request = connection.thin.ask(message) if isinstance(message, Prompt) else message
             self._log(_requested(connection, request))
             now_s = self._media_time_s()
-            self._perform(self.session.request(connection.client, request, connection.can, media_time_s=now_s))
+            effects = self.session.request(connection.client, request, connection.can, media_time_s=now_s)
+            # One that is answered at once is refused, or was taken long ago and is sent again.
+            if isinstance(request, PromptSet) and not _answered(connection.client, request.id, effects):
+                self.health.prompts.taken(connection.client, request.id, self._now_s())
+            self._perform(effects)
 
     def reject(self, connection: Connection, error: ProtocolError, retry_after_s: float | None = None) -> None:
         """Answer a frame that cannot be taken."""
@@ -297,6 +325,7 @@ class SteeringHub:
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
             message = delivery.message
+            self.health.prompts.told(delivery.client, message, self._now_s())
             if delivery.logged and isinstance(message, Held | Accepted | Rejected | Applied | Superseded):
                 self._log(_decided(_name(delivery.client), delivery.voter, message))
             if delivery.client == AUDIENCE and self.voting is not None:
@@ -318,6 +347,12 @@ class SteeringHub:
     def encoded(self, message: ServerMessage) -> str:
         """The JSON text of a message; made once of what goes to many."""
         return self._encoded.text(message)
+
+
+def _answered(client: str, id: str, effects: Effects) -> bool:
+    """Whether a request has its final answer with this."""
+    said = (each.message for each in effects.deliveries if each.client == client)
+    return any(isinstance(each, Applied | Rejected | Superseded) and each.id == id for each in said)
 
 
 def _requested(connection: Connection, message: Request | Propose | AudienceControl) -> Requested:

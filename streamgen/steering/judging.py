@@ -29,6 +29,11 @@ class Judging:
         return iter([*self._judged.values(), *self._held.values()])
 
     @property
+    def unseen(self) -> int:
+        """How many wait for a verdict."""
+        return len(self._judged)
+
+    @property
     def full(self) -> bool:
         """Whether no more can be looked at."""
         return len(self._judged) >= MAX_JUDGED

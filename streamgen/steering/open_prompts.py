@@ -25,6 +25,9 @@ class OpenPrompts:
     def __iter__(self) -> Iterator[OpenRequest]:
         return iter(list(self._open.values()))
 
+    def __len__(self) -> int:
+        return len(self._open)
+
     def get(self, channel_id: str | None) -> OpenRequest | None:
         """An open prompt by its id on the channel."""
         return None if channel_id is None else self._open.get(channel_id)

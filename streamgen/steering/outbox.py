@@ -1,8 +1,8 @@
 """What waits to be sent to one steering connection: bounded, and the newest state of things matters most.
 
-Full-policy: `state`, `audience`, `timeline` and `chunk` coalesce (a newer one replaces the one that still waits),
-answers to requests never do. When more than `limit` answers wait, the connection is hopelessly behind and the outbox
-overflows; its owner then closes the connection, and the client starts over with a fresh `state`.
+Full-policy: `state`, `audience`, `timeline`, `chunk` and `health` coalesce (a newer one replaces the one that still
+waits), answers to requests never do. When more than `limit` answers wait, the connection is hopelessly behind and the
+outbox overflows; its owner then closes the connection, and the client starts over with a fresh `state`.
 
 All methods belong to the event loop's thread.
 """
@@ -11,7 +11,7 @@ import asyncio
 from collections import deque
 from typing import Final
 
-from streamgen.protocol import AudienceOverlay, Chunk, ServerMessage, State, Timeline
+from streamgen.protocol import AudienceOverlay, Chunk, Health, ServerMessage, State, Timeline
 
 MAX_WAITING: Final = 256
 
@@ -37,7 +37,7 @@ class Outbox:
         """Add a message, by the policy above."""
         if self._overflown:
             return
-        if isinstance(message, State | Chunk | AudienceOverlay | Timeline):
+        if isinstance(message, State | Chunk | AudienceOverlay | Timeline | Health):
             for waiting in self._waiting:
                 if waiting.type == message.type:
                     self._waiting.remove(waiting)

@@ -42,6 +42,7 @@ from streamgen.protocol import (
     Play,
     PromptSet,
     Queued,
+    QueueDepths,
     Reason,
     Reject,
     Reset,
@@ -146,6 +147,11 @@ class SteeringSession:
     def remembered(self) -> int:
         """How many requests are held in memory, open and finished."""
         return len(self._ledger.registry)
+
+    @property
+    def depths(self) -> QueueDepths:
+        """How many prompts wait, and for what."""
+        return QueueDepths(moderation=self._judging.unseen, held=len(self._judging.held), prompts=len(self._prompts))
 
     def state(self, can: tuple[Permission, ...] = ()) -> State:
         """The whole situation, for somebody who joins now."""

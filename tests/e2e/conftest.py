@@ -3,12 +3,13 @@
 import os
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import Final
+from typing import Any, Final
 
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright, async_playwright
 
+from tests.e2e.scripted import Scripted
 from tests.e2e.serving import Server, serving
 from tests.e2e.viewing import Viewing
 
@@ -27,6 +28,7 @@ CHROMIUM_FLAGS: Final = (
 )
 
 OpenPage = Callable[..., Awaitable[Viewing]]
+OpenScripted = Callable[..., Awaitable[Scripted]]
 
 
 def chromium() -> str:
@@ -88,3 +90,25 @@ async def open_page(server: Server, browser: Browser) -> AsyncIterator[OpenPage]
         await viewing.page.context.close()
     for viewing in viewings:
         assert viewing.complaints == []
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def open_scripted(server: Server, browser: Browser) -> AsyncIterator[OpenScripted]:
+    """Opens a page of `server` whose steering connection is the test's own; its console must hold no error either."""
+    opened: list[Scripted] = []
+
+    async def open_one(
+        name: str, *first: dict[str, Any], size: tuple[int, int] = DESKTOP, touch: bool = False
+    ) -> Scripted:
+        width, height = size
+        context = await browser.new_context(
+            viewport={"width": width, "height": height}, has_touch=touch, is_mobile=touch
+        )
+        opened.append(await Scripted.open_scripted(context, f"{server.url}{name}", *first))
+        return opened[-1]
+
+    yield open_one
+    for scripted in opened:
+        await scripted.page.context.close()
+    for scripted in opened:
+        assert scripted.complaints == []

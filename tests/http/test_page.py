@@ -1,3 +1,4 @@
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -7,7 +8,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from streamgen.http import app as application
-from streamgen.http.page import MEDIA_TYPES, PageFiles, web_folder
+from streamgen.http.page import MEDIA_TYPES, PAGES, PageFiles, web_folder
 from tests.http.fakes import Server
 
 
@@ -25,6 +26,39 @@ async def test_the_page_is_served_with_its_modules() -> None:
         assert answer.headers["x-content-type-options"] == "nosniff"
         assert answer.headers["referrer-policy"] == "no-referrer"
         assert "default-src 'self'" in answer.headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("name", sorted(PAGES))
+async def test_each_page_has_an_address_of_its_own(name: str) -> None:
+    async with Server().client() as client:
+        page = await client.get(f"/{name}?token=x")
+        slash = await client.get(f"/{name}/?token=x")
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert f'src="{name}.js"' in page.text
+    assert "default-src 'self'" in page.headers["content-security-policy"]
+    assert page.headers["referrer-policy"] == "no-referrer"
+    # Its modules lie beside it, so that a slash at the end is taken away, and the token is kept.
+    assert (slash.status_code, slash.headers["location"]) == (307, f"../{name}?token=x")
+    assert slash.headers["referrer-policy"] == "no-referrer"
+
+
+@pytest.mark.parametrize("name", ["index", *sorted(PAGES)])
+async def test_a_page_loads_nothing_from_elsewhere_and_everything_it_names_is_there(name: str) -> None:
+    folder = web_folder()
+    assert folder is not None
+    page = (folder / f"{name}.html").read_text()
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert not [each for each in named if "//" in each]
+    files = {each for each in named if "." in each and not each.startswith(("./", "whep/"))}
+    waiting, seen = set(files), set[str]()
+    while waiting:
+        file = waiting.pop()
+        seen.add(file)
+        text = (folder / file).read_text()
+        if file.endswith((".js", ".css")):
+            assert "http://" not in text.replace("http://www.w3.org/2000/svg", "").replace("http://192.168.x.y", "")
+        waiting |= {found for found in re.findall(r'from "\./([^"]+)"', text)} - seen
+    assert f"{name}.js" in seen or name == "index"
 
 
 async def test_an_unchanged_file_is_not_sent_again() -> None:

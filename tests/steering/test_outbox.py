@@ -2,7 +2,7 @@ import asyncio
 
 import pytest
 
-from streamgen.protocol import AudienceOverlay, Chunk, Pong, State
+from streamgen.protocol import AudienceOverlay, Chunk, Health, Pong, State
 from streamgen.steering.outbox import Outbox, OutboxOverflowError
 
 
@@ -25,16 +25,17 @@ async def test_messages_leave_in_order() -> None:
     assert [await outbox.get() for _ in range(3)] == [state(1), pong("a"), chunk(1)]
 
 
-async def test_only_the_newest_state_and_chunk_wait_and_answers_all_do() -> None:
+async def test_only_the_newest_state_chunk_and_health_wait_and_answers_all_do() -> None:
     outbox = Outbox()
     for number in range(100):
         outbox.put(state(number))
         outbox.put(chunk(number))
+        outbox.put(Health(media_time=number))
         if number % 50 == 0:
             outbox.put(pong(str(number)))
     waiting = [await outbox.get() for _ in range(len(outbox))]
-    assert waiting == [pong("0"), pong("50"), state(99), chunk(99)]
-    assert outbox.coalesced == 198
+    assert waiting == [pong("0"), pong("50"), state(99), chunk(99), Health(media_time=99)]
+    assert outbox.coalesced == 297
 
 
 async def test_get_waits_for_put() -> None:

@@ -6,6 +6,7 @@ import { Knobs } from "./knobs.js";
 import { Levels } from "./levels.js";
 import { Measurements } from "./measurements.js";
 import { Meter } from "./meter.js";
+import { part, tokenFromLink } from "./page.js";
 import { StreamgenPlayer } from "./player.js";
 import { PromptList } from "./prompt-list.js";
 import { PromptHistory, refusal } from "./prompts.js";
@@ -30,19 +31,6 @@ const PROGRAMME_WORDS = {
   starting: "The model is loading; the stream starts by itself.",
   restarting: "The generator is starting again; the stream goes on by itself.",
 };
-
-/** @template {Element} T @param {string} id @param {new () => T} type @returns {T} */
-function part(id, type) {
-  const element = document.getElementById(id);
-  if (!(element instanceof type)) throw new TypeError(`the page lacks #${id}`);
-  return element;
-}
-
-/** The operator's token is part of the link that the server prints: `?token=`, or `#token=`, which no server logs. */
-function tokenFromLink() {
-  const fragment = new URLSearchParams(location.hash.slice(1));
-  return new URLSearchParams(location.search).get("token") ?? fragment.get("token");
-}
 
 const view = {
   player: part("player", StreamgenPlayer),
