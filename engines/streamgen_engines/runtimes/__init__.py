@@ -1,5 +1,6 @@
 """Runtimes: what loads a graph onto a device and runs it."""
 
+from streamgen_engines.runtimes.choice import runtime_named
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from streamgen_engines.runtimes.report import RuntimeReport, available
@@ -13,4 +14,5 @@ __all__ = [
     "Signature",
     "TensorSpec",
     "available",
+    "runtime_named",
 ]
