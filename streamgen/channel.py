@@ -52,6 +52,7 @@ from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 logger = logging.getLogger(__name__)
 
@@ -100,6 +101,7 @@ class Channel:
         scale: int | None = None,
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
+        runtime: RuntimeName = DEFAULT_RUNTIME,
         moderated: bool = False,
         log: ChannelLog | None = None,
         first_restart_s: float = FIRST_RESTART_S,
@@ -117,6 +119,7 @@ class Channel:
             scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
+            runtime: what the model's graphs run on.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
             first_restart_s: pause before a dead generator is started again, doubled with every failure in a row.
@@ -131,6 +134,7 @@ class Channel:
             seed=seed,
             guidance=guidance,
             threads=threads,
+            runtime=runtime,
             silence_timeout_s=silence_timeout_s,
         )
         self._scale = scale
@@ -434,6 +438,7 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
         fingerprint=fingerprint(manifest),
         seed=settings.seed,
         threads=settings.threads,
+        runtime=settings.runtime,
         version=__version__,
     )
 

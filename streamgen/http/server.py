@@ -158,6 +158,7 @@ def _channel(settings: Settings, bundle: Path, *, moderated: bool, log: ChannelL
         scale=settings.scale,
         bitrate=settings.video_bitrate,
         threads=settings.threads,
+        runtime=settings.runtime,
         moderated=moderated,
         log=log,
     )

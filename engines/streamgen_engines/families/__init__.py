@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import UnknownFamilyError
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
-from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.text import TextEncoder
 
 __all__ = ["Condition", "Model", "PictureEncoder", "PocketDecoder", "PocketGenerator", "load", "load_pictures"]
@@ -28,24 +28,27 @@ class Model:
     decoder: PocketDecoder
 
 
-def load(bundle: Bundle, threads: int = 1, *, seed: int = 0) -> Model:
+def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Runtime | None = None) -> Model:
     """Load every graph of a bundle.
 
     Args:
         bundle: an opened bundle.
         threads: compute threads for denoising, and as many for decoding.
         seed: of the generator and the decoder.
+        runtime: what the graphs run on (`runtimes.runtime_named`); None = ONNX Runtime on the CPU.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
         BundleError: a graph does not load or does not fit the manifest.
+        RuntimeUnavailableError: the runtime finds no device that it can use.
+        OutOfMemoryError: the graphs do not fit into the memory of the machine or device.
     """
     if bundle.manifest.family != "pocket":
         raise UnknownFamilyError(
             f"field family of bundle {bundle.manifest.name} is {bundle.manifest.family!r}; this streamgen runs "
             f"'pocket'; upgrade with `pip install --upgrade streamgen`, or choose another bundle"
         )
-    runtime = OnnxRuntimeCpu()
+    runtime = OnnxRuntimeCpu() if runtime is None else runtime
     return Model(
         bundle,
         TextEncoder(bundle, runtime),

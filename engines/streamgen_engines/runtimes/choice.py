@@ -3,8 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from streamgen_engines.errors import RuntimeUnavailableError
-from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RUNTIME_NAMES
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
 from streamgen_engines.runtimes.interface import Runtime
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 
@@ -16,9 +15,7 @@ def runtime_named(name: str = DEFAULT_RUNTIME) -> Runtime:
         RuntimeUnavailableError: there is none of that name, or it cannot run here; the message has the command that
             adds it. Whether there is a device shows when a graph is loaded.
     """
-    if name not in _MAKERS:
-        raise RuntimeUnavailableError(f"there is no runtime {name!r}; choose one of {', '.join(RUNTIME_NAMES)}")
-    return _MAKERS[name]()
+    return _MAKERS[read_runtime(name)]()
 
 
 def _openvino() -> Runtime:
@@ -33,7 +30,7 @@ def _onnxruntime_cuda() -> Runtime:
     return OnnxRuntimeCuda()
 
 
-_MAKERS: Final[Mapping[str, Callable[[], Runtime]]] = {
+_MAKERS: Final[Mapping[RuntimeName, Callable[[], Runtime]]] = {
     "onnxruntime-cpu": OnnxRuntimeCpu,
     "onnxruntime-cuda": _onnxruntime_cuda,
     "openvino": _openvino,

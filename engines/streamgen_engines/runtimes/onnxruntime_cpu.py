@@ -27,6 +27,7 @@ from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
 from streamgen_engines.runtimes.tensors import checked_inputs, without_states
 
+
 class OnnxRuntimeCpu:
     """Loads graphs with ONNX Runtime's CPU kernels.
 

@@ -31,8 +31,11 @@ from streamgen_engines.runtimes.tensors import checked_inputs, without_states
 
 logger = logging.getLogger(__name__)
 
-INSTALL: Final = 'pip uninstall -y onnxruntime; pip install --force-reinstall "onnxruntime-gpu[cuda,cudnn]"'
-"""Both packages bring the same files, so the one for CPUs has to go first."""
+INSTALL: Final = (
+    'pip install "streamgen[cuda]"; pip uninstall -y onnxruntime; '
+    "pip install --force-reinstall --no-deps onnxruntime-gpu"
+)
+"""The packages onnxruntime and onnxruntime-gpu bring the same files, so the one for CPUs has to go."""
 PROVIDER: Final = "CUDAExecutionProvider"
 _HOST_PROVIDER: Final = "CPUExecutionProvider"
 _ASSIGNMENT: Final = "session.record_ep_graph_assignment_info"

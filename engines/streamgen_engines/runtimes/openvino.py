@@ -1,9 +1,9 @@
 """OpenVINO on the CPU, an optional runtime.
 
-Carried states are OpenVINO's own tensors, allocated once and bound once. In place, one tensor is a state's input and its
-output, under the rule of `onnxruntime_cpu`. Otherwise a state has two tensors and the graph two requests, the second
-of which reads what the first one writes and the other way round; runs alternate between them, so nothing is bound
-again. Inputs are copied into tensors of the request: they are small, the states are not.
+Carried states are OpenVINO's own tensors, allocated once and bound once. In place, one tensor is a state's input and
+its output, under the rule of `onnxruntime_cpu`. Otherwise a state has two tensors and the graph two requests, the
+second of which reads what the first one writes and the other way round; runs alternate between them, so nothing is
+bound again. Inputs are copied into tensors of the request: they are small, the states are not.
 
 OpenVINO reads ONNX by itself, and what its reader does not know is refused. `openvino_operators` teaches it the
 operator of the ring. A graph that is refused all the same runs on ONNX Runtime, and the log says which and why: both

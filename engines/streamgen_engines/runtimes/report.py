@@ -11,6 +11,8 @@ from typing import Final
 
 import onnxruntime
 
+from streamgen_engines.errors import RuntimeUnavailableError
+from streamgen_engines.runtime_name import RuntimeName, read_runtime
 from streamgen_engines.runtimes.onnxruntime_cuda import INSTALL as INSTALL_CUDA
 from streamgen_engines.runtimes.onnxruntime_cuda import PROVIDER as CUDA_PROVIDER
 from streamgen_engines.runtimes.openvino import INSTALL as INSTALL_OPENVINO
@@ -81,6 +83,20 @@ def cuda_report(
     return RuntimeReport(
         name, True, "provider and driver are there; not tried here, and not yet tried by us on any GPU", ""
     )
+
+
+def require(name: str) -> RuntimeName:
+    """The runtime of that name, once it is known to be here; nothing is loaded.
+
+    Raises:
+        RuntimeUnavailableError: it is not, or there is none of that name; the message says what adds it.
+    """
+    found = read_runtime(name)
+    report = next(each for each in available() if each.name == found)
+    if not report.usable:
+        advice = f"; install it with `{report.install}`" if report.install else ""
+        raise RuntimeUnavailableError(f"the runtime {name} cannot be used here: {report.detail}{advice}")
+    return found
 
 
 def available() -> list[RuntimeReport]:

@@ -45,9 +45,7 @@ def static_spec(name: str, shape: Sequence[object], dtype: str | None, path: Pat
     return TensorSpec(sizes, dtype)
 
 
-def checked_inputs(
-    signature: Signature, inputs: Mapping[str, Array], path: Path
-) -> Iterator[tuple[str, Array]]:
+def checked_inputs(signature: Signature, inputs: Mapping[str, Array], path: Path) -> Iterator[tuple[str, Array]]:
     """Every input by name, in the order of the signature, checked before it is handed on.
 
     Raises:
