@@ -180,8 +180,11 @@ class OpenVinoEngine:
         """
         for name, array in checked_inputs(self._signature, inputs, self._path):
             np.copyto(self._inputs[name].data, array)
+        request = self._requests[self._turn]
         try:
-            self._requests[self._turn].infer()
+            # With one thread, `infer` swallows what a node raises and leaves the outputs as they were (2026.4.1).
+            request.start_async()
+            request.wait()
         except (RuntimeError, MemoryError) as error:
             raise run_error(self._path, error) from error
         self._turn = next(self._turns)
