@@ -6,9 +6,9 @@ from pathlib import Path
 import onnxruntime as ort
 
 from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.failures import load_error
 from streamgen_engines.runtimes.onnxruntime_cuda import DeviceEngine
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options
-from streamgen_engines.runtimes.failures import load_error
 
 
 class OnHost:

@@ -1,6 +1,5 @@
 """The CUDA runtime on a real GPU. Left out where there is none; has not been run yet."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +19,8 @@ CHUNKS = 20
 
 
 @pytest.fixture(params=[False, True], ids=["plain", "cuda graph"])
-def runtime(request: pytest.FixtureRequest) -> Iterator[OnnxRuntimeCuda]:
-    yield OnnxRuntimeCuda(cuda_graph=request.param)
+def runtime(request: pytest.FixtureRequest) -> OnnxRuntimeCuda:
+    return OnnxRuntimeCuda(cuda_graph=request.param)
 
 
 @pytest.mark.parametrize("in_place", [True, False])

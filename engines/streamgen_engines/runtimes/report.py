@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -85,14 +85,18 @@ def cuda_report(
     )
 
 
-def require(name: str) -> RuntimeName:
+def require(name: str, reports: Iterable[RuntimeReport] | None = None) -> RuntimeName:
     """The runtime of that name, once it is known to be here; nothing is loaded.
+
+    Args:
+        name: of the runtime.
+        reports: what is here; None = look.
 
     Raises:
         RuntimeUnavailableError: it is not, or there is none of that name; the message says what adds it.
     """
     found = read_runtime(name)
-    report = next(each for each in available() if each.name == found)
+    report = next(each for each in (available() if reports is None else reports) if each.name == found)
     if not report.usable:
         advice = f"; install it with `{report.install}`" if report.install else ""
         raise RuntimeUnavailableError(f"the runtime {name} cannot be used here: {report.detail}{advice}")
