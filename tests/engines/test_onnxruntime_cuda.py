@@ -70,9 +70,7 @@ def test_device_and_cuda_graph_are_asked_for() -> None:
 
 
 def test_a_build_without_cuda_names_the_command() -> None:
-    with pytest.raises(
-        RuntimeUnavailableError, match=r"no CUDAExecutionProvider; .*streamgen\[cuda\].*-gpu"
-    ):
+    with pytest.raises(RuntimeUnavailableError, match=r"no CUDAExecutionProvider; .*streamgen\[cuda\].*-gpu"):
         OnnxRuntimeCuda(ort=FakeOrt(providers=("CPUExecutionProvider",)))
 
 
