@@ -58,16 +58,17 @@ class OnnxRuntimeCpu:
             GraphLoadError: ONNX Runtime refuses the file.
             GraphMismatchError: a state is not an input and an output of the stated shape and type, or a
                 tensor has no static shape.
+            OutOfMemoryError: graph and states do not fit into memory.
         """
         try:
             session = ort.InferenceSession(
                 str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"]
             )
+            return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
         except ORT_ERRORS as error:
             raise load_error(
                 path, f"ONNX Runtime {ort.__version__}", error, upgrade="pip install --upgrade onnxruntime"
             ) from error
-        return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
 
 
 class OnnxRuntimeEngine:

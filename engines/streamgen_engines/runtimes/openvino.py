@@ -100,7 +100,7 @@ class OpenVino:
             OutOfMemoryError: the graph does not fit into memory.
         """
         try:
-            return OpenVinoEngine(self._openvino, self._compile(path, threads), path, states, in_place=in_place)
+            return self._load(path, states, threads, in_place=in_place)
         except GraphLoadError as error:
             if self._substitute is None:
                 raise
@@ -109,7 +109,7 @@ class OpenVino:
             logger.warning("%s runs on ONNX Runtime instead: %s", path.name, error)
             return engine
 
-    def _compile(self, path: Path, threads: int) -> Any:
+    def _load(self, path: Path, states: Sequence[State], threads: int, *, in_place: bool) -> "OpenVinoEngine":
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": "1",
@@ -120,7 +120,8 @@ class OpenVino:
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         }
         try:
-            return self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
+            compiled = self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
+            return OpenVinoEngine(self._openvino, compiled, path, states, in_place=in_place)
         except (RuntimeError, MemoryError) as error:
             unknown = _UNKNOWN_OPERATORS.search(str(error))
             if unknown is not None:
