@@ -23,6 +23,6 @@ class OnHost:
             session = ort.InferenceSession(
                 str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"], enable_fallback=0
             )
+            return DeviceEngine(ort, session, path, states, in_place=in_place, device="cpu")
         except ORT_ERRORS as error:
             raise load_error(path, "ONNX Runtime", error, upgrade="pip install --upgrade onnxruntime") from error
-        return DeviceEngine(ort, session, path, states, in_place=in_place, device="cpu")

@@ -9,7 +9,7 @@ import pytest
 from onnx import helper
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError, GraphMismatchError, GraphRunError
+from streamgen_engines.errors import GraphLoadError, GraphMismatchError, GraphRunError, OutOfMemoryError
 from streamgen_engines.families import Condition, load
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime, Signature, TensorSpec
@@ -23,6 +23,7 @@ RUNTIMES: dict[str, Callable[[], Runtime]] = {
     "openvino": lambda: OpenVino(fall_back=False),
 }
 CHUNKS = 20
+NO_MACHINE_HAS = 2**46  # numbers of 4 bytes
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -145,6 +146,14 @@ def test_dynamic_shapes_are_refused(runtime: Runtime, tmp_path: Path) -> None:
     path = save(tmp_path / "dynamic.onnx", [node], {"x": (REAL, ("batch", 2))}, {"y": (REAL, ("batch", 2))})
     with pytest.raises(GraphMismatchError, match=r"tensor x has the dynamic shape .* static shapes"):
         runtime.load(path)
+
+
+@pytest.mark.parametrize("in_place", [True, False])
+def test_a_state_for_which_there_is_no_memory_says_so(runtime: Runtime, tmp_path: Path, in_place: bool) -> None:
+    vector = (REAL, (1, NO_MACHINE_HAS))
+    path = save(tmp_path / "huge.onnx", [helper.make_node("Neg", ["x"], ["x_out"])], {"x": vector}, {"x_out": vector})
+    with pytest.raises(OutOfMemoryError, match=r"huge\.onnx: there is not enough memory .*smaller bundle"):
+        runtime.load(path, [State(name="x", shape=(1, NO_MACHINE_HAS), dtype="float32")], in_place=in_place)
 
 
 def test_what_is_not_a_graph_is_refused(runtime: Runtime, tmp_path: Path) -> None:
