@@ -132,7 +132,7 @@ class _TimedEngine:
 
 def load(bundle: Bundle, stopwatch: Stopwatch, threads: int = 1, runtime: RuntimeName = DEFAULT_RUNTIME) -> Model:
     """A model whose graphs are timed."""
-    return load_model(bundle, threads, runtime=TimedRuntime(runtime_named(runtime), stopwatch))
+    return load_model(bundle, threads, runtime=lambda: TimedRuntime(runtime_named(runtime), stopwatch))
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -128,7 +129,7 @@ def render(
     check_output(out)
     opened = Bundle.open(bundle)
     start = start_picture(opened, picture)
-    model = load(opened, threads=threads, seed=seed, runtime=runtime_named(runtime))
+    model = load(opened, threads=threads, seed=seed, runtime=partial(runtime_named, runtime))
     manifest = model.bundle.manifest
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))

@@ -8,6 +8,7 @@ The same runtime, number of threads and kind of processor are needed for equal b
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
@@ -101,7 +102,7 @@ def replay(
             _check_bundle(content, bundle)
             wanted = (threads or content.threads, content.runtime)
             if model is None or wanted != loaded:
-                runtime = runtime_named(content.runtime)
+                runtime = partial(runtime_named, content.runtime)
                 model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
             model.generator.reset(content.seed)
             following = _Following(model.generator, content.life)

@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from streamgen.generation.pipeline import Pipeline
@@ -47,7 +48,9 @@ def measure(
     """
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
-    with Pipeline(load(bundle, runtime=runtime_named(runtime)), scale=usual_scale(manifest.video.height)) as pipeline:
+    with Pipeline(
+        load(bundle, runtime=partial(runtime_named, runtime)), scale=usual_scale(manifest.video.height)
+    ) as pipeline:
         pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
         timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]

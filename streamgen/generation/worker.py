@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -82,7 +83,8 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     outbox = _Outbox(connection)
     try:
         bundle = Bundle.open(settings.bundle)
-        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime_named(settings.runtime))
+        runtime = partial(runtime_named, settings.runtime)
+        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime)
         worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
         _warm_up(model)
     except Exception as error:  # the process's outermost edge: the parent learns why, and decides

@@ -8,7 +8,6 @@ import pytest
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import Condition, load
-from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 from streamgen_engines.runtimes.report import cuda_report
 from tests.engines.graphs import LAST, RING, feed, last_graph, ring_graph
@@ -41,7 +40,7 @@ def test_two_buffers_take_turns(runtime: OnnxRuntimeCuda, tmp_path: Path) -> Non
 
 
 def test_twenty_chunks_are_those_of_the_reference(tiny: Bundle) -> None:
-    reference, other = load(tiny, runtime=OnnxRuntimeCpu()), load(tiny, runtime=OnnxRuntimeCuda())
+    reference, other = load(tiny), load(tiny, runtime=OnnxRuntimeCuda)
     prompts = [reference.text.encode(text) for text in ("a red ball bounces", "calm sea at night")]
     for chunk in range(CHUNKS):
         condition = Condition(prompts[chunk >= CHUNKS // 2])

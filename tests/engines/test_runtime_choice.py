@@ -52,7 +52,14 @@ def test_nothing_is_loaded_to_look_for_a_runtime(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_family_runs_on_the_runtime_that_it_is_given(tiny: Bundle) -> None:
-    model = load(tiny, runtime=OpenVino(fall_back=False))
+    made: list[OpenVino] = []
+
+    def runtime() -> OpenVino:
+        made.append(OpenVino(fall_back=False))
+        return made[-1]
+
+    model = load(tiny, runtime=runtime)
     assert isinstance(model.generator._engine, OpenVinoEngine)
     assert isinstance(model.decoder._video, OpenVinoEngine)
     assert isinstance(model.text._engine, OpenVinoEngine)
+    assert len(made) == 3  # each part may live on a thread of its own

@@ -165,7 +165,8 @@ def test_what_is_not_a_graph_is_refused(runtime: Runtime, tmp_path: Path) -> Non
 
 def test_twenty_chunks_of_the_tiny_bundle_are_those_of_the_reference(runtime: Runtime, tiny: Bundle) -> None:
     """Free running: ring, sink, decoders' states and a change of prompt, with no rounding to be amplified."""
-    reference, other = load(tiny, runtime=OnnxRuntimeCpu(in_place=False)), load(tiny, runtime=runtime)
+    reference = load(tiny, runtime=lambda: OnnxRuntimeCpu(in_place=False))
+    other = load(tiny, runtime=lambda: runtime)
     prompts = [reference.text.encode(text) for text in ("a red ball bounces", "calm sea at night")]
     for chunk in range(CHUNKS):
         condition = Condition(prompts[chunk >= CHUNKS // 2])
