@@ -2,10 +2,15 @@
 
 The stages are the server's own and run as they do there: denoising on one thread, decoding and encoding on another,
 with room for one chunk between them. Nothing waits for a clock, so the real-time ratio is what the machine can do.
+
+Then the runtimes that are here are compared, a few chunks of each in turn, so that whatever else the machine does
+falls on all of them. The yardstick is plain ONNX Runtime in float32, on a copy of the bundle without quantisation.
 """
 
 import argparse
+import statistics
 import sys
+import tempfile
 import threading
 import time
 from collections import defaultdict
@@ -17,6 +22,7 @@ from queue import Empty, Queue
 from typing import Any, Final
 
 from bench import record
+from bench.dequantised import dequantised
 from bench.figures import Summary
 from bench.prompts import PROMPTS
 from streamgen.generation.pipeline import DecodeStage, Denoised, DenoiseStage, EncodeStage
@@ -28,15 +34,21 @@ from streamgen.media.video_encoder import DEFAULT_SCALE, VideoEncoder, usual_sca
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
-from streamgen_engines.families import Model, PocketDecoder, PocketGenerator
+from streamgen_engines.families import Model
+from streamgen_engines.families import load as load_model
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RUNTIME_NAMES, RuntimeName
+from streamgen_engines.runtimes import available, require, runtime_named
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
-from streamgen_engines.text import Prompt, TextEncoder
+from streamgen_engines.text import Prompt
 
 CHUNKS: Final = 120
 WARM_UP_CHUNKS: Final = 8  # fills the window, so that every measured pass attends to all of it
 PROMPT_EVERY_CHUNKS: Final = 12
+COMPARED_CHUNKS: Final = 24
+_ROUND_CHUNKS: Final = 6  # of one runtime, before it is the next one's turn
+FLOAT32: Final = "onnxruntime-cpu, float32"
+_GRAPHS: Final = ("denoise", "decode_video", "decode_audio")
 _MS_PER_S: Final = 1000
 _WATCHED: Final = frozenset({Layer("vp8", 0)})
 _LOOK_S: Final = 0.5  # how often a waiting stage looks whether the other one still lives
@@ -118,15 +130,9 @@ class _TimedEngine:
         self._engine.reset()
 
 
-def load(bundle: Bundle, stopwatch: Stopwatch, threads: int = 1) -> Model:
-    """A model of the pocket family whose graphs are timed."""
-    runtime = TimedRuntime(OnnxRuntimeCpu(), stopwatch)
-    return Model(
-        bundle,
-        TextEncoder(bundle, runtime),
-        PocketGenerator(bundle, runtime, threads=threads),
-        PocketDecoder(bundle, runtime, threads=threads),
-    )
+def load(bundle: Bundle, stopwatch: Stopwatch, threads: int = 1, runtime: RuntimeName = DEFAULT_RUNTIME) -> Model:
+    """A model whose graphs are timed."""
+    return load_model(bundle, threads, runtime=lambda: TimedRuntime(runtime_named(runtime), stopwatch))
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,11 +217,17 @@ def _take(between: "Queue[Denoised]", thread: threading.Thread, failures: list[B
 
 
 def measure(
-    bundle: Bundle, *, chunks: int, threads: int, scale: int, progress: Callable[[str], None]
+    bundle: Bundle,
+    *,
+    chunks: int,
+    threads: int,
+    scale: int,
+    progress: Callable[[str], None],
+    runtime: RuntimeName = DEFAULT_RUNTIME,
 ) -> dict[str, Any]:
     """All figures: the bundle's own settings with each number of steps, and its own steps without guidance."""
     stopwatch = Stopwatch()
-    model = load(bundle, stopwatch, threads)
+    model = load(bundle, stopwatch, threads, runtime)
     sampler = bundle.manifest.sampler
     variants = [(steps, sampler.guidance) for steps in range(sampler.steps, 0, -1)]
     if sampler.guidance != 1:
@@ -246,6 +258,72 @@ def measure(
     return {"chunk_ms": _MS_PER_S * float(bundle.manifest.chunk_duration), "variants": found}
 
 
+def compare(
+    bundle: Bundle, *, chunks: int, threads: int, scale: int, progress: Callable[[str], None]
+) -> list[dict[str, Any]]:
+    """The runtimes that are here, side by side, each with the bundle's own settings; float32 first."""
+    usable = {report.name for report in available() if report.usable}
+    found: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as lines:
+        plain = dequantised(bundle, Path(folder) / bundle.manifest.name)
+        entrants: list[_Entrant] = []
+        for shown, opened, name in (
+            (FLOAT32, plain, DEFAULT_RUNTIME),
+            *((name, bundle, name) for name in RUNTIME_NAMES if name in usable),
+        ):
+            stopwatch = Stopwatch()
+            try:
+                line = Line(load(opened, stopwatch, threads, name), stopwatch, scale=scale)
+            except EngineError as error:  # such as a GPU whose driver is too old
+                found.append({"runtime": shown, "failed": str(error)})
+                progress(f"{shown} does not run: {error}")
+                continue
+            lines.callback(line.close)
+            line.run(WARM_UP_CHUNKS, steps=None, guidance=None)
+            stopwatch.clear()
+            entrants.append(_Entrant(shown, line, stopwatch, []))
+        for turn in range(max(1, chunks // _ROUND_CHUNKS)):
+            for each in entrants:
+                pace = each.line.run(min(chunks, _ROUND_CHUNKS), steps=None, guidance=None)
+                each.ratios.append(pace.realtime_ratio)
+            last = ", ".join(f"{each.shown} {each.ratios[-1]:.2f}" for each in entrants)
+            progress(f"runtimes, round {turn + 1}, times real time: {last}")
+    ratios = {each.shown: statistics.median(each.ratios) for each in entrants}
+    return found + [
+        {
+            "runtime": each.shown,
+            "realtime_ratio": ratios[each.shown],
+            "of_float32": ratios[each.shown] / ratios[FLOAT32] if FLOAT32 in ratios else None,
+            "graph_ms": {graph: Summary.of(each.stopwatch.times_ms[graph]) for graph in _GRAPHS},
+        }
+        for each in entrants
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Entrant:
+    shown: str
+    line: Line
+    stopwatch: Stopwatch
+    ratios: list[float]  # times real time, one per round
+
+
+def compared_table(runtimes: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The comparison, for people."""
+    if not runtimes:
+        return []
+    graphs = "  ".join(f"{graph:>12}" for graph in _GRAPHS)
+    lines = ["", f"{'runtime':26}  x real time  of float32  {graphs}  (p50 ms)"]
+    for each in runtimes:
+        if "failed" in each:
+            lines.append(f"{each['runtime']:26}  does not run: {each['failed']}")
+            continue
+        times = "  ".join(f"{each['graph_ms'][graph]['p50']:12.1f}" for graph in _GRAPHS)
+        share = f"{each['of_float32']:10.2f}" if each["of_float32"] is not None else f"{'-':>10}"
+        lines.append(f"{each['runtime']:26}  {each['realtime_ratio']:11.2f}  {share}  {times}")
+    return lines
+
+
 def table(figures: dict[str, Any]) -> list[str]:
     """What a run found, for people."""
     lines = ["", "steps  guidance  passes  x real time  cpu s/min  denoise p50 / p95 ms  decode+encode p50 / p95 ms"]
@@ -268,23 +346,36 @@ def main() -> int:
     parser.add_argument("--bundle", type=Path, help="folder of the model; without it the bundled one")
     parser.add_argument("--chunks", type=int, default=CHUNKS, help=f"measured per setting [{CHUNKS}]")
     parser.add_argument("--threads", type=int, default=1, help="of denoising, and as many of decoding [1]")
+    parser.add_argument("--runtime", default=DEFAULT_RUNTIME, help=f"of the first table [{DEFAULT_RUNTIME}]")
+    parser.add_argument(
+        "--compare", type=int, default=COMPARED_CHUNKS, help=f"chunks of each runtime; 0 = none [{COMPARED_CHUNKS}]"
+    )
     parser.add_argument("--scale", type=int, help="enlarging [what the server takes for the model]")
     parser.add_argument("--results", type=Path, default=record.RESULTS, help="where the record goes")
     parser.add_argument("--no-record", action="store_true", help="only print")
     given = parser.parse_args()
     try:
+        runtime = require(given.runtime)
         bundle = record.open_bundle(given.bundle)
     except EngineError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     scale = usual_scale(bundle.manifest.video.height) if given.scale is None else given.scale
     settings = {"chunks": given.chunks, "threads": given.threads, "scale": scale}
-    run = record.begin("generate", bundle, settings)
-    figures = measure(bundle, **settings, progress=lambda line: print(line, file=sys.stderr, flush=True))
+    run = record.begin("generate", bundle, {**settings, "runtime": runtime, "compare": given.compare})
+
+    def progress(line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    figures = measure(bundle, **settings, progress=progress, runtime=runtime)
+    if given.compare > 0:
+        figures["runtimes"] = compare(
+            bundle, chunks=given.compare, threads=given.threads, scale=scale, progress=progress
+        )
     run = record.finish(run, figures, [])
     if not given.no_record:
         record.append(run, given.results)
-    print("\n".join(table(run["figures"])))
+    print("\n".join([*table(run["figures"]), *compared_table(run["figures"].get("runtimes", ()))]))
     return 0
 
 

@@ -21,7 +21,7 @@ from streamgen_engines.manifest import MANIFEST_FILE
 
 ROOT: Final = Path(__file__).parent.parent
 RESULTS: Final = Path(__file__).parent / "results.jsonl"
-PACKAGES: Final = ("aiortc", "av", "numpy", "onnxruntime")
+PACKAGES: Final = ("aiortc", "av", "numpy", "onnxruntime", "openvino")
 _GIT_LIMIT_S: Final = 20
 _DECIMALS: Final = 3
 

@@ -59,6 +59,7 @@ from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Channel:
         scale: int | None = None,
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
+        runtime: RuntimeName = DEFAULT_RUNTIME,
         moderated: bool = False,
         voting: Voting | None = None,
         log: ChannelLog | None = None,
@@ -125,6 +127,7 @@ class Channel:
             scale: whole factor by which pictures are enlarged before they are encoded; None = as the model's size asks.
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
+            runtime: what the model's graphs run on.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             voting: where an audience takes part, its side of steering; keep it going with `voting_clock.keep_time`.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
@@ -140,6 +143,7 @@ class Channel:
             seed=seed,
             guidance=guidance,
             threads=threads,
+            runtime=runtime,
             silence_timeout_s=silence_timeout_s,
         )
         self._scale = scale
@@ -487,6 +491,7 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
         fingerprint=fingerprint(manifest),
         seed=settings.seed,
         threads=settings.threads,
+        runtime=settings.runtime,
         version=__version__,
     )
 

@@ -18,6 +18,7 @@ from streamgen.version import __version__
 
 if TYPE_CHECKING:
     from streamgen.settings import Settings
+    from streamgen_engines.runtime_name import RuntimeName
 
 app = typer.Typer(
     name="streamgen",
@@ -33,6 +34,12 @@ _LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
 BundleOption = Annotated[
     Path | None,
     typer.Option("--bundle", help="Folder of the model or name of a bundled one.", metavar="MODEL"),
+]
+
+# Checked by the settings or by `_runtime`; the names are in `streamgen_engines.runtime_name`.
+RuntimeOption = Annotated[
+    str | None,
+    typer.Option("--runtime", help="onnxruntime-cpu, onnxruntime-cuda or openvino. [onnxruntime-cpu]", metavar="NAME"),
 ]
 
 PictureOption = Annotated[
@@ -77,6 +84,7 @@ def serve(
     ] = None,
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
+    runtime: RuntimeOption = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
     joins_per_s: Annotated[float | None, typer.Option(help="Viewers that may join per second. [20]")] = None,
     udp_ports: Annotated[
@@ -121,6 +129,7 @@ def serve(
         "scale": scale,
         "video_bitrate": video_bitrate,
         "threads": threads,
+        "runtime": runtime,
         "max_viewers": max_viewers,
         "joins_per_s": joins_per_s,
         "udp_ports": udp_ports,
@@ -156,6 +165,7 @@ def serve(
 
     try:
         with contextlib.closing(socket) as listener:
+            _runtime(settings.runtime)
             root, _ = _bundle(settings.bundle, settings.scale, settings.picture)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
@@ -177,6 +187,7 @@ def render(
         int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
+    runtime: RuntimeOption = None,
     bundle: BundleOption = None,
 ) -> None:
     """Render prompts to a file, with the same loop as the live stream."""
@@ -186,6 +197,7 @@ def render(
     from streamgen_engines.errors import EngineError
 
     try:
+        wanted = _runtime(runtime)
         root, fitting = _bundle(bundle, scale)
         report = rendering.render(
             root,
@@ -197,6 +209,7 @@ def render(
             guidance=guidance,
             scale=fitting,
             threads=threads,
+            runtime=wanted,
             console=Console(stderr=True),
         )
     except (StreamgenError, EngineError) as error:
@@ -288,12 +301,19 @@ def token(
 @app.command()
 def doctor(
     bundle: BundleOption = None,
+    runtime: RuntimeOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="The report for programs.")] = False,
 ) -> None:
     """Say which runtimes, encoders and devices are usable here, and what adds a missing one."""
     from streamgen import doctor as report
+    from streamgen_engines.errors import EngineError
+    from streamgen_engines.runtime_name import read_runtime
 
-    checks = report.examine(bundle)
+    try:
+        wanted = None if runtime is None else read_runtime(runtime)
+    except EngineError as error:
+        _fail(error)
+    checks = report.examine(bundle, runtime=wanted)
     if as_json:
         typer.echo(json.dumps(report.as_json(checks), indent=2))
     else:
@@ -325,6 +345,14 @@ def _bundle(path: Path | None, scale: int | None, picture: Path | None = None) -
         raise SettingsError(f"scale: {error}") from None
     start_picture(found, picture)
     return found.root, fitting
+
+
+def _runtime(name: str | None) -> "RuntimeName":
+    """The runtime asked for, looked for without loading it. Raises `RuntimeUnavailableError` when it is not here."""
+    from streamgen_engines.runtime_name import DEFAULT_RUNTIME
+    from streamgen_engines.runtimes import require
+
+    return require(DEFAULT_RUNTIME if name is None else name)
 
 
 def _lifetime_s(text: str) -> int:

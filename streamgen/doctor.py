@@ -9,6 +9,7 @@ import platform
 import socket
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -28,6 +29,7 @@ from streamgen.version import __version__
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.errors import EngineError
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import RuntimeReport, available
 
 Verdict = Literal["ok", "optional", "warning", "missing"]
@@ -63,22 +65,26 @@ class Check:
     fix: str = ""
 
 
-def examine(bundle: Path | None = None, settings: Settings | None = None) -> list[Check]:
+def examine(
+    bundle: Path | None = None, settings: Settings | None = None, runtime: RuntimeName | None = None
+) -> list[Check]:
     """Every check.
 
     Args:
         bundle: the model to look at; without it the bundled one.
         settings: with which the server would run; without them those of the environment and of `streamgen.toml`.
+        runtime: that is asked for; without it that of the settings.
     """
+    chosen = _configured_runtime(settings) if runtime is None else runtime
     return [
         Check("system", "streamgen", "ok", f"{__version__}, Python {platform.python_version()}"),
         check_bundle(bundle),
-        *check_runtimes(available()),
+        *check_runtimes(available(), chosen),
         *check_encoders(),
         check_cpu(_read(Path("/proc/cpuinfo"))),
         check_cores(usable_cores()),
         check_memory(psutil.virtual_memory().available),
-        check_speed(bundle),
+        check_speed(bundle, partial(measure, runtime=chosen)),
         check_udp(),
         check_addresses(network_addresses()),
         *check_reachability(settings),
@@ -108,12 +114,12 @@ def check_bundle(path: Path | None) -> Check:
     return Check("model", "bundle", "ok", f"{found.manifest.name}: {graphs}; all hashes are right")
 
 
-def check_runtimes(reports: Iterable[RuntimeReport]) -> Iterator[Check]:
-    """One check per runtime; one usable runtime is enough."""
+def check_runtimes(reports: Iterable[RuntimeReport], chosen: str = DEFAULT_RUNTIME) -> Iterator[Check]:
+    """One check per runtime; the chosen one is needed, and one at least."""
     every = list(reports)
-    needed = not any(report.usable for report in every)
+    none = not any(report.usable for report in every)
     for report in every:
-        lacking: Verdict = "missing" if needed else "optional"
+        lacking: Verdict = "missing" if none or report.name == chosen else "optional"
         yield Check("runtime", report.name, "ok" if report.usable else lacking, report.detail, report.install)
 
 
@@ -346,6 +352,13 @@ def check_page(folder: Path | None) -> Check:
     return Check(
         "page", "page", "warning", "the page's files are not installed", "pip install --force-reinstall streamgen"
     )
+
+
+def _configured_runtime(settings: Settings | None) -> RuntimeName:
+    try:
+        return (load() if settings is None else settings).runtime
+    except SettingsError:
+        return DEFAULT_RUNTIME  # `check_reachability` says what is wrong
 
 
 def usable_cores() -> int:

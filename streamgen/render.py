@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -25,6 +26,8 @@ from streamgen.packets import ChunkRecord, SetPrompt
 from streamgen.protocol import MAX_TEXT_CHARS, normalise_text
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from streamgen_engines.runtimes import runtime_named
 
 MAX_SECONDS: Final = 24 * 3600.0
 _TIMED: Final = re.compile(
@@ -91,6 +94,7 @@ def render(
     steps: int | None = None,
     scale: int = DEFAULT_SCALE,
     threads: int = 1,
+    runtime: RuntimeName = DEFAULT_RUNTIME,
     console: Console | None = None,
 ) -> RenderReport:
     """Render a programme to a file.
@@ -105,12 +109,13 @@ def render(
         guidance, steps: None = the bundle's own.
         scale: whole factor by which pictures are enlarged.
         threads: compute threads of denoising, and as many of decoding.
+        runtime: what the model's graphs run on.
         console: where a progress bar is shown; None shows none.
 
     Raises:
         RenderError: the output, the length or a prompt is unusable, or a prompt plays after the end.
         PictureError: the picture cannot be read.
-        EngineError: the bundle is unusable, or a setting is out of range.
+        EngineError: the bundle or the runtime is unusable, or a setting is out of range.
     """
     timeline = parse_prompts(prompts)
     if not 0 < seconds <= MAX_SECONDS:
@@ -124,7 +129,7 @@ def render(
     check_output(out)
     opened = Bundle.open(bundle)
     start = start_picture(opened, picture)
-    model = load(opened, threads=threads, seed=seed)
+    model = load(opened, threads=threads, seed=seed, runtime=partial(runtime_named, runtime))
     manifest = model.bundle.manifest
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))

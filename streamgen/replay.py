@@ -8,6 +8,7 @@ The same runtime, number of threads and kind of processor are needed for equal b
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Protocol
 
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
@@ -17,6 +18,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import Model, load
+from streamgen_engines.runtimes import runtime_named
 
 
 class Generator(Protocol):
@@ -87,19 +89,21 @@ def replay(
         The chunks, numbered as in the log.
 
     Raises:
+        RuntimeUnavailableError: the runtime that a generator had is not here.
         ReplayError: the log names another bundle, a picture that is not given, lacks a chunk or holds none to replay.
     """
     known = {picture_name(latent): latent for latent in pictures}
     model: Model | None = None
-    loaded = 0  # threads of it
+    loaded = (0, "")  # threads and runtime of it
     following: _Following | None = None
     made = 0
     for content in contents:
         if isinstance(content, GeneratorStarted) and life in (None, content.life):
             _check_bundle(content, bundle)
-            wanted = threads or content.threads
+            wanted = (threads or content.threads, content.runtime)
             if model is None or wanted != loaded:
-                model, loaded = load(bundle, threads=wanted, seed=content.seed), wanted
+                runtime = partial(runtime_named, content.runtime)
+                model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
             model.generator.reset(content.seed)
             following = _Following(model.generator, content.life)
         elif isinstance(content, ChunkMade) and life in (None, content.life):

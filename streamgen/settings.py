@@ -42,6 +42,7 @@ from streamgen.protocol import MAX_SEED, PromptText
 from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
 from streamgen.webrtc.port_range import PortRange
 from streamgen.webrtc.turn import DEFAULT_TTL_S, is_stun_url, is_turn_url
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 ENV_PREFIX: Final = "STREAMGEN_"
 CONFIG_VARIABLE: Final = "STREAMGEN_CONFIG"
@@ -176,6 +177,7 @@ class Settings(BaseSettings):
     )
     video_bitrate: int = Field(default=2_500_000, ge=100_000, le=50_000_000, description="Ceiling of the video, bit/s.")
     threads: int = Field(default=1, ge=1, le=64, description="Compute threads of denoising, and as many of decoding.")
+    runtime: RuntimeName = Field(default=DEFAULT_RUNTIME, description="What the model's graphs run on.")
     max_viewers: int = Field(default=64, ge=1, le=4096, description="Viewers beyond this are told to come later.")
     operator_token: SecretStr | None = Field(
         default=None,

@@ -2,6 +2,7 @@
 
 import statistics
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from streamgen.generation.pipeline import Pipeline
@@ -9,6 +10,8 @@ from streamgen.media.video_encoder import usual_scale
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from streamgen_engines.runtimes import runtime_named
 
 CHUNKS: Final = 6
 _WARM_UP: Final = 2  # the first runs of a graph plan its memory
@@ -29,20 +32,25 @@ class Speed:
         return self.chunk_ms / max(self.denoise_ms, self.rest_ms)
 
 
-def measure(bundle: Bundle, *, steps: int | None = None, chunks: int = CHUNKS) -> Speed:
+def measure(
+    bundle: Bundle, *, steps: int | None = None, chunks: int = CHUNKS, runtime: RuntimeName = DEFAULT_RUNTIME
+) -> Speed:
     """Generate a few chunks; takes a few seconds of one core.
 
     Args:
         bundle: an opened bundle.
         steps: of the sampler; None takes the bundle's own.
         chunks: that are measured.
+        runtime: what the bundle's graphs run on.
 
     Raises:
-        EngineError: the bundle cannot be run.
+        EngineError: the bundle cannot be run, or not on that runtime.
     """
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
-    with Pipeline(load(bundle), scale=usual_scale(manifest.video.height)) as pipeline:
+    with Pipeline(
+        load(bundle, runtime=partial(runtime_named, runtime)), scale=usual_scale(manifest.video.height)
+    ) as pipeline:
         pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
         timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]

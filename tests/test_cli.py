@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import onnxruntime
 import pytest
 from typer.testing import CliRunner
 
@@ -88,6 +89,30 @@ def test_an_address_that_is_not_ours(bundle: Path) -> None:
 def test_settings_that_are_wrong() -> None:
     assert "(from the flag --port)" in failure("serve", "--port", "99999")
     assert "does not exist" in failure("serve", "--config", "missing.toml")
+
+
+def test_runtimes_that_cannot_be_used(bundle: Path) -> None:
+    assert "runtime: input should be 'onnxruntime-cpu'" in failure("serve", "--runtime", "abacus")
+    for command in (("render", "--prompt", "sea", "out.mp4"), ("doctor",)):
+        assert "no runtime 'abacus'; choose one of" in failure(*command, "--runtime", "abacus")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        for needed in (("serve", "--port", "0"), ("render", "--prompt", "sea", "out.mp4")):
+            said = failure(*needed, "--bundle", str(bundle), "--runtime", "onnxruntime-cuda")
+            assert 'pip install "streamgen[cuda]"' in said
+
+
+def test_a_render_on_another_runtime(bundle: Path) -> None:
+    arguments = ["render", "--bundle", str(bundle), "--prompt", "sea", "--seconds", "0.32", "--runtime", "openvino"]
+    result = CliRunner().invoke(app, [*arguments, "--scale", "1", "out.mp4"])
+    assert result.exit_code == 0, result.output
+
+
+def test_the_doctor_looks_at_the_runtime_that_is_asked_for(bundle: Path) -> None:
+    spoken = CliRunner().invoke(app, ["doctor", "--json", "--bundle", str(bundle), "--runtime", "onnxruntime-cuda"])
+    checks = {check["name"]: check["verdict"] for check in json.loads(spoken.stdout)["checks"]}
+    assert (checks["onnxruntime-cpu"], checks["openvino"]) == ("ok", "ok")
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert (spoken.exit_code, checks["onnxruntime-cuda"]) == (1, "missing")
 
 
 def test_bundles_that_cannot_be_used(bundle: Path, tmp_path: Path) -> None:

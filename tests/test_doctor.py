@@ -60,6 +60,26 @@ def test_one_usable_runtime_is_enough() -> None:
     assert [check.verdict for check in doctor.check_runtimes(reports[1:])] == ["missing"]
 
 
+def test_the_chosen_runtime_is_needed() -> None:
+    reports = [RuntimeReport("a", True, "here", ""), RuntimeReport("b", False, "not installed", "pip install b")]
+    assert [check.verdict for check in doctor.check_runtimes(reports, "b")] == ["ok", "missing"]
+    assert not doctor.healthy(doctor.check_runtimes(reports, "b"))
+
+
+def test_the_runtime_of_the_settings_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def measured(bundle: Bundle, *, steps: int, runtime: str) -> Speed:
+        asked.append(runtime)
+        return Speed(steps=steps, denoise_ms=1, rest_ms=1, chunk_ms=320)
+
+    monkeypatch.setattr(doctor, "measure", measured)
+    folder = write_tiny_bundle(tmp_path / "bundle")
+    doctor.examine(folder, Settings(runtime="openvino"))
+    doctor.examine(folder, Settings(runtime="openvino"), "onnxruntime-cpu")
+    assert asked == ["openvino", "onnxruntime-cpu"]
+
+
 def test_an_encoder_that_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(doctor, "ENCODERS", (("VP8", "no-such-encoder", True), ("H.264", "nor-this", False)))
     checks = list(doctor.check_encoders())

@@ -1,6 +1,7 @@
 """A log is made into the very latents of the channel again."""
 
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk, picture_name
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.prompt import transition
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
+from streamgen_engines.runtimes import Runtime, runtime_named
 from tests.tiny_bundle import write_tiny_bundle
 
 
@@ -37,15 +40,21 @@ class Show:
         self.chunk = 0
         self.model: Model
 
-    def start(self, seed: int, *, warmed_up: bool = False) -> None:
+    def start(self, seed: int, *, warmed_up: bool = False, runtime: RuntimeName = DEFAULT_RUNTIME) -> None:
         self.life += 1
         self.chunk = 0
-        self.model = load(self.bundle, seed=seed)
+        self.model = load(self.bundle, seed=seed, runtime=partial(runtime_named, runtime))
         if warmed_up:
             self.model.generator.step(Condition(self.model.text.encode("warming up")))
             self.model.generator.reset()
         self.contents.append(
-            GeneratorStarted(life=self.life, bundle="tiny", fingerprint=fingerprint(self.bundle.manifest), seed=seed)
+            GeneratorStarted(
+                life=self.life,
+                bundle="tiny",
+                fingerprint=fingerprint(self.bundle.manifest),
+                seed=seed,
+                runtime=runtime,
+            )
         )
 
     def make(self, condition: Condition, *, fresh: bool = False, **more: Any) -> None:
@@ -88,6 +97,23 @@ def check(show: Show, made: Iterable[LatentChunk]) -> None:
     for ours, theirs in zip(made, show.latents, strict=True):
         assert equal(ours, theirs)
         assert (ours.seed, ours.cut) == (theirs.seed, theirs.cut)
+
+
+def test_each_generator_is_replayed_on_the_runtime_that_it_had(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    def named(name: str) -> Runtime:
+        asked.append(name)
+        return runtime_named(name)
+
+    monkeypatch.setattr("streamgen.replay.runtime_named", named)
+    show = Show(tiny)
+    for runtime in ("onnxruntime-cpu", "openvino", "openvino"):
+        show.start(3, runtime=read_runtime(runtime))
+        for _ in range(3):
+            show.make(Condition(show.model.text.encode("calm sea at night")))
+    check(show, replay(show.contents, tiny))
+    assert asked == 3 * ["onnxruntime-cpu"] + 3 * ["openvino"]  # one for each part of the model
 
 
 def whole_show(bundle: Bundle) -> Show:

@@ -44,8 +44,16 @@ class RuntimeUnavailableError(EngineError):
     """The asked-for runtime is not installed or has no device here."""
 
 
+class OutOfMemoryError(EngineError):
+    """A graph and its states do not fit into the memory of the machine or device."""
+
+
 class GraphRunError(EngineError):
     """A graph failed while it ran. The engine's state is undefined until `reset()`."""
+
+
+class DeviceLostError(GraphRunError):
+    """The device or its driver is gone; only another process can use it again."""
 
 
 class PromptError(EngineError):

@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from streamgen.errors import GeneratorDiedError, GeneratorStartError, GeneratorUnresponsiveError
 from streamgen.packets import Command, Event, GeneratorError, Ready, SetEpoch, Stop
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +41,7 @@ class GeneratorSettings:
         picture: file of a picture that the stream starts from.
         guidance: None = the bundle's own.
         threads: compute threads of denoising, and as many of decoding.
+        runtime: what the graphs run on.
         start_timeout_s: how long loading may take.
         silence_timeout_s: how long a running generator may say nothing before it is given up.
         stop_timeout_s: how long it may take to end after `Stop`, and again after SIGTERM, before force is used.
@@ -52,6 +54,7 @@ class GeneratorSettings:
     picture: Path | None = None
     guidance: float | None = None
     threads: int = 1
+    runtime: RuntimeName = DEFAULT_RUNTIME
     start_timeout_s: float = 120.0
     silence_timeout_s: float = 10.0
     stop_timeout_s: float = 3.0

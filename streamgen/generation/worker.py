@@ -22,6 +22,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -59,6 +60,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, Model, load
+from streamgen_engines.runtimes import runtime_named
 
 logger = logging.getLogger(__name__)
 
@@ -80,7 +82,8 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     outbox = _Outbox(connection)
     try:
         bundle = Bundle.open(settings.bundle)
-        model = load(bundle, threads=settings.threads, seed=settings.seed)
+        runtime = partial(runtime_named, settings.runtime)
+        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime)
         worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
         _warm_up(model)
     except Exception as error:  # the process's outermost edge: the parent learns why, and decides

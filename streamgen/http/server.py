@@ -179,6 +179,7 @@ def _channel(
         scale=settings.scale,
         bitrate=settings.video_bitrate,
         threads=settings.threads,
+        runtime=settings.runtime,
         moderated=moderated,
         voting=None if opened is None else opened.voting,
         log=log,

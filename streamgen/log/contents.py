@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from pydantic_core import from_json
 
 from streamgen.packets import ChunkRecord, Shares
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME
 
 
 class _Content(BaseModel):
@@ -53,6 +54,7 @@ class GeneratorStarted(_Content):
     fingerprint: str  # `streamgen.log.fingerprint` of the bundle
     seed: int
     threads: int = 1
+    runtime: str = DEFAULT_RUNTIME
     version: str = ""  # of streamgen
 
 

@@ -1,6 +1,13 @@
 """`available()` tells the truth about this machine and names the command for what is missing."""
 
-from streamgen_engines.runtimes.report import _int8_instructions, available
+from pathlib import Path
+
+import onnxruntime
+import pytest
+
+from streamgen_engines.runtimes.report import _int8_instructions, available, cuda_report, openvino_report
+
+CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
 
 def test_the_cpu_runtime_is_usable_everywhere() -> None:
@@ -8,12 +15,50 @@ def test_the_cpu_runtime_is_usable_everywhere() -> None:
     assert (cpu.name, cpu.usable, cpu.install) == ("onnxruntime-cpu", True, "")
 
 
-def test_a_runtime_that_cannot_be_used_says_why() -> None:
-    for report in available()[1:]:
-        assert not report.usable
+def test_usable_runtimes_come_first_and_the_others_say_why_not() -> None:
+    usable = [report.usable for report in available()]
+    assert usable == sorted(usable, reverse=True)
+    for report in available():
         assert report.detail
+        assert not (report.usable and report.install)
         if "not installed" in report.detail:
             assert report.install.startswith("pip install ")
+
+
+def test_a_gpu_is_told_of_only_with_provider_and_driver() -> None:
+    reports = {report.name: report for report in available()}
+    if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
+        assert not reports["onnxruntime-cuda"].usable
+
+
+@pytest.mark.parametrize(
+    ("providers", "package", "driver", "usable", "detail", "install"),
+    [
+        (["CPUExecutionProvider"], None, True, False, "has no CUDA provider", True),
+        (["CPUExecutionProvider"], "1.31.1", True, False, "onnxruntime-gpu 1.31.1 is installed, but the files", True),
+        (CUDA, "1.31.1", False, False, "no NVIDIA driver", False),
+        (CUDA, "1.31.1", True, True, "provider and driver are there; not tried", False),
+    ],
+)
+def test_what_a_gpu_lacks(
+    tmp_path: Path, providers: list[str], package: str | None, driver: bool, usable: bool, detail: str, install: bool
+) -> None:
+    file = tmp_path / "version"
+    if driver:
+        file.write_text("NVRM version")
+    report = cuda_report(providers, installed=lambda name: package, driver=file)
+    assert report.usable == usable
+    assert detail in report.detail
+    assert bool(report.install) == install
+    if install:
+        assert "pip uninstall -y onnxruntime;" in report.install
+
+
+def test_openvino_is_optional() -> None:
+    missing = openvino_report(lambda package: None)
+    assert (missing.usable, missing.install) == (False, 'pip install "streamgen[openvino]"')
+    here = openvino_report(lambda package: "2026.4.1")
+    assert (here.usable, here.detail) == (True, "OpenVINO 2026.4.1 on the CPU")
 
 
 def test_vnni_is_read_from_whole_words() -> None:

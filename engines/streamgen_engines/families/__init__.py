@@ -1,11 +1,12 @@
 """Model families: the code that turns a bundle's graphs into chunks. `load` picks it by the manifest."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import UnknownFamilyError
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
-from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.text import TextEncoder
 
 __all__ = ["Condition", "Model", "PictureEncoder", "PocketDecoder", "PocketGenerator", "load", "load_pictures"]
@@ -28,29 +29,32 @@ class Model:
     decoder: PocketDecoder
 
 
-def load(bundle: Bundle, threads: int = 1, *, seed: int = 0) -> Model:
+def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[], Runtime] = OnnxRuntimeCpu) -> Model:
     """Load every graph of a bundle.
 
     Args:
         bundle: an opened bundle.
         threads: compute threads for denoising, and as many for decoding.
         seed: of the generator and the decoder.
+        runtime: makes what the graphs run on (`runtimes.runtime_named`). Each part gets one of its own, because the
+            parts may live on different threads, and not every runtime can serve several.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
         BundleError: a graph does not load or does not fit the manifest.
+        RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
+        OutOfMemoryError: the graphs do not fit into the memory of the machine or device.
     """
     if bundle.manifest.family != "pocket":
         raise UnknownFamilyError(
             f"field family of bundle {bundle.manifest.name} is {bundle.manifest.family!r}; this streamgen runs "
             f"'pocket'; upgrade with `pip install --upgrade streamgen`, or choose another bundle"
         )
-    runtime = OnnxRuntimeCpu()
     return Model(
         bundle,
-        TextEncoder(bundle, runtime),
-        PocketGenerator(bundle, runtime, seed, threads=threads),
-        PocketDecoder(bundle, runtime, seed, threads=threads),
+        TextEncoder(bundle, runtime()),
+        PocketGenerator(bundle, runtime(), seed, threads=threads),
+        PocketDecoder(bundle, runtime(), seed, threads=threads),
     )
 
 

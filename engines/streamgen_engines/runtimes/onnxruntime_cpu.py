@@ -16,37 +16,16 @@ its newest input does not: the new state may be written before the old one is re
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from streamgen_engines.errors import GraphLoadError, GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
-
-_NUMPY_NAMES: Final = {
-    "tensor(float)": "float32",
-    "tensor(float16)": "float16",
-    "tensor(int64)": "int64",
-    "tensor(int32)": "int32",
-    "tensor(uint8)": "uint8",
-    "tensor(bool)": "bool",
-}
-# ONNX Runtime's exceptions share no base class of their own.
-_ORT_ERRORS: Final = (
-    ort_errors.EPFail,
-    ort_errors.Fail,
-    ort_errors.InvalidArgument,
-    ort_errors.InvalidGraph,
-    ort_errors.InvalidProtobuf,
-    ort_errors.NoModel,
-    ort_errors.NoSuchFile,
-    ort_errors.NotImplemented,
-    ort_errors.RuntimeException,
-)
-_ERRORS_ONLY: Final = 3  # ONNX Runtime's log severity; its warnings are about optimiser details
+from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
+from streamgen_engines.runtimes.tensors import checked_inputs, without_states
 
 
 class OnnxRuntimeCpu:
@@ -79,17 +58,17 @@ class OnnxRuntimeCpu:
             GraphLoadError: ONNX Runtime refuses the file.
             GraphMismatchError: a state is not an input and an output of the stated shape and type, or a
                 tensor has no static shape.
+            OutOfMemoryError: graph and states do not fit into memory.
         """
         try:
             session = ort.InferenceSession(
-                str(path), sess_options=_session_options(threads), providers=["CPUExecutionProvider"]
+                str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"]
             )
-        except _ORT_ERRORS as error:
-            raise GraphLoadError(
-                f"{path}: ONNX Runtime {ort.__version__} cannot load this graph ({error}); "
-                f"upgrade with `pip install --upgrade onnxruntime`, or export the bundle again"
+            return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
+        except ORT_ERRORS as error:
+            raise load_error(
+                path, f"ONNX Runtime {ort.__version__}", error, upgrade="pip install --upgrade onnxruntime"
             ) from error
-        return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
 
 
 class OnnxRuntimeEngine:
@@ -99,11 +78,9 @@ class OnnxRuntimeEngine:
         self._session = session
         self._path = path
         self._binding = session.io_binding()
-        inputs = _specs(session.get_inputs(), path)
-        outputs = _specs(session.get_outputs(), path)
-        for state in states:
-            _take_state(state, inputs, outputs, path)
-        self._signature = Signature(inputs, outputs)
+        self._signature = without_states(
+            states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path
+        )
 
         # Read and written buffer of each state; the same one when in place.
         self._states: dict[str, tuple[_Buffer, _Buffer]] = {}
@@ -114,7 +91,7 @@ class OnnxRuntimeEngine:
         self._in_place = in_place
         self._bind_states()
         # Outputs are written here by every run and handed out as copies, so that no result changes later.
-        self._outputs = {name: _Buffer(spec) for name, spec in outputs.items()}
+        self._outputs = {name: _Buffer(spec) for name, spec in self._signature.outputs.items()}
         for name, buffer in self._outputs.items():
             self._binding.bind_ortvalue_output(name, buffer.value)
 
@@ -137,14 +114,13 @@ class OnnxRuntimeEngine:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
-        held = [self._bind_input(name, spec, inputs) for name, spec in self._signature.inputs.items()]
-        if len(held) != len(inputs):
-            unknown = ", ".join(sorted(inputs.keys() - self._signature.inputs.keys()))
-            raise GraphMismatchError(f"{self._path.name} has no input {unknown}")
+        # The binding keeps a contiguous array alive until another one takes its place.
+        for name, array in checked_inputs(self._signature, inputs, self._path):
+            self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
         try:
             self._session.run_with_iobinding(self._binding)
-        except (*_ORT_ERRORS, RuntimeError) as error:  # a failing kernel arrives as a plain RuntimeError
-            raise GraphRunError(f"{self._path.name} failed: {error}") from error
+        except ORT_ERRORS as error:
+            raise run_error(self._path, error) from error
         if not self._in_place:
             self._states = {name: (new, old) for name, (old, new) in self._states.items()}
             self._bind_states()
@@ -160,17 +136,6 @@ class OnnxRuntimeEngine:
             read.array.fill(0)
             written.array.fill(0)
 
-    def _bind_input(self, name: str, spec: TensorSpec, inputs: Mapping[str, Array]) -> Array:
-        if name not in inputs:
-            raise GraphMismatchError(f"{self._path.name} needs input {name} ({spec})")
-        array = inputs[name]
-        if array.shape != spec.shape or array.dtype.name != spec.dtype:
-            found = TensorSpec(array.shape, array.dtype.name)
-            raise GraphMismatchError(f"{self._path.name}: input {name} is {found}, should be {spec}")
-        array = np.ascontiguousarray(array)
-        self._binding.bind_cpu_input(name, array)
-        return array
-
     def _bind_states(self) -> None:
         for name, (read, written) in self._states.items():
             self._binding.bind_ortvalue_input(name, read.value)
@@ -183,44 +148,3 @@ class _Buffer:
     def __init__(self, spec: TensorSpec) -> None:
         self.array: Array = np.zeros(spec.shape, np.dtype(spec.dtype))
         self.value = ort.OrtValue.ortvalue_from_numpy(self.array)
-
-
-def _session_options(threads: int) -> Any:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.log_severity_level = _ERRORS_ONLY
-    # Spinning workers starve the other stages of the cores: two threads would be slower than one.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.add_session_config_entry("session.inter_op.allow_spinning", "0")
-    # Shapes are static, so the first run plans all scratch memory as one block and later runs reuse it.
-    options.enable_mem_pattern = True
-    options.enable_cpu_mem_arena = True
-    return options
-
-
-def _specs(arguments: Sequence[Any], path: Path) -> dict[str, TensorSpec]:
-    specs = {}
-    for argument in arguments:
-        if not all(isinstance(size, int) for size in argument.shape):
-            raise GraphMismatchError(
-                f"{path}: tensor {argument.name} has the dynamic shape {argument.shape}; "
-                f"export the graph with static shapes"
-            )
-        if argument.type not in _NUMPY_NAMES:
-            raise GraphMismatchError(f"{path}: tensor {argument.name} has the unsupported type {argument.type}")
-        specs[argument.name] = TensorSpec(tuple(argument.shape), _NUMPY_NAMES[argument.type])
-    return specs
-
-
-def _take_state(state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], path: Path) -> None:
-    """Move a state out of the plain inputs and outputs, checking it on the way."""
-    wanted = TensorSpec(state.shape, state.dtype)
-    for kind, name, specs in (("input", state.name, inputs), ("output", state.output, outputs)):
-        found = specs.pop(name, None)
-        if found != wanted:
-            raise GraphMismatchError(
-                f"{path}: state {state.name} should be {kind} {name} of {wanted}, "
-                f"the graph has {found or 'none'}; export the bundle again"
-            )
