@@ -19,6 +19,8 @@ SHARE: Final = 0.002
 """Of the time, for full collections: far under the hundredth of packets that may be late."""
 LEAST_PAUSE_S: Final = 10.0
 """Between two of them, however short they are."""
+MOST_PAUSE_S: Final = 120.0
+"""However long one took: a machine that was asleep says nothing about the next."""
 LOOK_S: Final = 1.0
 YOUNG: Final = 5_000
 """New containers after which the youngest are looked at; at Python's 700 it would be several times per picture."""
@@ -39,7 +41,7 @@ class CollectionRule:
 
     def took(self, began_s: float, ended_s: float) -> None:
         """One has run."""
-        self._due_s = ended_s + max(LEAST_PAUSE_S, (ended_s - began_s) / SHARE)
+        self._due_s = ended_s + min(MOST_PAUSE_S, max(LEAST_PAUSE_S, (ended_s - began_s) / SHARE))
 
 
 class GarbageCollection:

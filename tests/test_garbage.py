@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from streamgen import garbage
-from streamgen.garbage import LEAST_PAUSE_S, SHARE, CollectionRule, GarbageCollection
+from streamgen.garbage import LEAST_PAUSE_S, MOST_PAUSE_S, SHARE, CollectionRule, GarbageCollection
 
 
-@given(st.lists(st.floats(0, 2), min_size=1, max_size=50))
+@given(st.lists(st.floats(0, 0.2), min_size=1, max_size=50))
 def test_full_collections_take_a_small_share_of_the_time(durations_s: list[float]) -> None:
     rule, now_s, spent_s = CollectionRule(100.0), 100.0, 0.0
     for duration_s in durations_s:
@@ -22,6 +22,12 @@ def test_full_collections_take_a_small_share_of_the_time(durations_s: list[float
         rule.took(now_s, now_s + duration_s)
         now_s += duration_s
         spent_s += duration_s
+
+
+def test_one_that_took_long_says_little_about_the_next() -> None:
+    rule = CollectionRule(0.0)
+    rule.took(100.0, 160.0)
+    assert rule.due(160.0 + MOST_PAUSE_S)
 
 
 def test_a_short_collection_is_repeated_soon() -> None:

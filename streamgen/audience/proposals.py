@@ -126,7 +126,8 @@ class Proposals:
             self._active[entry.id] = entry
             self._by_text[key] = entry
             self._due_s = min(self._due_s, now_s + self._settings.expire_s)
-        self._support(entry, voter, id, sent, name)
+        # A name that an operator has to see first is not shown beside a text that everybody sees already.
+        self._support(entry, voter, id, sent, name, credited=bool(allowed) or entry.status == "held")
         self._open_of[voter] += 1
         self._open_requests += 1
         return self._answer(entry, voter, id)
@@ -256,10 +257,10 @@ class Proposals:
         self._made += 1
         return Entry(f"p{self._made}", stage, text, status, made_s)
 
-    def _support(self, entry: Entry, voter: str, id: str, text: str, name: str) -> None:
+    def _support(self, entry: Entry, voter: str, id: str, text: str, name: str, *, credited: bool = True) -> None:
         entry.supporters[voter] = id
         self._requests[voter, id] = Request(text, name, entry.stage, entry.id)
-        if name and name not in entry.names and len(entry.names) < MAX_NAMES:
+        if credited and name and name not in entry.names and len(entry.names) < MAX_NAMES:
             entry.names.append(name)
 
     def _end(self, entry: Entry, status: ProposalStatus) -> tuple[Answer, ...]:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar
@@ -24,7 +23,7 @@ from streamgen.media.layers import FIRST_RUNG, ladder
 from streamgen.media.reference import read_picture
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import VIDEO_CLOCK_HZ, ChunkRecord, EncodedChunk, Layer, Occurred, SetPrompt, Still, VideoPacket
+from streamgen.packets import ChunkRecord, EncodedChunk, Layer, Occurred, SetPrompt, Still, VideoPacket
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, picture_name
 from streamgen_engines.errors import GraphRunError, NonFiniteError
@@ -37,8 +36,6 @@ logger = logging.getLogger(__name__)
 
 ENCODER_THREADS: Final = 2
 """Encoders that run at the same time; more would only take the cores from denoising."""
-STILL_SHARE: Final = 0.6
-"""Of a rung's bitrate: the ceiling of its stills, of which a joiner gets one. It is then no larger than a keyframe."""
 _NS_PER_MS: Final = 1_000_000
 _Result = TypeVar("_Result")
 
@@ -317,12 +314,9 @@ class EncodeStage:
             rung = self.rungs[layer.rung]
             self._encoders[layer] = VideoEncoder(layer, rung, fps=self._timeline.fps)
             if layer.rung == FIRST_RUNG:
-                of_chunks = Fraction(VIDEO_CLOCK_HZ, self._timeline.chunk_ticks)
-                self._still_encoders[layer] = VideoEncoder(
-                    layer,
-                    replace(rung, bitrate=max(1, round(STILL_SHARE * rung.bitrate))),
-                    fps=(of_chunks.numerator, of_chunks.denominator),
-                )
+                # As if each picture were one, though only the first of a chunk is: a still is then no larger than a
+                # keyframe of the stream, and a joiner's network carries it as fast.
+                self._still_encoders[layer] = VideoEncoder(layer, rung, fps=self._timeline.fps)
 
 
 def _encode_all(

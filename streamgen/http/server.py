@@ -84,7 +84,8 @@ async def run(
                 )
                 server = _Server(_configuration(app, settings), lambda: announce(url, operator_link))
                 signals.on_stop = server.stop
-                await server.serve(sockets=[listener])
+                async with _on_air(channel, server.stop):
+                    await server.serve(sockets=[listener])
 
 
 Judge = Callable[[str], Awaitable[Verdict]]
@@ -127,6 +128,28 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
         yield path.judge
     finally:
         await path.close()
+
+
+@contextlib.asynccontextmanager
+async def _on_air(channel: Channel, stop: Callable[[], None]) -> AsyncIterator[None]:
+    """While it is entered, a channel that ends by itself ends the server: one without media must not look healthy."""
+
+    async def watch() -> None:
+        try:
+            await channel.wait_closed()
+        except Exception:
+            logger.exception("the channel has failed; the server ends, so that whoever runs it can start it again")
+            stop()
+            raise
+
+    watching = asyncio.create_task(watch(), name="channel on air")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await asyncio.wait([watching])
+    if not watching.cancelled() and (error := watching.exception()) is not None:
+        raise error
 
 
 @contextlib.asynccontextmanager

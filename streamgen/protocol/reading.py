@@ -1,5 +1,6 @@
 """Frames to messages and back, and what is said about a frame that is none."""
 
+import contextlib
 from typing import Annotated, Any, Final, cast, get_args
 
 from pydantic import Field, TypeAdapter, ValidationError
@@ -71,8 +72,10 @@ def encode(message: ClientMessage | ServerMessage) -> str:
     return message.model_dump_json()
 
 
-def parse_client(frame: str | bytes) -> ClientMessage:
+def parse_client(frame: str | bytes, *, whole_timelines: bool = True) -> ClientMessage:
     """Read what a client sent.
+
+    Without `whole_timelines` only requests of the usual length are read: a timeline of a thousand texts costs time.
 
     Raises `ProtocolError`, whose `rejected()` is the answer, for anything that is not a valid message: binary, not
     JSON, no object, an unknown type or field, a wrong type or value, a text or frame that is too long.
@@ -81,6 +84,8 @@ def parse_client(frame: str | bytes) -> ClientMessage:
         raise ProtocolError("frame", "not_text", "this is a binary frame; send the JSON as a text frame")
     document = _read_object(frame)
     request_id = _readable_id(document)
+    if not whole_timelines and len(frame) > MAX_FRAME_BYTES and document.get("type") == "timeline.load":
+        raise _frame_too_long(request_id)
     try:
         message = _CLIENT.validate_python(document)
     except ValidationError as error:
@@ -106,6 +111,16 @@ def parse_client(frame: str | bytes) -> ClientMessage:
     if isinstance(message, SetTempo) and message.phase is not None and message.beat is not None:
         raise ProtocolError("beat", "invalid", "give either phase or beat", id=message.id)
     return message
+
+
+def refuse_unread(frame: str | bytes, reason: Reason, message: str) -> ProtocolError:
+    """The answer to a frame that is refused whatever it says: of a short one the id is read, and nothing else."""
+    document: dict[str, Any] = {}
+    if isinstance(frame, str) and len(frame) <= MAX_FRAME_BYTES:
+        with contextlib.suppress(ProtocolError):
+            document = _read_object(frame)
+    thin = document.get("type") == "prompt"
+    return ProtocolError("frame", reason, message, id=None if thin else _readable_id(document), thin=thin)
 
 
 def _check_prompt(asked: PromptSet | ScheduledPrompt, id: str, place: str = "") -> None:

@@ -8,6 +8,7 @@ whose time is over, ends it.
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -15,7 +16,14 @@ from typing import Final, Protocol
 from streamgen.access.expiry import until
 from streamgen.access.limits import ACTION_OF, MAX_STEERING, Limits
 from streamgen.access.tokens import expired
-from streamgen.protocol import ClientMessage, Permission, Prompt, ProtocolError, encode, parse_client
+from streamgen.protocol import (
+    ClientMessage,
+    Permission,
+    ProtocolError,
+    encode,
+    parse_client,
+)
+from streamgen.protocol.reading import refuse_unread
 from streamgen.steering.hub import Connection, SteeringHub
 from streamgen.steering.outbox import OutboxOverflowError
 from streamgen.steering.rate import TRUSTED_BURST_MESSAGES, TRUSTED_MESSAGES_PER_S, TokenBucket
@@ -27,6 +35,7 @@ POLICY_VIOLATION: Final = 1008
 TRY_AGAIN_LATER: Final = 1013
 
 SEND_TIMEOUT_S: Final = 20.0  # one message that takes this long: the client does not read
+TOO_FAST: Final = "too many messages; send fewer and try again"
 FAREWELL_TIMEOUT_S: Final = 0.4  # with `expiry.CHECK_S` less than a second after a token's end
 
 
@@ -91,7 +100,11 @@ async def converse(
         with contextlib.suppress(LineClosedError):
             await line.close(TRY_AGAIN_LATER, full)
         return
-    connection = hub.connect(client, can, voter=guest.voter)
+    try:
+        connection = hub.connect(client, can, voter=guest.voter)
+    except BaseException:
+        limits.disconnect(guest.host)
+        raise
     reading = _Reading(hub, connection, guest, limits, now_s or asyncio.get_running_loop().time)
     behind = over = False
     try:
@@ -139,21 +152,19 @@ class _Reading:
     def take(self, frame: str | bytes) -> None:
         """The client says something: it acts, or is answered why not."""
         wait_s = self._bucket.take(self._now_s())
-        try:
-            message = parse_client(frame)
-        except ProtocolError as error:
-            self._hub.reject(
-                self._connection, error if wait_s is None else _too_fast(error.id, thin=error.thin), wait_s
-            )
+        if wait_s is not None:  # it is not worth reading
+            self._hub.reject(self._connection, refuse_unread(frame, "rate_limited", TOO_FAST), wait_s)
             return
-        if wait_s is None:
-            wait_s = self._of_limits(message)
+        try:
+            message = parse_client(frame, whole_timelines="schedule" in self._connection.can)
+        except ProtocolError as error:
+            self._hub.reject(self._connection, error)
+            return
+        wait_s = self._of_limits(message)
         if wait_s is None:
             self._hub.take(self._connection, message)
         else:
-            thin = isinstance(message, Prompt)
-            request_id = None if isinstance(message, Prompt) else message.id
-            self._hub.reject(self._connection, _too_fast(request_id, thin=thin), wait_s)
+            self._hub.reject(self._connection, refuse_unread(frame, "rate_limited", TOO_FAST), wait_s)
 
     def _of_limits(self, message: ClientMessage) -> float | None:
         """Count what is limited by person and address: None, or how long to wait (s)."""
@@ -168,6 +179,9 @@ class _Reading:
 async def _send(line: Line, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:
     while True:
         message = await connection.outbox.get()
+        wait_s = hub.turnstile.wait_s(time.monotonic())
+        if wait_s > 0.0:
+            await asyncio.sleep(wait_s)
         async with asyncio.timeout(timeout_s):
             await line.send(hub.encoded(message))
 
@@ -184,8 +198,3 @@ async def _send_away(line: Line) -> None:
         async with asyncio.timeout(FAREWELL_TIMEOUT_S):
             await line.send(encode(ProtocolError("token", "forbidden", reason).rejected()))
             await line.close(POLICY_VIOLATION, reason)
-
-
-def _too_fast(request_id: str | None, *, thin: bool) -> ProtocolError:
-    told = "too many messages; send fewer and try again"
-    return ProtocolError("frame", "rate_limited", told, id=request_id, thin=thin)

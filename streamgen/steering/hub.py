@@ -270,12 +270,13 @@ class SteeringHub:
         """
         # A name that no client can choose: parameters of an address hold no line break.
         connection = Connection(client or f"\n{next(self._anonymous)}", can, voter)
-        self._connections.add(connection)
-        self._spread()
+        # Before it counts as connected: whatever fails here must leave nothing behind.
         _tell(connection, self.session.state())
         if self.voting is not None:
             _tell(connection, self.voting.joined(voter, self._now_s()))
         _tell(connection, self.session.timeline())
+        self._connections.add(connection)
+        self._spread()
         return connection
 
     def disconnect(self, connection: Connection) -> None:

@@ -7,9 +7,10 @@ Order: `video` collects the layers of one picture, `flush` sends it. The sound o
 viewers are looked after (reports, layers, probing), a few of them at a time.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from streamgen.media.layers import Rung
@@ -26,6 +27,8 @@ from streamgen.packets import (
 from streamgen.rtp.outgoing import Picture
 from streamgen.webrtc.keyframes import KeyframeCoalescer
 from streamgen.webrtc.subscription import Subscription
+
+logger = logging.getLogger(__name__)
 
 TURNS: Final = 5
 """Each viewer is looked after in one of so many slots of 20 ms: ten times a second."""
@@ -79,6 +82,7 @@ class Fanout:
         self._keyframes: dict[Layer, KeyframeCoalescer] = {}
         self._instant: dict[Layer, Picture] = {}
         self._stills: dict[Layer, Picture] = {}
+        self._newest_pts: dict[Layer, int] = {}
         self._media_time_s: float | None = None
         self._turn = 0
         self._video_packets = 0
@@ -132,6 +136,7 @@ class Fanout:
             self.flush()
         if packet.keyframe and (asked := self._keyframes.get(packet.layer)) is not None:
             asked.keyframe()
+        self._newest_pts[packet.layer] = packet.pts
         if packet.layer in self._watchers:
             self._instant[packet.layer] = Picture.of(packet.layer, packet.pts, packet.keyframe, packet.data)
 
@@ -147,8 +152,7 @@ class Fanout:
         instant, self._instant = self._instant, {}
         if not instant:
             return
-        for subscription in tuple(self._subscriptions):
-            subscription.pictures(instant)
+        _each(tuple(self._subscriptions), lambda subscription: subscription.pictures(instant))
         now_ns = self._now_ns()
         for layer in instant:
             if (asked := self._keyframes.get(layer)) is not None and asked.due(now_ns):
@@ -159,12 +163,10 @@ class Fanout:
         self._audio_packets += 1
         self._media_time_s = packet.pts / AUDIO_CLOCK_HZ
         everybody = tuple(self._subscriptions)
-        for subscription in everybody:
-            subscription.audio(packet)
+        _each(everybody, lambda subscription: subscription.audio(packet))
         self._turn = (self._turn + 1) % TURNS
         now_s = self._now_ns() / _NS_PER_S
-        for subscription in everybody[self._turn :: TURNS]:
-            subscription.tick(now_s)
+        _each(everybody[self._turn :: TURNS], lambda subscription: subscription.tick(now_s))
 
     def chunk_started(self, record: ChunkRecord) -> None:
         """Note the media time, which goes on while nobody watches and no packets come."""
@@ -206,8 +208,13 @@ class Fanout:
             self._forward(layer)
 
     def still_of(self, layer: Layer) -> Picture | None:
-        """A keyframe outside the stream, of what plays now; None where there is none."""
-        return self._stills.get(layer)
+        """A keyframe outside the stream, of what plays now; None where there is none.
+
+        It bears the time of the picture that left last: receivers would take an older one for a late one, and wait
+        longer for all that follow.
+        """
+        still = self._stills.get(layer)
+        return None if still is None else replace(still, pts=max(still.pts, self._newest_pts.get(layer, 0)))
 
     def leave(self, subscription: Subscription) -> None:
         """A viewer is gone."""
@@ -216,3 +223,13 @@ class Fanout:
     def _forward(self, layer: Layer) -> None:
         self._forwarded += 1
         self._on_keyframe_request(layer)
+
+
+def _each(subscriptions: Sequence[Subscription], serve: Callable[[Subscription], None]) -> None:
+    """Serve each. One that fails, by a defect of ours, ends alone: nobody's connection may stop the channel."""
+    for subscription in subscriptions:
+        try:
+            serve(subscription)
+        except Exception:
+            logger.exception("a viewer cannot be served and is given up")
+            subscription.fail()

@@ -7,6 +7,8 @@ nobody awaits, and it resolves mDNS names on the network. So an offer is checked
 
 import ipaddress
 import itertools
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -34,6 +36,9 @@ MAX_SECTIONS: Final = 16
 MAX_LOOKUPS: Final = 50_000  # payload types times lines about them
 
 DYNAMIC_PAYLOAD_TYPES: Final = range(96, 128)  # RFC 3551, section 6
+USABLE_PAYLOAD_TYPES: Final = frozenset((*range(35, 64), *range(96, 128)))  # 64 to 95 look like RTCP (RFC 5761)
+MAX_PAYLOAD_TYPE: Final = 127
+_ABOUT_A_FORMAT: Final = re.compile(r"a=(?:rtpmap|fmtp|rtcp-fb):(\d+) ")
 MAX_PRIORITY: Final = 2**32 - 1  # of a candidate (RFC 8839, section 5.1)
 
 # What SessionDescription.parse raises for texts that are not SDPs (StopIteration: an fmtp without its rtpmap).
@@ -92,7 +97,7 @@ class Offer:
             kinds=kinds,
             primary_mid=_bundle(session)[0] if len(media) > 1 else media[0].rtp.muxId,
             ice_ufrag=_ice_ufrag(media[0]),
-            red=next((_red(section) for section in tracks if section.kind == "audio"), None),
+            red=next((_red(section, media) for section in tracks if section.kind == "audio"), None),
         )
 
 
@@ -216,8 +221,11 @@ def _is(codec: RTCRtpCodecParameters, name: str, clock_hz: int) -> bool:
     return codec.name.lower() == name and codec.clockRate == clock_hz
 
 
-def _red(section: MediaDescription) -> int | None:
-    """The payload type of RED for the Opus that is answered: the first, as aiortc takes it."""
+def _red(section: MediaDescription, media: Sequence[MediaDescription]) -> int | None:
+    """The payload type of RED for the Opus that is answered: the first, as aiortc takes it.
+
+    None also where its number would mean something else on the one transport that all sections (`media`) share.
+    """
     opus = next(codec.payloadType for codec in section.rtp.codecs if _is(codec, "opus", 48_000))
     if opus not in DYNAMIC_PAYLOAD_TYPES:
         return None  # aiortc then answers with a number of its own
@@ -225,7 +233,9 @@ def _red(section: MediaDescription) -> int | None:
         # Its fmtp is a list of payload types, which is no pair of name and value.
         repeated = {each for parameter in codec.parameters for each in parameter.split("/")}
         if _is(codec, "red", 48_000) and codec.channels == 2 and repeated == {str(opus)}:
-            return codec.payloadType
+            others = {each.payloadType for one in media if one is not section for each in one.rtp.codecs}
+            usable = codec.payloadType in USABLE_PAYLOAD_TYPES and codec.payloadType not in others | {opus}
+            return codec.payloadType if usable else None
     return None
 
 
@@ -257,7 +267,13 @@ def _h264_profile(codec: RTCRtpCodecParameters) -> H264Profile | None:
 def _clean(text: str) -> str:
     lines = []
     candidates = 0
+    formats: set[str] = set()  # of the section that is being read
     for line in text.splitlines():
+        if line.startswith("m="):
+            formats = {each for each in line.split()[3:] if _number(each, MAX_PAYLOAD_TYPE)}
+        elif (about := _ABOUT_A_FORMAT.match(line)) and about[1] not in formats:
+            # aiortc would take a format that the section does not offer, under any number.
+            continue
         if line.startswith("a=candidate:"):
             if candidates == MAX_CANDIDATES or not _usable_candidate(line.removeprefix("a=candidate:")):
                 continue

@@ -34,7 +34,8 @@ class DatagramPath:
     Attributes:
         packets: handed to the network.
         octets: of them, SRTP included.
-        refused: packets that the network did not take because its buffers were full; they are lost.
+        refused: packets that the network did not take because its buffers were full, or that were too old to be sent
+            again; they are lost.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class DatagramPath:
         self._protect_with = protect_with
         self._dtls = dtls
         self._segmentation = segmentation and hasattr(socket, "MSG_DONTWAIT")
+        self._closed = False
         self._session: Any = None
         self._protect: Protect = list
         self._pair: Any = None
@@ -66,19 +68,25 @@ class DatagramPath:
     def send(self, packets: Sequence[bytes]) -> None:
         """Send RTP packets in this order; those that cannot be sent now are lost."""
         dtls = self._dtls
-        if dtls._state is not State.CONNECTED:
+        if dtls._state is not State.CONNECTED or self._closed:
             return
         if (session := dtls._tx_srtp) is not self._session:
             self._session, self._protect = session, self._protect_with(session)
-        self._hand_over(self._protect(packets))
+        protected = self._protect(packets)
+        self.refused += len(packets) - len(protected)
+        self._hand_over(protected)
 
     def send_report(self, packet: bytes) -> None:
         """Send a compound RTCP packet."""
-        if self._dtls._state is State.CONNECTED:
+        if self._dtls._state is State.CONNECTED and not self._closed:
             self._hand_over([self._dtls._tx_srtp.protect_rtcp(packet)])
 
     def close(self) -> None:
-        """Give back what is open. Idempotent."""
+        """Give back what is open; nothing is sent after it. Idempotent."""
+        self._closed = True
+        self._let_go()
+
+    def _let_go(self) -> None:
         self._pair = None
         if self._socket is not None:
             self._socket.close()
@@ -108,7 +116,7 @@ class DatagramPath:
         """Another pair is nominated, or none."""
         before = self._pair
         if pair is None or before is None or pair.protocol is not before.protocol:
-            self.close()
+            self._let_go()
             if pair is not None:
                 self._open(pair.protocol)
         self._pair = pair

@@ -54,6 +54,7 @@ MOST_ASKED: Final = 1_000
 """Packets that a viewer may ask for in ASKED_S, as many as Chromium keeps account of; one datagram could name 200,000,
 and looking each of them up would hold up everybody."""
 ASKED_S: Final = 0.1
+ONE_BYTE_IDS: Final = range(1, 15)
 _NO_NAME: Final = "streamgen"
 _RANDOM: Final = Random()  # spreads reports, hides nothing
 _SEND_TIME_HZ: Final = 1 << 18  # of the header extension abs-send-time
@@ -123,7 +124,10 @@ class TrackSender:
             for each in parameters.codecs
             if is_rtx(each) and each.parameters["apt"] == codec.payloadType and each.payloadType is not None
         ]
-        send_time = [each.id for each in parameters.headerExtensions if each.uri == _ABS_SEND_TIME]
+        # Others need the two-byte form (RFC 8285), which is not worth it; 15 is reserved.
+        send_time = [
+            each.id for each in parameters.headerExtensions if each.uri == _ABS_SEND_TIME and each.id in ONE_BYTE_IDS
+        ]
         self.form = StreamFormat(
             ssrc=self._ssrc,
             payload_type=codec.payloadType,
@@ -160,8 +164,8 @@ class TrackSender:
 
     # The outlet's side.
 
-    def listen(self, on_feedback: Callable[[AnyRtcpPacket], None]) -> None:
-        """Call back for each RTCP packet about this track, after its reports have been read."""
+    def listen(self, on_feedback: Callable[[AnyRtcpPacket], None] | None) -> None:
+        """Call back for each RTCP packet about this track, after its reports have been read; None: no more."""
         self._on_feedback = on_feedback
 
     @property
@@ -290,6 +294,7 @@ class Outlet:
         self._rest = []
         for sender in (self._video_sender, self._audio_sender):
             if sender is not None:
+                sender.listen(None)
                 sender.goodbye(self.path)
         self.path.close()
 

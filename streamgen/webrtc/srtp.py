@@ -6,7 +6,7 @@ argument for each packet, which costs as much again as what libsrtp does.
 
 from collections.abc import Callable, Sequence
 
-from pylibsrtp import ERRORS, SRTP_MAX_TRAILER_LEN, Error, Session
+from pylibsrtp import SRTP_MAX_TRAILER_LEN, Session
 from pylibsrtp._binding import ffi, lib
 
 Protect = Callable[[Sequence[bytes]], list[bytes]]
@@ -15,12 +15,13 @@ Protect = Callable[[Sequence[bytes]], list[bytes]]
 def protector(session: Session) -> Protect:
     """What protects RTP packets of this session, several at a time, in their order.
 
-    It raises `pylibsrtp.Error` where libsrtp refuses, and `ValueError` for a packet that is too long.
+    What libsrtp refuses is left out: it repeats no packet that is more than its window back. Raises `ValueError` for a
+    packet that is too long.
     """
     handle, data, buffer = session._srtp, session._cdata, session._buffer
     longest = len(data) - SRTP_MAX_TRAILER_LEN
     length = ffi.new("int *")
-    srtp_protect = lib.srtp_protect
+    srtp_protect, done = lib.srtp_protect, lib.srtp_err_status_ok
 
     def protect(packets: Sequence[bytes]) -> list[bytes]:
         srtp, protected = handle[0], []
@@ -30,9 +31,8 @@ def protector(session: Session) -> Protect:
                 raise ValueError(f"a packet of {size} bytes is too long; at most {longest} can be protected")
             buffer[:size] = packet
             length[0] = size
-            if status := srtp_protect(srtp, data, length):
-                raise Error(ERRORS[status])
-            protected.append(buffer[: length[0]])
+            if srtp_protect(srtp, data, length) == done:
+                protected.append(buffer[: length[0]])
         return protected
 
     return protect

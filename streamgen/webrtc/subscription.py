@@ -66,6 +66,10 @@ class _Phase(enum.Enum):
     CLOSED = enum.auto()
 
 
+def _nobody() -> None:
+    """Nobody holds a connection."""
+
+
 class Subscription:
     """What one viewer receives; made by `Fanout.add`.
 
@@ -74,12 +78,14 @@ class Subscription:
         layer: what it watches now.
         switches: how often the layer changed.
         first_pts: media time of the first picture sent, in ticks of 90 kHz; None while none has been.
+        on_failed: called when this viewer cannot be served any more.
     """
 
     def __init__(self, codec: VideoCodec, switchboard: Switchboard, now_s: Callable[[], float]) -> None:
         self.codec: VideoCodec = codec
         self.switches = 0
         self.first_pts: int | None = None
+        self.on_failed: Callable[[], None] = _nobody
         self._switchboard = switchboard
         self._now_s = now_s
         self._outlet: Outlet | None = None
@@ -117,6 +123,11 @@ class Subscription:
         self._abandon()
         self._switchboard.watch(self.layer, -1)
         self._switchboard.leave(self)
+
+    def fail(self) -> None:
+        """Nothing can be sent to this viewer: leave, and tell whoever holds the connection."""
+        self.close()
+        self.on_failed()
 
     @property
     def flowing(self) -> bool:

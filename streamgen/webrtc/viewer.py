@@ -106,6 +106,7 @@ class Viewer:
         self.rtp_offset_video = secrets.randbits(32)
         self.rtp_offset_audio = secrets.randbits(32)
         self._subscription = subscription
+        subscription.on_failed = self._give_up
         self._offer = offer
         self._include_loopback = include_loopback
         self._connect_timeout_s = connect_timeout_s
@@ -219,6 +220,9 @@ class Viewer:
             now_ntp=current_ntp_time,
         )
         self._subscription.start(self._outlet)
+
+    def _give_up(self) -> None:
+        self._ending.set()
 
     def _heard(self) -> None:
         self._heard_s = time.monotonic()

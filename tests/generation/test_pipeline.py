@@ -190,6 +190,18 @@ def test_stills_of_the_layers_with_which_viewers_begin_can_be_decoded_on_their_o
     assert stage.encode(decoded_chunk(3), frozenset()).stills == ()
 
 
+def test_a_still_is_no_larger_than_what_a_keyframe_may_be(stage: EncodeStage) -> None:
+    rng = np.random.default_rng(3)
+    sizes: dict[Layer, list[int]] = {layer: [] for layer in BOTH}
+    for index in range(12):
+        pictures = rng.integers(0, 256, (4, 96, 160, 3), dtype=np.uint8)
+        for still in stage.encode(decoded_chunk(index, pictures=pictures), BOTH).stills:
+            sizes[still.layer].append(len(still.data))
+    for layer, found in sizes.items():
+        # 0.15 s of the bitrate, once the encoder has seen how hard the pictures are.
+        assert max(found[4:]) <= 0.15 * stage.rungs[layer.rung].bitrate / 8, layer
+
+
 def test_layers_have_the_sizes_of_the_ladder_and_show_the_same_picture(stage: EncodeStage) -> None:
     assert stage.rungs == ladder(640, 384, 2_500_000)
     pictures = np.full((4, 96, 160, 3), 40, np.uint8)

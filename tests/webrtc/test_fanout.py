@@ -1,3 +1,5 @@
+import pytest
+
 from streamgen.media.layers import Rung
 from streamgen.media.pacer import PacketSink
 from streamgen.packets import AudioPacket, ChunkRecord, Layer, Still, VideoCodec, VideoPacket
@@ -188,12 +190,39 @@ def test_a_joiner_is_shown_the_newest_still_of_its_layer_until_it_is_over() -> N
     encoders.fanout.still(Still(layer("h264"), 4 * PICTURE, b"unwatched"))
     _, joined = encoders.viewer()
     assert [(still.pts, still.keyframe) for still in joined.stills] == [(4 * PICTURE, True)]
+    encoders.release(picture(6))
+    _, later = encoders.viewer()
+    assert [still.pts for still in later.stills] == [6 * PICTURE], "the time of the newest picture"
     assert not first.stills, "those who watch are not shown it"
     _, other = encoders.viewer("h264")
     assert not other.stills
     encoders.fanout.still(None)
     _, late = encoders.viewer()
     assert not late.stills
+
+
+@pytest.mark.parametrize("broken", ["video", "audio", "tick"])
+def test_a_viewer_that_cannot_be_served_ends_and_the_others_go_on(
+    broken: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    encoders = Encoders()
+    bad, bad_tape = encoders.viewer()
+    _, good = encoders.viewer()
+    failed: list[bool] = []
+    bad.on_failed = lambda: failed.append(True)
+
+    def fails(*given: object) -> None:
+        raise ZeroDivisionError("a defect")
+
+    encoders.release(picture(0, keyframe=True))
+    monkeypatch.setattr(bad_tape, broken, fails)
+    for number in range(1, 2 * TURNS):
+        encoders.release(picture(number))
+        encoders.fanout.audio(AudioPacket(960 * number, b"sound"))
+    assert failed == [True]
+    assert numbers(good) == list(range(2 * TURNS))
+    assert encoders.fanout.stats().subscribers == 1
+    assert [each.message for each in caplog.records] == ["a viewer cannot be served and is given up"]
 
 
 def test_a_still_does_not_outlive_the_last_viewer_of_its_layer() -> None:

@@ -59,11 +59,33 @@ RED = AUDIO.replace("SAVPF 111", "SAVPF 111 63") + "a=rtpmap:63 red/48000/2\r\na
         (RED.replace("a=fmtp:63 111/111\r\n", ""), None),
         (RED.replace("red/48000/2", "red/8000"), None),
         (RED.replace("111", "20"), None),
+        (AUDIO + "a=rtpmap:300 red/48000/2\r\na=fmtp:300 111/111\r\n", None),
+        (AUDIO + "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n", None),
+        (RED.replace("63", "96"), None),
     ],
-    ids=["none", "offered", "of another codec", "of nothing", "another rate", "Opus is renumbered"],
+    ids=[
+        "none",
+        "offered",
+        "of another codec",
+        "of nothing",
+        "another rate",
+        "Opus is renumbered",
+        "no payload type",
+        "not in the section",
+        "that of the picture",
+    ],
 )
 def test_sound_may_repeat_itself_where_the_viewer_offers_it_for_opus(audio: str, red: int | None) -> None:
     assert Offer.read(SESSION + VIDEO + audio).red == red
+
+
+def test_formats_that_the_section_does_not_list_are_not_there() -> None:
+    stray = VIDEO + "a=rtpmap:300 rtx/90000\r\na=fmtp:300 apt=96\r\na=rtcp-fb:97 nack\r\n"
+    sdp = Offer.read(SESSION + stray + AUDIO).sdp
+    assert "300" not in sdp
+    assert "rtcp-fb:97" not in sdp
+    assert "a=rtpmap:96 VP8/90000" in sdp
+    assert "a=rtpmap:111 opus/48000/2" in sdp
 
 
 def test_picture_without_sound_is_fine() -> None:
@@ -83,7 +105,7 @@ def test_picture_without_sound_is_fine() -> None:
         "v=0\r\nm=video\r\n",
         "v=0\r\nm=video x UDP/TLS/RTP/SAVPF 96\r\n",
         OFFER.replace("a=rtpmap:96 VP8/90000", "a=rtpmap:96"),
-        OFFER.replace("a=rtpmap:96 VP8/90000", "a=fmtp:97 apt=96"),
+        OFFER.replace("a=rtpmap:96 VP8/90000", "a=fmtp:96 apt=96"),
         OFFER.replace("a=fingerprint:sha-256 ", "a=fingerprint:"),
         OFFER.replace("a=setup:actpass", "a=setup:nonsense"),
         OFFER[: len(SESSION)],
@@ -182,7 +204,7 @@ PAYLOADS = "".join(f"a=rtpmap:{96 + each % 32} X{each}/90000\r\n" for each in ra
 )
 def test_an_offer_that_would_take_long_to_read_is_refused(more: str) -> None:
     with pytest.raises(UnusableOfferError, match="more than any offer needs"):
-        Offer.read(OFFER + more)
+        Offer.read(OFFER.replace("SAVPF 111", "SAVPF " + " ".join(str(each) for each in range(96, 128))) + more)
 
 
 def test_what_the_viewer_would_send_with_is_dropped() -> None:
