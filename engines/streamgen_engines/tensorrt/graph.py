@@ -130,4 +130,3 @@ def attributes(node: Any) -> Mapping[str, Any]:
 def cast(source: str, to: int, out: str) -> Any:
     """A node that converts `source`."""
     return helper.make_node("Cast", [source], [out], name=f"{out}/cast", to=to)
-

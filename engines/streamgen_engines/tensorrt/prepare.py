@@ -29,6 +29,7 @@ class Prepared:
 
     Attributes:
         model: the ONNX file's bytes.
+        precision: what it computes heavy operators in.
         sha256: of them.
         linears: linears that were quantised for a CPU and are matrix products again.
         weights: weights that were stored as int8 and are plain constants again.
@@ -39,6 +40,7 @@ class Prepared:
 
     model: bytes
     sha256: str
+    precision: Precision
     linears: int = 0
     weights: int = 0
     bytes_inside: int = 0
@@ -46,12 +48,14 @@ class Prepared:
     halved: int = 0
 
 
-def prepare(source: bytes, precision: Precision = "fp16", *, name: str = "graph") -> Prepared:
+def prepare(source: bytes, precision: Precision | None = None, *, name: str = "graph") -> Prepared:
     """Rewrite one graph.
 
     Args:
         source: the ONNX file's bytes.
-        precision: of heavy operators; int8 and fp8 are what the graph's Q/DQ nodes say, and the rest is fp16.
+        precision: of heavy operators; int8 and fp8 are what the graph's Q/DQ nodes say, and the rest is fp16. None is
+            what the graph was exported in, where that is one for GPUs, and else fp16: what is made for CPUs has no int8
+            that TensorRT takes, and there is no fused attention in fp32.
         name: how error messages name the graph.
 
     Raises:
@@ -66,21 +70,32 @@ def prepare(source: bytes, precision: Precision = "fp16", *, name: str = "graph"
         inside = widen_bytes(graph, types_of(model))
         attentions = fuse_attention(graph, types_of(model))
         graph.finish()
-        if precision in {"int8", "fp8"}:
-            _require_quantised(graph, precision, name)
-        half = _HALVES.get(precision, TensorProto.FLOAT16)
-        halved = halve(graph, types_of(model), half) if precision != "fp32" else 0
+        chosen = precision or _exported_in(graph)
+        if chosen in {"int8", "fp8"}:
+            _require_quantised(graph, chosen, name)
+        half = _HALVES.get(chosen, TensorProto.FLOAT16)
+        halved = halve(graph, types_of(model), half) if chosen != "fp32" else 0
         done = graph.finish()
         onnx.checker.check_model(done)
         made: bytes = done.SerializeToString(deterministic=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
-        raise GraphLoadError(f"{name}: this graph cannot be prepared for TensorRT ({error}); export it again") from error
+        raise GraphLoadError(
+            f"{name}: this graph cannot be prepared for TensorRT ({error}); export it again"
+        ) from error
     except Exception as error:
         if type(error).__name__ != "DecodeError":  # protobuf's, of whichever implementation is installed
             raise
         raise GraphLoadError(f"{name}: not an ONNX file ({error}); download or export the bundle again") from error
     digest = hashlib.sha256(made).hexdigest()
-    return Prepared(made, digest, linears, weights, inside, attentions, halved)
+    return Prepared(made, digest, chosen, linears, weights, inside, attentions, halved)
+
+
+def _exported_in(graph: Rewriting) -> Precision:
+    """The precision that a graph for GPUs says itself; fp16 for every other one."""
+    kinds = {graph.constant_type(name) for name in graph.constant_names()}
+    if any(node.op_type == "DequantizeLinear" for node in graph.nodes):
+        return "fp8" if TensorProto.FLOAT8E4M3FN in kinds else "int8"
+    return "bf16" if TensorProto.BFLOAT16 in kinds else "fp16"
 
 
 def _require_quantised(graph: Rewriting, precision: str, name: str) -> None:
