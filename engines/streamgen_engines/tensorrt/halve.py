@@ -13,6 +13,8 @@ from onnx import TensorProto, helper
 from streamgen_engines.tensorrt.graph import Rewriting, cast
 
 HEAVY: Final = frozenset({"Attention", "Conv", "ConvTranspose", "Gemm", "MatMul"})
+SMALLEST: Final = 2048
+"""A product with a constant of fewer numbers stays float32: half precision would gain nothing there."""
 _LARGEST_HALF: Final = 65504.0
 
 
@@ -29,7 +31,7 @@ def halve(graph: Rewriting, types: dict[str, tuple[int, tuple[int, ...] | None]]
     done = 0
     for node in graph.nodes:
         floats = [name for name in node.input if name and types.get(name, (0,))[0] == TensorProto.FLOAT]
-        if node.op_type not in HEAVY or not floats or len(node.output) != 1:
+        if node.op_type not in HEAVY or not floats or len(node.output) != 1 or _small(graph, node):
             nodes.append(node)
             continue
         for name in floats:
@@ -49,6 +51,11 @@ def halve(graph: Rewriting, types: dict[str, tuple[int, tuple[int, ...] | None]]
         done += 1
     graph.set_nodes(nodes)
     return done
+
+
+def _small(graph: Rewriting, node: Any) -> bool:
+    weights = [graph.constant(name).size for name in node.input[:2] if name and graph.is_constant(name)]
+    return bool(weights) and max(weights) < SMALLEST
 
 
 def _fits(graph: Rewriting, name: str) -> bool:

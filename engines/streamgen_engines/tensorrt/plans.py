@@ -15,8 +15,14 @@ from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
 
+from streamgen_engines.errors import EngineError
+
 VERSION: Final = 1
 """Of the record; others count as missing."""
+
+
+class PlanCacheError(EngineError):
+    """Plans cannot be kept in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,10 +108,9 @@ class PlanCache:
         """Keep a plan, in the place of one that is there.
 
         Raises:
-            OSError: the folder cannot be written.
+            PlanCacheError: the folder cannot be written.
         """
         record, stored = self._paths(plan.key)
-        self._folder.mkdir(parents=True, exist_ok=True)
         document: dict[str, Any] = {
             **asdict(plan.key),
             "tensorrt": plan.key.version,
@@ -113,8 +118,8 @@ class PlanCache:
             "sha256": hashlib.sha256(plan.data).hexdigest(),
             "errors": None if plan.errors is None else dict(plan.errors),
         }
-        _write(stored, plan.data)
-        _write(record, (json.dumps(document, indent=1) + "\n").encode())
+        self._keep(stored, plan.data)
+        self._keep(record, (json.dumps(document, indent=1) + "\n").encode())
 
     def discard(self, key: PlanKey) -> None:
         """Remove a plan, if it is there."""
@@ -131,8 +136,17 @@ class PlanCache:
     def keep_timing(self, key: PlanKey, timing: bytes) -> None:
         """Keep them; nothing is kept of nothing."""
         if timing:
+            self._keep(self._timing(key), timing)
+
+    def _keep(self, path: Path, data: bytes) -> None:
+        try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            _write(self._timing(key), timing)
+            _write(path, data)
+        except OSError as error:
+            raise PlanCacheError(
+                f"{self._folder}: plans cannot be kept there ({error.strerror}); make room, or choose another folder "
+                f"with --cache"
+            ) from error
 
     def _paths(self, key: PlanKey) -> tuple[Path, Path]:
         return self._folder / f"{key.name}.json", self._folder / f"{key.name}.plan"

@@ -14,7 +14,7 @@ from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
 from streamgen_engines.tensorrt.inspection import EngineReport
-from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, user_folder
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, user_folder
 from streamgen_engines.tensorrt.prepare import Precision, prepare
 
 _log = logging.getLogger(__name__)
@@ -112,8 +112,8 @@ class TensorRt:
         try:
             self._plans.install(Plan(key, made.plan))
             self._plans.keep_timing(key, made.timing)
-        except OSError as error:  # a full or read-only disk costs a build at every start, and nothing else
-            _log.warning("the plan of %s cannot be kept in %s: %s", name, self._plans.folder, error)
+        except PlanCacheError as error:  # a full or read-only disk costs a build at every start, and nothing else
+            _log.warning("the plan of %s is not kept: %s", name, error)
         return made.plan
 
     def _loaded(self, data: bytes, states: Sequence[State], name: str) -> LoadedPlan:
