@@ -110,7 +110,7 @@ def test_a_crash_between_the_two_files_leaves_no_plan(plans: PlanCache, monkeypa
         real(source, target)
 
     monkeypatch.setattr(os, "replace", once)
-    with pytest.raises(PlanCacheError, match="No space left.*--cache"):
+    with pytest.raises(PlanCacheError, match=r"No space left.*--cache"):
         plans.install(replace(PLAN, data=b"newer"))
     monkeypatch.undo()
     assert plans.find(KEY) is None

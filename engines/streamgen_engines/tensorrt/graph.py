@@ -25,6 +25,8 @@ class Rewriting:
         self.model = model
         self._named = 0
         self._constants: dict[str, Any] = {tensor.name: tensor for tensor in model.graph.initializer}
+        made = (name for node in model.graph.node for name in node.output)
+        self._taken = {*self._constants, *made, *(value.name for value in model.graph.input)}
 
     @property
     def nodes(self) -> list[Any]:
@@ -83,8 +85,11 @@ class Rewriting:
 
     def fresh(self, kind: str) -> str:
         """A name for a new value."""
-        self._named += 1
-        return f"streamgen_{kind}_{self._named}"
+        while True:  # a graph that was rewritten before has such names already
+            self._named += 1
+            name = f"streamgen_{kind}_{self._named}"
+            if name not in self._taken:
+                return name
 
     def set_nodes(self, nodes: Iterable[Any]) -> None:
         """Replace all nodes."""
