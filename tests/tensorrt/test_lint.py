@@ -1,4 +1,4 @@
-"""Every rule rejects what TensorRT-RTX rejects, and lets through what it takes; prepared, every bundled graph passes."""
+"""Every rule rejects what TensorRT-RTX rejects, and lets through what it takes; every bundled graph passes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any

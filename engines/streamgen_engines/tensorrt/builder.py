@@ -97,7 +97,7 @@ def _build(
     builder = api.Builder(flavour.logger)
     network = builder.create_network(_network_flags(api))
     parser = api.OnnxParser(network, flavour.logger)
-    if not parser.parse(model):
+    if not parser.parse(model) or not network.num_outputs:
         raise GraphLoadError(f"{name}: {flavour.name} {flavour.version} rejects {_parse_errors(parser)}")
     _check_caches(network, api, states, name)
     attentions = _set_apart(network, api) if apart else 0
@@ -129,6 +129,8 @@ def _parse_errors(parser: Any) -> str:
     faults = []
     for place in range(min(parser.num_errors, REPORTED_ERRORS)):
         error = parser.get_error(place)
+        if error.node() < 0 and not error.node_name():  # not one of its nodes: the whole
+            return f"the file ({' '.join(error.desc().split())}); download or export the bundle again"
         node = error.node_name() or f"number {error.node()}"
         faults.append(f"node {node} ({error.node_operator() or 'no operator'}): {' '.join(error.desc().split())}")
     if not faults:
