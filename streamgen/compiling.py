@@ -78,17 +78,16 @@ def compile_bundle(
 
     plans = PlanCache(cache or user_folder())
     with ExitStack() as stack:
-        progress = stack.enter_context(_bar(console))
-        task = progress.add_task("", total=1.0)
-
-        def told(graph: str, phase: str, share: float) -> None:
-            progress.update(task, description=f"{graph}: {phase}", completed=share)
-
         gpu = None
-        # In a dry run the full TensorRT is not asked for plans that need a GPU, but for what it can say without one.
-        if gpu_here() or not dry_run or check:
+        if gpu_here():
             gpu = TensorRt(name, device=device, plans=plans, precision=chosen)
             stack.callback(gpu.close)
+        bar = _bar(console)
+        task = bar.add_task("", total=1.0)
+
+        def told(graph: str, phase: str, share: float) -> None:
+            bar.update(task, description=f"{graph}: {phase}", completed=share)
+
         compiler = Compiler(
             opened,
             flavour,
@@ -99,9 +98,8 @@ def compile_bundle(
             reference=OnnxRuntimeCpu() if check else None,
             progress=told,
         )
-        outcomes = []
-        for outcome in compiler.run():
-            outcomes.append(outcome)
+        with bar:
+            outcomes = list(compiler.run())
     failed = sum(outcome.failure is not None for outcome in outcomes)
     target = gpu.gpu.gpu.name if gpu is not None else "no GPU: nothing has been run"
     say(f"{opened.manifest.name} with {flavour.name} {flavour.version} ({target})")

@@ -56,7 +56,7 @@ def test_without_a_gpu_only_a_dry_run_is_possible(options: tuple[str, ...], tmp_
     code, out, error = run("testcard", "--cache", str(tmp_path), *options)
     assert (code, out) == (1, "")
     assert error.startswith("error: ")
-    assert "GPU" in error or "cuda-bindings is not installed" in error
+    assert "--dry-run" in error
     assert list(tmp_path.iterdir()) == []
 
 
