@@ -116,8 +116,8 @@ class Compiler:
         """
         if (plans is not None or reference is not None) and (gpu is None or load is None):
             raise RuntimeUnavailableError(
-                "plans are made for the GPU that runs them, and there is none that CUDA can use here (driver and package "
-                "cuda-bindings installed?); with --dry-run alone, graphs are built as far as that goes without a GPU"
+                "plans are made for the GPU that runs them, and CUDA can use none here (are the driver and "
+                "the package cuda-bindings installed?); with --dry-run alone, what can be built without is built"
             )
         self._bundle, self._flavour, self._gpu, self._plans = bundle, flavour, gpu, plans
         self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
