@@ -125,6 +125,17 @@ def test_timing_belongs_to_the_gpu_and_the_version(plans: PlanCache) -> None:
     assert plans.timing(replace(KEY, version="2")) == b""
 
 
+def test_compiled_kernels_lie_beside_their_plan_and_go_with_it(plans: PlanCache) -> None:
+    assert plans.kernels(KEY) == b""
+    plans.keep_kernels(KEY, b"")
+    plans.keep_kernels(KEY, b"compiled")
+    assert plans.kernels(KEY) == b"compiled"
+    assert plans.kernels(replace(KEY, graph="b" * 64)) == b""
+    plans.discard(KEY)
+    assert plans.kernels(KEY) == b""
+    assert files(plans) == []
+
+
 def test_plans_lie_in_the_users_cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr("sys.platform", "linux")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))

@@ -2,7 +2,8 @@
 
 A plan is two files in one folder: `NAME.plan`, and `NAME.json`, which says what it was built from and for and what the
 plan's hash is. The record is written last, each file appears whole or not at all, and a plan that does not match its
-record counts as missing and is removed, so that it is built again.
+record counts as missing and is removed, so that it is built again. `NAME.kernels` is what TensorRT-RTX compiled when it
+loaded the plan, so that the next process need not.
 """
 
 import hashlib
@@ -123,8 +124,27 @@ class PlanCache:
 
     def discard(self, key: PlanKey) -> None:
         """Remove a plan, if it is there."""
-        for path in self._paths(key):
+        for path in (*self._paths(key), self._kernels(key)):
             path.unlink(missing_ok=True)
+
+    def kernels(self, key: PlanKey) -> bytes:
+        """What TensorRT-RTX compiled for a plan in an earlier process; empty when there is nothing.
+
+        It is TensorRT's own format with its own checks: what does not fit is compiled anew.
+        """
+        try:
+            return self._kernels(key).read_bytes()
+        except OSError:
+            return b""
+
+    def keep_kernels(self, key: PlanKey, kernels: bytes) -> None:
+        """Keep them beside their plan; nothing is kept of nothing.
+
+        Raises:
+            PlanCacheError: the folder cannot be written.
+        """
+        if kernels:
+            self._keep(self._kernels(key), kernels)
 
     def timing(self, key: PlanKey) -> bytes:
         """Measured kernels for builds with this TensorRT on this GPU; empty when there are none."""
@@ -134,7 +154,11 @@ class PlanCache:
             return b""
 
     def keep_timing(self, key: PlanKey, timing: bytes) -> None:
-        """Keep them; nothing is kept of nothing."""
+        """Keep them; nothing is kept of nothing.
+
+        Raises:
+            PlanCacheError: the folder cannot be written.
+        """
         if timing:
             self._keep(self._timing(key), timing)
 
@@ -150,6 +174,9 @@ class PlanCache:
 
     def _paths(self, key: PlanKey) -> tuple[Path, Path]:
         return self._folder / f"{key.name}.json", self._folder / f"{key.name}.plan"
+
+    def _kernels(self, key: PlanKey) -> Path:
+        return self._folder / f"{key.name}.kernels"
 
     def _timing(self, key: PlanKey) -> Path:
         kind = PlanKey("timing", key.runtime, key.version, key.gpu, key.capability)

@@ -27,6 +27,10 @@ class LoadedPlan(TensorRtEngine):
         self._loaded = executable
         super().__init__(executable, device, states, name=name)
 
+    def kernels(self) -> bytes:
+        """What TensorRT-RTX has compiled for it so far."""
+        return self._loaded.kernels()
+
     def report(self) -> EngineReport:
         """What TensorRT made of the network."""
         return self._loaded.report()
@@ -60,7 +64,7 @@ class TensorRt:
         self._gpu = CudaDevice(device)
         self._plans = plans or PlanCache(user_folder())
         self._precision = precision
-        self._engines: list[LoadedPlan] = []
+        self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
         self._devices: list[CudaDevice] = [self._gpu]
 
     @property
@@ -83,11 +87,11 @@ class TensorRt:
         found = self._plans.find(key)
         if found is not None:
             try:
-                return self._loaded(found.data, states, path.name)
+                return self._loaded(found.data, states, path.name, key)
             except GraphLoadError as error:
                 _log.warning("the plan of %s is built again: %s", path.name, error)
                 self._plans.discard(key)
-        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name)
+        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key)
 
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it."""
@@ -95,7 +99,9 @@ class TensorRt:
 
     def close(self) -> None:
         """Close every engine that was loaded here, and the GPU's streams. Idempotent."""
-        for engine in reversed(self._engines):
+        for engine, key in reversed(self._engines):
+            if key is not None:
+                self._keep_kernels(key, engine.kernels())
             engine.close()
         self._engines.clear()
         for device in reversed(self._devices):
@@ -116,10 +122,18 @@ class TensorRt:
             _log.warning("the plan of %s is not kept: %s", name, error)
         return made.plan
 
-    def _loaded(self, data: bytes, states: Sequence[State], name: str) -> LoadedPlan:
+    def _keep_kernels(self, key: PlanKey, kernels: bytes) -> None:
+        try:
+            self._plans.keep_kernels(key, kernels)
+        except PlanCacheError as error:  # the next start compiles them again
+            _log.warning("compiled kernels are not kept: %s", error)
+
+    def _loaded(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
         self._devices.append(device)
-        engine = LoadedPlan(TensorRtExecutable(self._flavour, data, name), device, states, name=name)
-        self._engines.append(engine)
+        kernels = self._plans.kernels(key) if key is not None else b""
+        executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
+        engine = LoadedPlan(executable, device, states, name=name)
+        self._engines.append((engine, key))
         return engine
