@@ -78,7 +78,10 @@ def engine_report(document: str, device_bytes: int) -> EngineReport:
     Raises:
         ValueError: it is not such a document.
     """
-    found = json.loads(document)
+    try:
+        found = json.loads(document)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"the engine's description is not JSON ({error})") from error
     if not isinstance(found, dict) or not isinstance(found.get("Layers"), list):
         raise ValueError("the engine's description has no list of layers")
     types: Counter[str] = Counter()

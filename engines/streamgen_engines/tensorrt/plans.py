@@ -6,6 +6,7 @@ record counts as missing and is removed, so that it is built again. `NAME.kernel
 loaded the plan, so that the next process need not.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -94,14 +95,11 @@ class PlanCache:
         try:
             found = json.loads(record.read_bytes())
             data = stored.read_bytes()
-        except FileNotFoundError:
-            self.discard(key)  # one of the two may be there
-            return None
-        except (OSError, ValueError):
-            self.discard(key)
-            return None
+        except (OSError, ValueError):  # one of the two may be there
+            found, data = None, b""
         if not _matches(found, key) or found.get("sha256") != hashlib.sha256(data).hexdigest():
-            self.discard(key)
+            with contextlib.suppress(PlanCacheError):  # what cannot be removed is not taken either
+                self.discard(key)
             return None
         return Plan(key, data, _errors(found))
 
@@ -123,9 +121,20 @@ class PlanCache:
         self._keep(record, (json.dumps(document, indent=1) + "\n").encode())
 
     def discard(self, key: PlanKey) -> None:
-        """Remove a plan, if it is there."""
+        """Remove a plan, if it is there.
+
+        Raises:
+            PlanCacheError: it is there and cannot be removed.
+        """
         for path in (*self._paths(key), self._kernels(key)):
-            path.unlink(missing_ok=True)
+            try:
+                path.unlink(missing_ok=True)
+            except NotADirectoryError:  # nor is there a plan
+                continue
+            except OSError as error:
+                raise PlanCacheError(
+                    f"{path}: a plan that is of no use cannot be removed ({error.strerror}); remove it by hand"
+                ) from error
 
     def kernels(self, key: PlanKey) -> bytes:
         """What TensorRT-RTX compiled for a plan in an earlier process; empty when there is nothing.

@@ -90,7 +90,6 @@ class TensorRt:
                 return self._loaded(found.data, states, path.name, key)
             except GraphLoadError as error:
                 _log.warning("the plan of %s is built again: %s", path.name, error)
-                self._plans.discard(key)
         return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key)
 
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
