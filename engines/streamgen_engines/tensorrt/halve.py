@@ -64,9 +64,4 @@ def _fits(graph: Rewriting, name: str) -> bool:
 
 
 def _narrow_constant(graph: Rewriting, name: str, to: int) -> str:
-    value = graph.constant(name)
-    if to == TensorProto.FLOAT16:
-        return graph.add_constant(value.astype(np.float16), f"{name}_half")
-    return graph.add_tensor(
-        helper.make_tensor(f"{name}_half", to, value.shape, value.astype(np.float32).ravel()), f"{name}_half"
-    )
+    return graph.add_constant(graph.constant(name).astype(helper.tensor_dtype_to_np_dtype(to)), f"{name}_half")

@@ -25,18 +25,19 @@ class Recording:
     calls: dict[Path, list[Call]] = field(default_factory=dict)
 
 
-def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS) -> dict[str, list[Call]]:
+def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1) -> dict[str, list[Call]]:
     """Make some chunks and a still picture, and give the calls of each graph by its name in the manifest.
 
     Args:
         bundle: whose graphs.
         runtime: what they run on; the reference, on the CPU.
         chunks: how many; each half of them follows another prompt.
+        seed: of the noise.
     """
     recorder = RecordingRuntime(runtime)
     text = TextEncoder(bundle, recorder)
     prompts = [text.encode(prompt) for prompt in PROMPTS]
-    generator, decoder = PocketGenerator(bundle, recorder, seed=1), PocketDecoder(bundle, recorder, seed=1)
+    generator, decoder = PocketGenerator(bundle, recorder, seed=seed), PocketDecoder(bundle, recorder, seed=seed)
     shown = None
     for index in range(chunks):
         shown = decoder.decode(generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
