@@ -90,7 +90,9 @@ def main() -> None:
     folder = write_gpu_bundle(bundle, options.folder, options.precision)
     if options.precision != "bf16":  # ONNX Runtime has no products in it on a CPU
         off = errors_of(bundle, Bundle.open(folder), QUANTISED)
-        print(f"{QUANTISED} is off by", ", ".join(f"{error:.3f} ({output})" for output, error in off.items()))
+        before = errors_of(bundle, bundle, QUANTISED)
+        told = [f"{error:.4f} in {output} (before: {before[output]:.4f})" for output, error in off.items()]
+        print(f"{QUANTISED} is off by {', '.join(told)}")
     print(f"{folder}: {sum(file.stat().st_size for file in folder.iterdir()) / 1e6:.2f} MB")
 
 

@@ -53,6 +53,12 @@ def scatter(*, mode: str = "linear", axis: int = 2, constant: bool = False, behi
     return model(nodes, [*inputs, ("u", FLOAT, update)], [("k_out", FLOAT, ring)])
 
 
+def flat_scatter() -> bytes:
+    inputs: list[Value] = [("k", FLOAT, (1, 8, 8)), ("u", FLOAT, (1, 4, 8)), ("w", INT64, (1,))]
+    nodes = [node("TensorScatter", ["k", "u", "w"], ["k_out"], axis=1)]
+    return model(nodes, inputs, [("k_out", FLOAT, (1, 8, 8))])
+
+
 def attention(*, past: bool = False, softcap: float = 0.0) -> bytes:
     shape = (1, 2, 8, 64)
     names = ["q", "k", "v", *(["", "past_k", "past_v"] if past else [])]
@@ -116,6 +122,7 @@ REJECTED = {
     "uint8 that is turned": bytes_turned(),
     "scatter-mode": scatter(mode="circular"),
     "scatter-axis": scatter(axis=1),
+    "scatter-rank": flat_scatter(),
     "scatter-constant": scatter(constant=True),
     "scatter-cache": scatter(behind=True),
     "attention-outputs": attention(past=True),
