@@ -1,4 +1,4 @@
-"""The command `streamgen`: serve, render, replay, token, doctor.
+"""The command `streamgen`: serve, render, replay, token, compile, doctor.
 
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
@@ -39,7 +39,11 @@ BundleOption = Annotated[
 # Checked by the settings or by `_runtime`; the names are in `streamgen_engines.runtime_name`.
 RuntimeOption = Annotated[
     str | None,
-    typer.Option("--runtime", help="onnxruntime-cpu, onnxruntime-cuda or openvino. [onnxruntime-cpu]", metavar="NAME"),
+    typer.Option(
+        "--runtime",
+        help="onnxruntime-cpu, onnxruntime-cuda, openvino, tensorrt or tensorrt-rtx. [onnxruntime-cpu]",
+        metavar="NAME",
+    ),
 ]
 
 PictureOption = Annotated[
@@ -296,6 +300,48 @@ def token(
             raise SettingsError(str(error)) from None
     except StreamgenError as error:
         _fail(error)
+
+
+@app.command(name="compile")
+def compile_(
+    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    runtime: Annotated[str, typer.Option(help="tensorrt or tensorrt-rtx.")] = "tensorrt-rtx",
+    precision: Annotated[
+        str | None, typer.Option(help="fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]")
+    ] = None,
+    device: Annotated[int, typer.Option(min=0, help="Number of the GPU.")] = 0,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Build what can be built here, without a GPU too, and keep nothing.")
+    ] = False,
+    check: Annotated[
+        bool, typer.Option("--check", help="Compare every plan with ONNX Runtime, and keep none that is off.")
+    ] = False,
+    cache: Annotated[
+        Path | None, typer.Option(help="Folder of the plans. [the user's folder for caches]", metavar="DIR")
+    ] = None,
+) -> None:
+    """Build the plans of a model for the GPU of this machine, ahead of the first start."""
+    from rich.console import Console
+
+    from streamgen import compiling
+    from streamgen_engines.errors import EngineError
+
+    try:
+        failed = compiling.compile_bundle(
+            bundle,
+            runtime=runtime,
+            precision=precision,
+            device=device,
+            dry_run=dry_run,
+            check=check,
+            cache=cache,
+            say=typer.echo,
+            console=Console(stderr=True),
+        )
+    except (StreamgenError, EngineError) as error:
+        _fail(error)
+    if failed:
+        raise typer.Exit(EXIT_ERROR)
 
 
 @app.command()

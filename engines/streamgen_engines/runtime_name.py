@@ -4,7 +4,7 @@ from typing import Final, Literal, TypeAlias, get_args
 
 from streamgen_engines.errors import RuntimeUnavailableError
 
-RuntimeName: TypeAlias = Literal["onnxruntime-cpu", "onnxruntime-cuda", "openvino"]
+RuntimeName: TypeAlias = Literal["onnxruntime-cpu", "onnxruntime-cuda", "openvino", "tensorrt", "tensorrt-rtx"]
 """What `--runtime` takes."""
 
 DEFAULT_RUNTIME: Final[RuntimeName] = "onnxruntime-cpu"

@@ -1,7 +1,8 @@
 """A runtime by its name. What a runtime needs is imported when it is asked for."""
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from functools import partial
+from typing import Final, Literal
 
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
 from streamgen_engines.runtimes.interface import Runtime
@@ -30,8 +31,16 @@ def _onnxruntime_cuda() -> Runtime:
     return OnnxRuntimeCuda()
 
 
+def _tensorrt(flavour: Literal["tensorrt", "tensorrt-rtx"]) -> Runtime:
+    from streamgen_engines.tensorrt.runtime import TensorRt
+
+    return TensorRt(flavour)
+
+
 _MAKERS: Final[Mapping[RuntimeName, Callable[[], Runtime]]] = {
     "onnxruntime-cpu": OnnxRuntimeCpu,
     "onnxruntime-cuda": _onnxruntime_cuda,
     "openvino": _openvino,
+    "tensorrt": partial(_tensorrt, "tensorrt"),
+    "tensorrt-rtx": partial(_tensorrt, "tensorrt-rtx"),
 }

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
@@ -40,10 +39,25 @@ def _int8_instructions(cpuinfo: str) -> str:
     return "no VNNI: int8 graphs run, but slower"
 
 
-def _installed(name: str, module: str, install: str) -> RuntimeReport:
-    found = find_spec(module) is not None
-    detail = "the package is installed; nothing here runs on it yet" if found else "not installed"
-    return RuntimeReport(name, False, detail, "" if found else install)
+def tensorrt_report(
+    name: str, installed: Callable[[str], str | None] | None = None, driver: Path | None = None
+) -> RuntimeReport:
+    """Whether TensorRT or TensorRT-RTX (`name`) can run.
+
+    Args:
+        name: of the runtime, which is that of its package.
+        installed: gives the version of a package, None when it is not there.
+        driver: the file that NVIDIA's driver shows.
+    """
+    installed = _version if installed is None else installed
+    driver = DRIVER_FILE if driver is None else driver
+    found = installed(name) or installed(name.replace("-", "_"))
+    if found is None:
+        return RuntimeReport(name, False, "not installed", f"pip install 'streamgen[{name}]'")
+    if not driver.exists():
+        detail = f"version {found} builds graphs here (streamgen compile --dry-run); no NVIDIA driver to run them with"
+        return RuntimeReport(name, False, detail, "")
+    return RuntimeReport(name, True, f"version {found}, and a driver; not yet tried by us on any GPU", "")
 
 
 def _version(package: str) -> str | None:
@@ -112,7 +126,7 @@ def available() -> list[RuntimeReport]:
         ),
         openvino_report(),
         cuda_report(onnxruntime.get_available_providers()),
-        _installed("tensorrt", "tensorrt", "pip install tensorrt"),
-        _installed("tensorrt-rtx", "tensorrt_rtx", "pip install tensorrt-rtx"),
+        tensorrt_report("tensorrt"),
+        tensorrt_report("tensorrt-rtx"),
     ]
     return sorted(every, key=lambda report: not report.usable)

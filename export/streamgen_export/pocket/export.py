@@ -8,16 +8,18 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import numpy as np
 import torch
 from torch import nn
 
 from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
+from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_export.compact import store_as_int8
 from streamgen_export.pocket import checkpoint, graphs
 from streamgen_export.pocket.config import CONFIGS, PocketConfig
@@ -38,6 +40,12 @@ GUARD_PULL = 0.25
 """Share of the way back into its range that a straying channel is moved in one chunk."""
 WORST_INT8 = 0.1
 """Largest relative error that an int8 graph may have over the checked chunks."""
+WORST_HALF = 0.01
+"""The same of a graph in half precision."""
+Precision = Literal["int8", "fp16"]
+"""What a bundle is for: int8 for CPUs, fp16 for GPUs."""
+_SHARED: Final = ("text.onnx", "tokenizer.json")
+"""Files of a bundle that no run makes."""
 DESCRIPTION = (
     "Eighteen places in six weathers and at four times of day, with subjects that move through them, in several "
     "drawing styles and under a moving camera, made together with stereo sound in real time on a CPU. "
@@ -105,10 +113,12 @@ def export(
     notes: Mapping[str, Any] | None = None,
     *,
     few_steps: bool = False,
+    precision: Precision = "int8",
 ) -> dict[str, Any]:
     """Write every graph and the manifest into `bundle`, where `text.onnx` and `tokenizer.json` already lie.
 
-    With `few_steps` it is the transformer after the few-step stage.
+    With `few_steps` it is the transformer after the few-step stage. With the precision fp16 the graphs, the text's
+    among them, are those that TensorRT takes; the weights are the trained ones, not ones that were int8 before.
 
     Returns:
         the measured errors, which also go into the manifest's `training.parity`.
@@ -137,23 +147,36 @@ def export(
             parity[name] = {"float32_max_difference": found}
         small = folder / "small"
         small.mkdir()
-        quantise_linears(folder / "denoise.onnx", small / "denoise.onnx")
-        for name in calls.keys() - {"denoise"}:
-            store_as_int8(folder / f"{name}.onnx", small / f"{name}.onnx")
+        for name in calls:
+            _shrink(folder / f"{name}.onnx", small / f"{name}.onnx", precision)
+        worst = WORST_INT8 if precision == "int8" else WORST_HALF
         for name, (_, inputs, states) in calls.items():
             feeds = rollout(folder / f"{name}.onnx", inputs, {state: f"{state}_out" for state in states}).feeds
             errors = relative_errors(folder / f"{name}.onnx", small / f"{name}.onnx", feeds)
             visible = {output: round(error, 5) for output, error in errors.items() if not output.endswith("_out")}
-            if max(visible.values()) > WORST_INT8:
-                raise ParityError(f"int8 {name}.onnx is {visible} off in norm, allowed {WORST_INT8}")
-            parity[name]["int8_relative_error"] = visible
+            if max(visible.values()) > worst:
+                raise ParityError(f"{precision} {name}.onnx is {visible} off in norm, allowed {worst}")
+            parity[name][f"{precision}_relative_error"] = visible
         for name in calls:
             (bundle / f"{name}.onnx").write_bytes((small / f"{name}.onnx").read_bytes())
+        if precision == "fp16":
+            text = bundle / "text.onnx"
+            text.write_bytes(prepare(text.read_bytes(), "fp16", name="text").model)
     training = {"parity": parity, **(notes or {})}
     states_of = {name: states for name, (_, _, states) in calls.items()}
     sampling = FEW_STEPS if few_steps else GUIDED
-    write_manifest(config, bundle, states_of, guard_for(run), training, sampling)
+    write_manifest(config, bundle, states_of, guard_for(run), training, sampling, precision)
     return parity
+
+
+def _shrink(source: Path, target: Path, precision: Precision) -> None:
+    """A float32 graph as the bundle has it."""
+    if precision == "fp16":
+        target.write_bytes(prepare(source.read_bytes(), "fp16", name=source.stem).model)
+    elif source.stem == "denoise":
+        quantise_linears(source, target)
+    else:
+        store_as_int8(source, target)
 
 
 def write_manifest(
@@ -163,9 +186,12 @@ def write_manifest(
     guard: Mapping[str, Any],
     training: Mapping[str, Any],
     sampling: Sampling = GUIDED,
+    precision: Precision = "int8",
 ) -> None:
     """Write `manifest.json` for the graphs that lie in `bundle`, checked as a reader would check it."""
     precisions = {"text": "int8", "denoise": "int8", **dict.fromkeys(states.keys() - {"denoise"}, "fp32")}
+    if precision == "fp16":
+        precisions = dict.fromkeys(precisions, "fp16")
     document = {
         "format": "streamgen-bundle",
         "version": 1,
@@ -240,12 +266,19 @@ def main() -> None:
     parser.add_argument("--run", type=Path, help="folder of the training (default runs/SIZE)")
     parser.add_argument("--bundle", type=Path, help="bundle folder with text.onnx (default: the size's own)")
     parser.add_argument("--few-steps", action="store_true", help="the transformer after the few-step stage")
+    parser.add_argument("--precision", choices=("int8", "fp16"), default="int8", help="int8 for CPUs, fp16 for GPUs")
     options = parser.parse_args()
     config = CONFIGS[options.size]
     run = options.run or Path("runs") / options.size
+    if options.precision == "fp16" and options.bundle is None:
+        parser.error("--precision fp16 needs --bundle: the size's own bundle is for CPUs")
     bundle = options.bundle or BUNDLES / config.name
+    if options.precision == "fp16":
+        bundle.mkdir(parents=True, exist_ok=True)
+        for file in _SHARED:
+            shutil.copyfile(BUNDLES / config.name / file, bundle / file)
     torch.set_grad_enabled(False)
-    parity = export(config, run, bundle, few_steps=options.few_steps)
+    parity = export(config, run, bundle, few_steps=options.few_steps, precision=options.precision)
     print(json.dumps(parity, indent=1))
     size = sum(path.stat().st_size for path in bundle.iterdir())
     print(f"{bundle}: {size / 1e6:.2f} MB")

@@ -1,0 +1,214 @@
+"""A bundle's graphs to plans, one after the other: prepared, linted, built, compared and kept."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import EngineError, GraphLoadError, RuntimeUnavailableError
+from streamgen_engines.manifest import Graph
+from streamgen_engines.runtimes.interface import Engine, Runtime
+from streamgen_engines.tensorrt.builder import Built, Progress, build
+from streamgen_engines.tensorrt.check import PlanMismatchError, compare, reference_engine, require_close
+from streamgen_engines.tensorrt.cuda import gpu_count
+from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
+from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
+from streamgen_engines.tensorrt.lint import Finding, lint
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey
+from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
+from streamgen_engines.tensorrt.recording import Call, record_calls
+
+NO_GPU = Gpu(name="any", capability="any", memory_bytes=0)
+REPORTED_FINDINGS = 3
+
+
+class PlanEngine(Engine, Protocol):
+    """An engine of a plan, on a GPU."""
+
+    def report(self) -> EngineReport:
+        """What TensorRT made of the network."""
+        ...
+
+    def close(self) -> None:
+        """Give back its memory."""
+        ...
+
+
+LoadPlan = Callable[[bytes, Graph, str], PlanEngine]
+"""(plan, its graph in the manifest, name) -> the engine; raises `GraphLoadError`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one graph.
+
+    Attributes:
+        graph: its name in the manifest.
+        prepared: how the graph was rewritten; None when that failed.
+        built: what was built; None when it failed, was found in the cache, or nothing can be built here.
+        cached: whether a plan was in the cache already.
+        installed: whether a plan is in the cache now.
+        errors: of each output against ONNX Runtime; None when nobody compared.
+        engine: what TensorRT made of it; None unless a GPU loaded it.
+        failure: why it failed; None when it did not.
+    """
+
+    graph: str
+    prepared: Prepared | None = None
+    built: NetworkReport | None = None
+    cached: bool = False
+    installed: bool = False
+    errors: dict[str, float] | None = None
+    engine: EngineReport | None = None
+    failure: EngineError | None = None
+
+
+def prepared_graph(bundle: Bundle, name: str, precision: Precision | None, flavour: FlavourName) -> Prepared:
+    """One graph as TensorRT takes it.
+
+    Raises:
+        GraphLoadError: it cannot be prepared, or TensorRT would reject what came out; the nodes are named.
+    """
+    graph = bundle.manifest.graphs[name]
+    prepared = prepare(bundle.path(name).read_bytes(), precision, name=f"{bundle.manifest.name}/{name}")
+    found = lint(prepared.model, flavour, graph.states)
+    if found:
+        raise GraphLoadError(f"{bundle.manifest.name}/{name}: {flavour} rejects {_told(found)}; export it without them")
+    return prepared
+
+
+def plan_key(flavour: Flavour, prepared: Prepared, gpu: Gpu) -> PlanKey:
+    """What a plan of this graph is kept under."""
+    return PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
+
+
+class Compiler:
+    """Compiles the graphs of one bundle.
+
+    Args:
+        bundle: whose graphs.
+        flavour: which TensorRT.
+        gpu: for which GPU; None builds what can be built without one.
+        plans: where plans are kept; None keeps nothing (a dry run).
+        precision: of every graph; None chooses for each.
+        load: loads a plan onto the GPU; None when there is none.
+        reference: ONNX Runtime, against which every plan is compared; None compares nothing.
+        progress: told (graph, phase, share done).
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        flavour: Flavour,
+        *,
+        gpu: Gpu | None,
+        plans: PlanCache | None,
+        precision: Precision | None = None,
+        load: LoadPlan | None = None,
+        reference: Runtime | None = None,
+        progress: Callable[[str, str, float], None] = lambda graph, phase, share: None,
+    ) -> None:
+        """Check what can be checked before the first graph.
+
+        Raises:
+            RuntimeUnavailableError: plans are to be kept or compared and there is no GPU.
+        """
+        if (plans is not None or reference is not None) and (gpu is None or load is None):
+            raise RuntimeUnavailableError(
+                "plans are made for the GPU that runs them, and CUDA can use none here (are the driver and "
+                "the package cuda-bindings installed?); with --dry-run alone, what can be built without is built"
+            )
+        self._bundle, self._flavour, self._gpu, self._plans = bundle, flavour, gpu, plans
+        self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
+        self._calls: dict[str, list[Call]] | None = None
+
+    @property
+    def builds(self) -> bool:
+        """Whether anything can be built here: the full TensorRT measures on the GPU what it builds."""
+        return self._gpu is not None or self._flavour.portable
+
+    def run(self, graphs: Sequence[str] = ()) -> Iterator[Outcome]:
+        """Compile graphs one by one, all of them by default; one that fails does not stop the others."""
+        for name in graphs or self._bundle.manifest.graphs:
+            try:
+                yield self._compile(name)
+            except EngineError as error:
+                yield Outcome(name, failure=error)
+
+    def _compile(self, name: str) -> Outcome:
+        prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name)
+        if not self.builds:
+            return Outcome(name, prepared)
+        key = plan_key(self._flavour, prepared, self._gpu or NO_GPU)
+        kept = self._plans.find(key) if self._plans is not None else None
+        if kept is not None and (self._reference is None or kept.errors is not None):
+            compared = dict(kept.errors) if kept.errors is not None else None
+            return Outcome(name, prepared, cached=True, installed=True, errors=compared)
+        built = None if kept is not None else self._build(name, prepared, key)
+        data = kept.data if kept is not None else built.plan if built is not None else b""
+        try:
+            errors, engine = self._tried(name, data, prepared.precision)
+        except (PlanMismatchError, GraphLoadError):
+            if self._plans is not None:
+                self._plans.discard(key)  # it may have been installed without having been compared
+            raise
+        if self._plans is not None:
+            self._plans.install(Plan(key, data, errors))
+            self._plans.keep_timing(key, built.timing if built is not None else b"")
+        return Outcome(
+            name,
+            prepared,
+            built.report if built is not None else None,
+            cached=kept is not None,
+            installed=self._plans is not None,
+            errors=errors,
+            engine=engine,
+        )
+
+    def _build(self, name: str, prepared: Prepared, key: PlanKey) -> Built:
+        def progress(phase: str, share: float) -> None:
+            self._progress(name, phase, share)
+
+        told: Progress = progress
+        return build(
+            self._flavour,
+            prepared.model,
+            name=f"{self._bundle.manifest.name}/{name}",
+            states=self._bundle.manifest.graphs[name].states,
+            timing=self._plans.timing(key) if self._plans is not None else b"",
+            progress=told,
+        )
+
+    def _tried(
+        self, name: str, data: bytes, precision: Precision
+    ) -> tuple[dict[str, float] | None, EngineReport | None]:
+        """Load a plan where there is a GPU, and compare it if that is asked for."""
+        if self._load is None:
+            return None, None
+        graph = self._bundle.manifest.graphs[name]
+        label = f"{self._bundle.manifest.name}/{name}"
+        engine = self._load(data, graph, label)
+        try:
+            errors = None
+            if self._reference is not None:
+                self._progress(name, "Comparing with ONNX Runtime", 0.0)
+                if self._calls is None:
+                    self._calls = record_calls(self._bundle, self._reference)
+                source = self._bundle.path(name).read_bytes()
+                right = reference_engine(source, graph.states, self._reference, name=name)
+                errors = compare(engine, right, self._calls[name])
+                require_close(errors, precision, name=label)
+            return errors, engine.report()
+        finally:
+            engine.close()
+
+
+def gpu_here() -> bool:
+    """Whether CUDA finds a GPU."""
+    return gpu_count() > 0
+
+
+def _told(found: Sequence[Finding]) -> str:
+    rest = len(found) - REPORTED_FINDINGS
+    return "; ".join(map(str, found[:REPORTED_FINDINGS])) + (f" (and {rest} more)" if rest > 0 else "")

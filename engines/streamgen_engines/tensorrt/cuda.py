@@ -1,0 +1,170 @@
+"""`Device` on NVIDIA's own binding, `cuda.bindings`, which comes with the extras `tensorrt` and `tensorrt-rtx`."""
+
+import ctypes
+from typing import Any
+
+import numpy as np
+
+from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.errors import GraphRunError, RuntimeUnavailableError
+from streamgen_engines.tensorrt.device import Gpu
+
+
+def gpu_count() -> int:
+    """GPUs that CUDA can use here; 0 without a driver, or without the binding.
+
+    To be asked before anything of TensorRT that needs a GPU: `trt.Runtime` ends the process where there is no driver.
+    """
+    try:
+        from cuda.bindings import runtime
+    except (ImportError, OSError):
+        return 0
+    error, count = runtime.cudaGetDeviceCount()
+    return int(count) if error == runtime.cudaError_t.cudaSuccess and count is not None else 0
+
+
+class CudaDevice:
+    """One GPU, chosen for the calling thread and every thread that runs an engine on it.
+
+    Args:
+        index: which GPU, from 0.
+    """
+
+    def __init__(self, index: int = 0) -> None:
+        """Open it.
+
+        Raises:
+            RuntimeUnavailableError: the binding is not installed, or there is no such GPU.
+        """
+        try:
+            from cuda.bindings import runtime
+        except (ImportError, OSError) as error:
+            raise RuntimeUnavailableError(
+                f"cuda-bindings is not installed ({error}); add it with: pip install 'streamgen[tensorrt-rtx]'"
+            ) from error
+        self._api = runtime
+        found = gpu_count()
+        if not 0 <= index < found:
+            raise RuntimeUnavailableError(
+                f"there is no GPU number {index} here, CUDA finds {found}; check the driver with nvidia-smi, or run "
+                f"on the CPU with the runtime onnxruntime-cpu"
+            )
+        self._index = index
+        self._pinned: dict[int, int] = {}  # address of the array -> address that CUDA gave
+        self._executables: dict[int, Any] = {}
+        self._closed = False
+        self._did(runtime.cudaSetDevice(index))
+        (self._stream,) = self._did(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking))
+        (found_properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        name = found_properties.name
+        self._gpu = Gpu(
+            name.decode().rstrip("\0") if isinstance(name, bytes) else str(name),
+            f"{found_properties.major}.{found_properties.minor}",
+            int(found_properties.totalGlobalMem),
+        )
+
+    @property
+    def gpu(self) -> Gpu:
+        """Which one it is."""
+        return self._gpu
+
+    @property
+    def stream(self) -> int:
+        """Its stream, as TensorRT takes it."""
+        return int(self._stream)
+
+    def use(self) -> None:
+        """Choose it for the calling thread, before anything else is done there."""
+        self._did(self._api.cudaSetDevice(self._index))
+
+    def allocate(self, size: int) -> int:
+        """Memory of the GPU, all zero; its address."""
+        (address,) = self._did(self._api.cudaMalloc(max(size, 1)))
+        self.zero(int(address), size)
+        return int(address)
+
+    def free(self, address: int) -> None:
+        """Give memory back."""
+        self._did(self._api.cudaFree(address))
+
+    def staging(self, size: int) -> UInt8Array:
+        """Memory of the host that is copied without a detour (page-locked), all zero."""
+        (address,) = self._did(self._api.cudaMallocHost(max(size, 1)))
+        memory = np.ctypeslib.as_array((ctypes.c_uint8 * max(size, 1)).from_address(int(address)))[:size]
+        memory.fill(0)
+        self._pinned[memory.ctypes.data] = int(address)
+        return memory
+
+    def free_staging(self, memory: UInt8Array) -> None:
+        """Give it back; the array must not be touched again."""
+        self._did(self._api.cudaFreeHost(self._pinned.pop(memory.ctypes.data)))
+
+    def upload(self, address: int, memory: UInt8Array) -> None:
+        """Enqueue a copy from `staging` memory to the GPU."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyHostToDevice
+        self._did(self._api.cudaMemcpyAsync(address, memory.ctypes.data, memory.nbytes, kind, self._stream))
+
+    def download(self, memory: UInt8Array, address: int) -> None:
+        """Enqueue a copy from the GPU to `staging` memory."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToHost
+        self._did(self._api.cudaMemcpyAsync(memory.ctypes.data, address, memory.nbytes, kind, self._stream))
+
+    def copy(self, target: int, source: int, size: int) -> None:
+        """Enqueue a copy inside the GPU."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._did(self._api.cudaMemcpyAsync(target, source, size, kind, self._stream))
+
+    def zero(self, address: int, size: int) -> None:
+        """Enqueue filling with zeros."""
+        self._did(self._api.cudaMemsetAsync(address, 0, size, self._stream))
+
+    def synchronise(self) -> None:
+        """Wait until all that was enqueued is done."""
+        self._did(self._api.cudaStreamSynchronize(self._stream))
+
+    def begin_capture(self) -> None:
+        """From here on, what is enqueued is recorded and not done."""
+        mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may allocate meanwhile
+        self._did(self._api.cudaStreamBeginCapture(self._stream, mode))
+
+    def end_capture(self) -> int:
+        """End that, and make the record playable; what names it."""
+        (graph,) = self._did(self._api.cudaStreamEndCapture(self._stream))
+        try:
+            (executable,) = self._did(self._api.cudaGraphInstantiate(graph, 0))
+        finally:
+            self._api.cudaGraphDestroy(graph)
+        self._executables[int(executable)] = executable
+        return int(executable)
+
+    def abort_capture(self) -> None:
+        """End a capture whose record is of no use. Never raises."""
+        error, graph = self._api.cudaStreamEndCapture(self._stream)
+        if error == self._api.cudaError_t.cudaSuccess and graph is not None and int(graph):
+            self._api.cudaGraphDestroy(graph)
+        self._api.cudaGetLastError()  # a failed capture leaves its error behind
+
+    def play(self, record: int) -> None:
+        """Enqueue a whole record: the same work on the same addresses."""
+        self._did(self._api.cudaGraphLaunch(self._executables[record], self._stream))
+
+    def forget(self, record: int) -> None:
+        """Give a record back."""
+        self._did(self._api.cudaGraphExecDestroy(self._executables.pop(record)))
+
+    def close(self) -> None:
+        """Give the stream back. Idempotent."""
+        if not self._closed:
+            self._closed = True
+            self._did(self._api.cudaStreamDestroy(self._stream))
+
+    def _did(self, returned: tuple[Any, ...]) -> tuple[Any, ...]:
+        error, *values = returned
+        if error != self._api.cudaError_t.cudaSuccess:
+            _, text = self._api.cudaGetErrorString(error)
+            said = text.decode() if isinstance(text, bytes) else str(text)
+            raise GraphRunError(
+                f"GPU {self._index}: {said} ({error.name}); reset the generator, and look at nvidia-smi for its memory "
+                f"and its faults"
+            )
+        return tuple(values)

@@ -1,0 +1,88 @@
+"""What a bundle's graphs are really given: some chunks are made on the CPU, and every call is written down."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
+from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
+from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
+from streamgen_engines.text import TextEncoder
+
+Call = dict[str, Array]
+"""The inputs of one run, states left out."""
+PROMPTS = ("a red ball bounces on the sand", "rain over a city at night, thunder")
+CHUNKS = 3
+"""Enough to read states that were written, and to wrap nothing."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """Calls of each graph in order, by its file."""
+
+    calls: dict[Path, list[Call]] = field(default_factory=dict)
+
+
+def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1) -> dict[str, list[Call]]:
+    """Make some chunks and a still picture, and give the calls of each graph by its name in the manifest.
+
+    Args:
+        bundle: whose graphs.
+        runtime: what they run on; the reference, on the CPU.
+        chunks: how many; each half of them follows another prompt.
+        seed: of the noise.
+    """
+    recorder = RecordingRuntime(runtime)
+    text = TextEncoder(bundle, recorder)
+    prompts = [text.encode(prompt) for prompt in PROMPTS]
+    generator, decoder = PocketGenerator(bundle, recorder, seed=seed), PocketDecoder(bundle, recorder, seed=seed)
+    shown = None
+    for index in range(chunks):
+        shown = decoder.decode(generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
+    if PICTURE_GRAPH in bundle.manifest.graphs and shown is not None:
+        PictureEncoder(bundle, recorder).encode(shown.video[-1])
+    found = recorder.recording.calls
+    return {name: found.get(bundle.path(name), []) for name in bundle.manifest.graphs}
+
+
+class RecordingRuntime:
+    """A runtime that writes down what its engines are given."""
+
+    def __init__(self, inner: Runtime) -> None:
+        self._inner = inner
+        self.recording = Recording()
+
+    @property
+    def name(self) -> str:
+        """That of the runtime inside."""
+        return self._inner.name
+
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+        """Load one graph; see `Runtime`."""
+        engine = self._inner.load(path, states, threads=threads, in_place=in_place)
+        return _RecordingEngine(engine, self.recording.calls.setdefault(path, []))
+
+
+class _RecordingEngine:
+    def __init__(self, inner: Engine, calls: list[Call]) -> None:
+        self._inner, self._calls = inner, calls
+
+    @property
+    def signature(self) -> Signature:
+        """Inputs and outputs, without the carried states."""
+        return self._inner.signature
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Run, and keep a copy of the inputs."""
+        self._calls.append({name: array.copy() for name, array in inputs.items()})
+        return self._inner.run(inputs)
+
+    def state(self, name: str) -> Array:
+        """The carried state itself."""
+        return self._inner.state(name)
+
+    def reset(self) -> None:
+        """Set every carried state to zero."""
+        self._inner.reset()

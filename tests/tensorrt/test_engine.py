@@ -1,0 +1,202 @@
+"""The engine's state machine on a fake GPU: nothing here claims that TensorRT ran."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from streamgen_engines.errors import GraphMismatchError, GraphRunError
+from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.interface import Signature, TensorSpec
+from streamgen_engines.tensorrt.engine import TensorRtEngine
+from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+
+Arrays = dict[str, NDArray[Any]]
+VECTOR = TensorSpec((4,), "float32")
+CACHE = TensorSpec((1, 1, 3, 2), "float32")
+INDEX = TensorSpec((1,), "int64")
+SUM = State(name="sum", shape=(4,), dtype="float32")
+RING = State(name="k_0", shape=(1, 1, 3, 2), dtype="float32")
+
+
+def compute(given: Arrays) -> Arrays:
+    """Adds up x in `sum`, and writes x's first numbers into a row of the ring; `y` tells both."""
+    total = given["sum"] + given["x"]
+    ring = given["k_0"].copy()
+    ring[0, 0, given["write_index"][0]] = given["x"][:2]
+    return {"sum_out": total, "k_0_out": ring, "y": total + ring.sum()}
+
+
+def plan(device: FakeDevice, **options: Any) -> FakeExecutable:
+    inputs = {"x": VECTOR, "write_index": INDEX, "sum": VECTOR, "k_0": CACHE}
+    outputs = {"y": VECTOR, "sum_out": VECTOR, "k_0_out": CACHE}
+    return FakeExecutable(device, inputs, outputs, compute, aliases={"k_0_out": "k_0"}, **options)
+
+
+def engine(device: FakeDevice, **options: Any) -> TensorRtEngine:
+    return TensorRtEngine(plan(device, **options), device, [SUM, RING], name="test")
+
+
+def call(value: float, row: int = 0) -> Arrays:
+    return {"x": np.full(4, value, np.float32), "write_index": np.array([row], np.int64)}
+
+
+def expected(values: list[tuple[float, int]]) -> list[NDArray[Any]]:
+    state: Arrays = {"sum": np.zeros(4, np.float32), "k_0": np.zeros(CACHE.shape, np.float32)}
+    made = []
+    for value, row in values:
+        out = compute({**call(value, row), **state})
+        state = {"sum": out["sum_out"], "k_0": out["k_0_out"]}
+        made.append(out["y"])
+    return made
+
+
+CALLS = [(1.0, 0), (2.0, 1), (-3.0, 2), (5.0, 0), (0.5, 1)]
+
+
+@pytest.mark.parametrize("options", [{}, {"recordable": False}], ids=["recorded", "step by step"])
+def test_states_are_carried_from_run_to_run(options: dict[str, Any]) -> None:
+    device = FakeDevice()
+    tested = engine(device, **options)
+    made = [tested.run(call(*each))["y"] for each in CALLS]
+    for found, right in zip(made, expected(CALLS), strict=True):
+        np.testing.assert_array_equal(found, right)
+    assert tested.recorded is not bool(options)
+
+
+def test_the_first_run_goes_step_by_step_and_all_after_the_second_are_played() -> None:
+    device = FakeDevice()
+    tested = engine(device)
+    tested.run(call(1.0))
+    assert (tested.recorded, device.played) == (False, 0)
+    tested.run(call(1.0))
+    assert (tested.recorded, device.played) == (True, 1)
+    tested.run(call(1.0))
+    assert (device.played, len(device.records)) == (2, 1)
+
+
+def test_a_gpu_that_cannot_record_is_used_step_by_step() -> None:
+    device = FakeDevice(captures=False)
+    tested = engine(device)
+    made = [tested.run(call(*each))["y"] for each in CALLS]
+    np.testing.assert_array_equal(made[-1], expected(CALLS)[-1])
+    assert not tested.recorded
+    assert device.played == 0
+
+
+def test_a_refusal_while_recording_is_no_failure() -> None:
+    device = FakeDevice()
+    tested = engine(device, fails_in=2)  # the second call is the one that records
+    made = [tested.run(call(*each))["y"] for each in CALLS]
+    np.testing.assert_array_equal(made[-1], expected(CALLS)[-1])
+    assert not tested.recorded
+
+
+def test_a_run_that_fails_says_so_and_reset_mends_it() -> None:
+    device = FakeDevice()
+    tested = engine(device, fails_in=1)
+    with pytest.raises(GraphRunError, match="refuses"):
+        tested.run(call(1.0))
+    tested.reset()
+    np.testing.assert_array_equal(tested.run(call(*CALLS[0]))["y"], expected(CALLS)[0])
+
+
+def test_a_cache_has_one_buffer_and_other_states_two() -> None:
+    device = FakeDevice()
+    tested = engine(device)
+    assert tested.in_place == {"k_0"}
+    # x, write_index, y, two for sum, one for the ring
+    assert len(device.memory) == 6
+
+
+def test_what_is_written_into_a_state_counts_in_the_next_run() -> None:
+    device = FakeDevice()
+    tested = engine(device)
+    for each in CALLS[:3]:
+        tested.run(call(*each))
+    before = tested.state("sum").copy()
+    np.testing.assert_array_equal(before, np.zeros(4))
+    tested.state("sum")[...] = 100.0
+    tested.state("k_0")[...] = 0.0
+    out = tested.run(call(1.0))["y"]
+    np.testing.assert_array_equal(out, np.full(4, 103.0))
+    np.testing.assert_array_equal(tested.state("sum"), np.full(4, 101.0))
+
+
+def test_a_state_is_fetched_again_after_a_run() -> None:
+    tested = engine(FakeDevice())
+    tested.state("sum")
+    tested.run(call(2.0))
+    np.testing.assert_array_equal(tested.state("sum"), np.full(4, 2.0))
+
+
+def test_reset_forgets_states_and_what_was_written_into_them() -> None:
+    tested = engine(FakeDevice())
+    for each in CALLS[:3]:
+        tested.run(call(*each))
+    tested.state("sum")[...] = 9.0
+    tested.reset()
+    np.testing.assert_array_equal(tested.state("k_0"), np.zeros(CACHE.shape))
+    np.testing.assert_array_equal(tested.run(call(*CALLS[0]))["y"], expected(CALLS)[0])
+
+
+def test_results_belong_to_the_caller() -> None:
+    tested = engine(FakeDevice())
+    first = tested.run(call(1.0))["y"]
+    kept = first.copy()
+    tested.run(call(5.0))
+    np.testing.assert_array_equal(first, kept)
+
+
+def test_inputs_may_lie_anywhere() -> None:
+    tested = engine(FakeDevice())
+    wide = np.arange(8, dtype=np.float32)[::2]
+    out = tested.run({"x": wide, "write_index": np.array([0], np.int64)})["y"]
+    np.testing.assert_array_equal(out, wide + wide[:2].sum())
+
+
+def test_the_signature_leaves_states_out() -> None:
+    assert engine(FakeDevice()).signature == Signature({"x": VECTOR, "write_index": INDEX}, {"y": VECTOR})
+
+
+@pytest.mark.parametrize(
+    ("inputs", "said"),
+    [
+        ({"x": np.zeros(4, np.float32)}, "needs input write_index"),
+        ({**call(1.0), "z": np.zeros(1)}, "no input z"),
+        ({**call(1.0), "x": np.zeros(5, np.float32)}, r"input x is float32\[5\]"),
+        ({**call(1.0), "x": np.zeros(4)}, "float64"),
+    ],
+)
+def test_inputs_that_do_not_fit_are_named(inputs: Arrays, said: str) -> None:
+    with pytest.raises(GraphMismatchError, match=said):
+        engine(FakeDevice()).run(inputs)
+
+
+def test_a_state_that_the_plan_has_not_is_named() -> None:
+    device = FakeDevice()
+    with pytest.raises(GraphMismatchError, match="state other should be input other"):
+        TensorRtEngine(plan(device), device, [State(name="other", shape=(1,), dtype="float32")], name="test")
+
+
+def test_an_output_that_is_to_share_with_another_input_is_refused_and_nothing_leaks() -> None:
+    device = FakeDevice()
+    executable = plan(device)
+    executable.aliases = {"k_0_out": "sum"}
+    with pytest.raises(GraphMismatchError, match="share the memory of sum"):
+        TensorRtEngine(executable, device, [SUM, RING], name="test")
+    assert device.memory == {}
+    assert device.pinned == []
+
+
+def test_closing_gives_everything_back_once() -> None:
+    device = FakeDevice()
+    tested = engine(device)
+    for each in CALLS[:3]:
+        tested.run(call(*each))
+    tested.close()
+    tested.close()
+    assert (device.memory, device.pinned, device.records) == ({}, [], {})
+    with pytest.raises(GraphRunError, match="closed"):
+        tested.run(call(1.0))
