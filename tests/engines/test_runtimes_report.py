@@ -5,7 +5,13 @@ from pathlib import Path
 import onnxruntime
 import pytest
 
-from streamgen_engines.runtimes.report import _int8_instructions, available, cuda_report, openvino_report
+from streamgen_engines.runtimes.report import (
+    _int8_instructions,
+    available,
+    cuda_report,
+    openvino_report,
+    tensorrt_report,
+)
 
 CUDA = ["CUDAExecutionProvider", "CPUExecutionProvider"]
 
@@ -59,6 +65,18 @@ def test_openvino_is_optional() -> None:
     assert (missing.usable, missing.install) == (False, 'pip install "streamgen[openvino]"')
     here = openvino_report(lambda package: "2026.4.1")
     assert (here.usable, here.detail) == (True, "OpenVINO 2026.4.1 on the CPU")
+
+
+@pytest.mark.parametrize("name", ["tensorrt", "tensorrt-rtx"])
+def test_tensorrt_builds_without_a_driver_and_runs_with_one(tmp_path: Path, name: str) -> None:
+    driver = tmp_path / "version"
+    missing = tensorrt_report(name, lambda package: None, driver)
+    assert (missing.usable, missing.install) == (False, f"pip install 'streamgen[{name}]'")
+    builds = tensorrt_report(name, lambda package: "1.7.1", driver)
+    assert (builds.usable, builds.install) == (False, "")
+    assert "no NVIDIA driver" in builds.detail
+    driver.write_text("NVRM version")
+    assert tensorrt_report(name, lambda package: "1.7.1", driver).usable
 
 
 def test_vnni_is_read_from_whole_words() -> None:
