@@ -28,13 +28,13 @@ from streamgen_export.pocket.judge.development import (
     DEVELOPMENT_SEED,
     QUICK,
     SCHOOLING,
+    SmallEye,
+    classes_of,
     development_briefs,
     development_eye,
 )
-from streamgen_export.pocket.judge.eye import Eye, look
 from streamgen_export.pocket.judge.instruments import default_cache
 from streamgen_export.pocket.judge.joints import joints, seams
-from streamgen_export.pocket.judge.labels import JUDGED
 from streamgen_export.pocket.judge.looks import LOOKS, SAME, difference
 from streamgen_export.pocket.judge.provenance import provenance_of
 from streamgen_export.pocket.judge.recognition import follow
@@ -75,7 +75,7 @@ class Outcome:
 
 
 def outcome(
-    trial: Trial, bundle: Bundle, eye: Eye, takes: Sequence[Take], own: dict[str, Tally] | None
+    trial: Trial, bundle: Bundle, eye: SmallEye, takes: Sequence[Take], own: dict[str, Tally] | None
 ) -> tuple[Outcome, dict[str, Tally]]:
     """Judges the takes of a trial, and tallies them by part for others to be compared with.
 
@@ -87,12 +87,7 @@ def outcome(
         own: tallies of the trial to compare with; None for that one itself.
     """
     briefs = [take.brief for take in takes]
-    seen = []
-    for take in takes:
-        classes = np.full((take.brief.chunks, len(JUDGED)), -1, dtype=np.int64)
-        for name, scores in look(eye, take.near).scores.items():
-            classes[:, JUDGED.index(name)] = scores.argmax(axis=1)
-        seen.append(classes)
+    seen = [classes_of(eye, take.near) for take in takes]
     tallies = {part: tally(briefs, seen, part or None) for part in ("", EARLY, LATE)}
     scores = {part: score(found, own[part] if own is not None else None) for part, found in tallies.items()}
     timely = [found.within_limit for found in follow(briefs, seen, takes[0].form.chunk_s).values()]

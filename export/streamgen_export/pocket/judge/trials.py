@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -115,7 +116,7 @@ def _within(brief: Brief, part: str | None) -> NDArray[np.bool_]:
         return settled
     late = np.zeros(len(ages), dtype=bool)
     starts = [*np.flatnonzero(ages == 0).tolist(), len(ages)]
-    for start, end in zip(starts, starts[1:], strict=False):
+    for start, end in pairwise(starts):
         late[(start + SETTLING_CHUNKS + end) // 2 : end] = True
     return settled & (late if part == LATE else ~late)
 
@@ -133,7 +134,9 @@ def score(found: Tally, against: Tally | None = None, *, seed: int = 0, draws: i
     gain = share - float(np.nanmean(_shares(against.hits.sum(axis=0), against.asked.sum(axis=0))))
     rng = np.random.default_rng(seed)
     takes = rng.integers(len(found.hits), size=(draws, len(found.hits)))
-    drawn = [np.nanmean(_shares(t.hits[takes].sum(axis=1), t.asked[takes].sum(axis=1)), axis=1) for t in (found, against)]
+    drawn = [
+        np.nanmean(_shares(t.hits[takes].sum(axis=1), t.asked[takes].sum(axis=1)), axis=1) for t in (found, against)
+    ]
     low, high = np.percentile(drawn[0] - drawn[1], (2.5, 97.5))
     return Score(share, by_attribute, gain, float(high - low) / 2)
 
