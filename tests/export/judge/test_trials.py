@@ -45,10 +45,10 @@ def test_trials_are_read_with_the_bundles_own_first(tmp_path: Path) -> None:
             read_trials(path)
 
 
-def test_settled_chunks_are_counted_in_two_halves() -> None:
-    # Ages 0 to 5 twice: 2 and 3 are early, 4 and 5 late.
-    wanted = (MEADOW,) * 6 + (BLUE,) * 6
-    got = seen(*[MEADOW] * 4, BLUE, MEADOW, *[MEADOW] * 4, BLUE, BLUE)
+def test_chunks_are_counted_in_two_halves_of_each_prompt() -> None:
+    # Of each prompt's four chunks, two are early and two late.
+    wanted = (MEADOW,) * 4 + (BLUE,) * 4
+    got = seen(MEADOW, MEADOW, BLUE, MEADOW, *[MEADOW] * 2, BLUE, BLUE)
     found = {part: tally([brief(wanted)], [got], part) for part in (None, EARLY, LATE)}
     assert [found[part].asked[0, COLOUR] for part in (None, EARLY, LATE)] == [8, 4, 4]
     assert [found[part].hits[0, COLOUR] for part in (None, EARLY, LATE)] == [5, 2, 3]
@@ -56,7 +56,7 @@ def test_settled_chunks_are_counted_in_two_halves() -> None:
 
 
 def test_what_is_not_named_is_not_asked() -> None:
-    found = tally([brief((MEADOW,) * 6, named=("place",))], [seen(*[MEADOW] * 6)])
+    found = tally([brief((MEADOW,) * 4, named=("place",))], [seen(*[MEADOW] * 4)])
     assert found.asked[0, PLACE] == 4
     assert found.asked.sum() == 4
     assert score(found).by_attribute == {"place": 1.0}

@@ -56,7 +56,7 @@ class Outcome:
     Attributes:
         sampler: fields that differ from the bundle's own.
         passes: runs of the transformer per chunk, where the prompt has not just changed.
-        all, early, late: how the words fared, over all settled chunks, and in the halves of what each prompt lasts.
+        all, early, late: how the words fared, over all chunks, and in the two halves of what each prompt lasts.
         in_time: mean over the attributes of the share of changes that show within a second.
         looks: means of `looks.measure_look` over the last chunks of the takes.
         frozen: share of the chunks that nearly equal the one before.
@@ -123,13 +123,22 @@ def parser() -> argparse.ArgumentParser:
         help="bundle folder or name (default pocket-small: the same transformer, and all that the eye looks at)",
     )
     options.add_argument("--trials", type=Path, default=Path("bench/judge/trials.json"), help="what to compare")
-    options.add_argument("--takes", type=int, default=TAKES, help=f"with two prompts each (default {TAKES})")
-    options.add_argument("--chunks", type=int, default=CHUNKS, help=f"under each prompt (default {CHUNKS})")
+    options.add_argument("--takes", type=_several, default=TAKES, help=f"with two prompts each (default {TAKES})")
+    options.add_argument("--chunks", type=_several, default=CHUNKS, help=f"under each prompt (default {CHUNKS})")
     options.add_argument("--seed", type=int, default=DEVELOPMENT_SEED, help="of prompts and noise")
     options.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)), help="to work with")
     options.add_argument("--out", type=Path, default=Path("bench/judge/sweep.json"), help="report")
     options.add_argument("--quick", action="store_true", help="an eye that knows nothing: shows that it runs")
     return options
+
+
+def _several(text: str) -> int:
+    number = int(text)
+    if number < 2:
+        raise argparse.ArgumentTypeError(
+            f"{text} is too few: takes and halves of prompts are compared, give at least 2"
+        )
+    return number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

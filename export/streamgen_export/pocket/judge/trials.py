@@ -16,7 +16,6 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import Sampler
 from streamgen_export.pocket.judge.briefs import Brief
 from streamgen_export.pocket.judge.labels import CHANGED, JUDGED, UNASKED
-from streamgen_export.pocket.judge.recognition import SETTLING_CHUNKS
 
 OWN: Final = "own"
 """Name of the trial that takes the bundle's sampler as it is; all others are compared with it."""
@@ -92,7 +91,10 @@ class Tally:
 
 
 def tally(briefs: Sequence[Brief], seen: Sequence[NDArray[np.int64]], part: str | None = None) -> Tally:
-    """Counts the settled chunks of every take, all of them or only the `EARLY` or `LATE` ones.
+    """Counts the chunks of every take, all of them or only the `EARLY` or `LATE` ones.
+
+    The first chunks under a prompt count as well, unlike in the report: nothing here is compared with renders, in which
+    a change takes two chunks.
 
     Args:
         briefs: what was asked for.
@@ -111,14 +113,11 @@ def tally(briefs: Sequence[Brief], seen: Sequence[NDArray[np.int64]], part: str 
 
 def _within(brief: Brief, part: str | None) -> NDArray[np.bool_]:
     ages = np.array(brief.ages)
-    settled: NDArray[np.bool_] = ages >= SETTLING_CHUNKS
-    if part is None:
-        return settled
     late = np.zeros(len(ages), dtype=bool)
     starts = [*np.flatnonzero(ages == 0).tolist(), len(ages)]
     for start, end in pairwise(starts):
-        late[(start + SETTLING_CHUNKS + end) // 2 : end] = True
-    return settled & (late if part == LATE else ~late)
+        late[(start + end) // 2 : end] = True
+    return np.ones_like(late) if part is None else late if part == LATE else ~late
 
 
 def score(found: Tally, against: Tally | None = None, *, seed: int = 0, draws: int = 2000) -> Score:
