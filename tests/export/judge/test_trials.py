@@ -39,10 +39,14 @@ def test_trials_are_read_with_the_bundles_own_first(tmp_path: Path) -> None:
     path = tmp_path / "trials.json"
     path.write_text(json.dumps({"more": {"guidance": 4.0}, OWN: {}}))
     assert read_trials(path) == [Trial(OWN), Trial("more", {"guidance": 4.0})]
-    for wrong in ([], {"more": 4.0}, {OWN: {"guidance": 4.0}}):
-        path.write_text(json.dumps(wrong))
-        with pytest.raises(ValueError, match="trial"):
-            read_trials(path)
+
+
+@pytest.mark.parametrize("wrong", ["[]", '{"more": 4.0}', '{"own": {"guidance": 4.0}}'])
+def test_what_are_no_trials_is_refused(wrong: str, tmp_path: Path) -> None:
+    path = tmp_path / "trials.json"
+    path.write_text(wrong)
+    with pytest.raises(ValueError, match="trial"):
+        read_trials(path)
 
 
 def test_chunks_are_counted_in_two_halves_of_each_prompt() -> None:
