@@ -133,6 +133,11 @@ class Sampler(_Part):
         """Denoising steps per chunk at full quality."""
         return len(self.sigmas) - 1
 
+    @property
+    def passes(self) -> int:
+        """Runs of the graph per chunk at full quality, the one that remembers the chunk among them."""
+        return self.steps * (1 if self.guidance == 1 else 2) + 1
+
     @model_validator(mode="after")
     def _least_steps_are_there(self) -> Self:
         if self.least_steps > self.steps:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import BundleError, ManifestError, MissingGraphError, UnsupportedVersionError
-from streamgen_engines.manifest import VERSION, ChannelRanges, Graph, Guard, Manifest, parse_manifest
+from streamgen_engines.manifest import VERSION, ChannelRanges, Graph, Guard, Manifest, Sampler, parse_manifest
 
 
 @pytest.fixture
@@ -168,6 +168,12 @@ def test_parts_cannot_be_changed(tiny: Bundle) -> None:
 def test_the_defaults_are_no_states_and_no_guard() -> None:
     assert Graph(file="a.onnx", sha256="0" * 64, precision="int8").states == ()
     assert Guard().limit is None
+
+
+def test_a_guided_step_costs_two_passes_and_remembering_one() -> None:
+    plain = Sampler(sigmas=(1.0, 0.7, 0.3, 0.0), guidance=1.0, context_noise=0.0)
+    assert plain.passes == 4
+    assert plain.model_copy(update={"guidance": 2.5}).passes == 7
 
 
 def test_knobs_are_told_in_the_words_of_the_model(raw: dict[str, Any]) -> None:
