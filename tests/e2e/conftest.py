@@ -45,7 +45,7 @@ def chromium() -> str:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """These tests come last: their server generates until the session ends, and would take half a core from all others."""
+    """These tests come last: their server generates until the session ends, and takes half a core from all others."""
     here = Path(__file__).parent
     items.sort(key=lambda item: here in item.path.parents)
 
