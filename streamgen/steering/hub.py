@@ -67,6 +67,9 @@ CROWD: Final = 1000  # up to so many hear of every chunk
 MIN_WAIT_S: Final = 0.001  # between two ticks
 
 Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
+_CANNOT_BE_JUDGED: Final = Verdict(
+    "refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment."
+)
 _MAY_PROMPT: Final[frozenset[Permission]] = frozenset({"prompt"})
 SEES_TIMELINE: Final[frozenset[Permission]] = frozenset({"schedule", "moderate"})
 """One of these is enough."""
@@ -149,14 +152,23 @@ class SteeringHub:
         while True:
             screening = await self._screenings.get()
             verdict = await _verdict(judge, screening.texts)
-            self._perform(self.session.judged(screening.channel_id, verdict))
+            try:
+                self._perform(self.session.judged(screening.channel_id, verdict))
+            except Exception:  # the edge of one request: the next ones have to be judged as well
+                logger.exception("a request could not be carried out after its verdict")
+                self._perform(self.session.give_up(screening.channel_id))
 
     async def _judge_proposals(self, judge: Judge) -> None:
         while True:
             screening = await self._proposals.get()
             verdict = await _verdict(judge, screening.texts)
-            if self.voting is not None:
+            if self.voting is None:
+                continue
+            try:
                 self._perform_vote(self.voting.judged(screening, verdict, self._now_s()))
+            except Exception:  # the edge of one proposal: the next ones have to be judged as well
+                logger.exception("a proposal could not be taken after its verdict and is refused")
+                self._perform_vote(self.voting.judged(screening, _CANNOT_BE_JUDGED, self._now_s()))
 
     # The audience.
 
@@ -374,7 +386,7 @@ async def _verdict(judge: Judge, texts: Sequence[str]) -> Verdict:
         return await _judged(judge, texts)
     except Exception:  # the task's outermost edge: the next ones have to be judged as well
         logger.exception("a text could not be judged and is refused")
-        return Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
+        return _CANNOT_BE_JUDGED
 
 
 async def _judged(judge: Judge, texts: Sequence[str]) -> Verdict:

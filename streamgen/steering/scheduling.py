@@ -41,7 +41,6 @@ from streamgen.protocol import (
     Schedule,
     ScheduledPrompt,
     SetTempo,
-    Tempo,
     TimelineClear,
     TimelineLoad,
     TransitionAction,
@@ -53,6 +52,7 @@ from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.ledger import Ledger
 from streamgen.steering.open_request import OpenRequest, applied, set_prompt
 from streamgen.steering.registry import answer
+from streamgen.timeline.document import tempo_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import Timeline
 
@@ -274,7 +274,7 @@ class Scheduling:
                 return [], tuple(self._retell(self._timeline.ahead(each.id)) for each in changed)
             case SetTempo():
                 from_s = media_time_s if message.from_s is None else message.from_s
-                self._timeline.set_tempo(Tempo(bpm=message.bpm, from_s=from_s, phase=message.phase, beat=message.beat))
+                self._timeline.set_tempo(tempo_of(message.bpm, from_s, message.phase, message.beat))
                 return [], (self._tempos(),)
             case TimelineClear():
                 deliveries = [each for told in self._told.values() for each in self._end(told, request.channel_id)]

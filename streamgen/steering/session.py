@@ -61,6 +61,7 @@ from streamgen.steering.ledger import Ledger, repeated
 from streamgen.steering.on_air import OnAir
 from streamgen.steering.open_prompts import OpenPrompts
 from streamgen.steering.open_request import (
+    FINAL,
     OpenRequest,
     Request,
     Worded,
@@ -240,6 +241,14 @@ class SteeringSession:
         if request is not None:
             return self._accept(request)
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
+
+    def give_up(self, channel_id: str) -> Effects:
+        """A request that failed in here gets its final answer, if it had none; what it changed until then stays."""
+        request = self._ledger.registry.on_channel(channel_id)
+        if request is None or request.stage in FINAL:
+            return Effects()
+        told = "this could not be carried out; the server's log says why"
+        return Effects((self._reject(request, "unavailable", None, told), *self._changed()))
 
     def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> Effects:
         """The model has these knobs, which take these values, and chunks of this length."""

@@ -228,3 +228,30 @@ async def test_a_judge_that_fails_refuses_and_the_next_prompt_is_judged() -> Non
     assert sent == [SetPrompt(id="second", text="second")]
     (answer,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
     assert (answer.id, answer.reason) == ("first", "moderation")
+
+
+async def test_a_request_that_fails_after_its_verdict_is_answered_and_the_next_is_judged() -> None:
+    sent: list[Command] = []
+
+    def send(command: Command) -> None:
+        if command == SetPrompt(id="first", text="first"):
+            raise RuntimeError("the generator's pipe broke")
+        sent.append(command)
+
+    async def judge(text: str) -> Verdict:
+        return ALLOWED
+
+    hub = SteeringHub(SteeringSession("main", moderated=True), send=send)
+    hub.generator_ready()
+    ann = hub.connect("ann", ALL)
+    judging = asyncio.create_task(hub.moderate(judge))
+    for text in ("first", "second"):
+        hub.take(ann, PromptSet(id=text, text=text))
+    while not sent:
+        assert not judging.done()
+        await asyncio.sleep(0)
+    judging.cancel()
+    await asyncio.wait([judging])
+    assert sent == [SetPrompt(id="second", text="second")]
+    (answer,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
+    assert (answer.id, answer.reason) == ("first", "unavailable")
