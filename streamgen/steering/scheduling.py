@@ -57,7 +57,7 @@ from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import Timeline
 
 MAX_TIMELINE_BYTES: Final = 512 * 1024  # so that a `timeline` always fits into one message
-MAX_LOADED: Final = 4 * MAX_ENTRIES  # prompts of documents that are remembered, for when a chunk names them
+MAX_LOADED: Final = 4 * MAX_ENTRIES  # actions of documents that are remembered, for when a chunk names them
 
 Change = Unschedule | LoopEntries | SetTempo | TimelineClear
 
@@ -91,12 +91,12 @@ class Scheduling:
         self._timeline = Timeline()
         self._told: dict[str, _Told] = {}  # by entry
         self._open: dict[str, OpenRequest] = {}  # without a final answer, by action
-        self._loaded: OrderedDict[str, SetPrompt] = OrderedDict()  # by action
+        self._loaded: OrderedDict[str, SetPrompt | None] = OrderedDict()  # what loaded entries do, by action
 
     @property
     def ids(self) -> frozenset[str]:
-        """Of entries and of what they do: no request may get one of them."""
-        return frozenset(self._told) | {told.command.action for told in self._told.values()}
+        """Of entries and of what they do, or did: no request may get one of them."""
+        return frozenset(self._told).union((told.command.action for told in self._told.values()), self._loaded)
 
     @property
     def open(self) -> tuple[OpenRequest, ...]:
@@ -126,6 +126,10 @@ class Scheduling:
         ahead = self._timeline.export().entries
         entries = (replace(self._told[entry.id].command, entry=entry.model_dump_json()) for entry in ahead)
         return (*((tempos,) if tempos.tempos else ()), *entries)
+
+    def drop(self, request: OpenRequest) -> None:
+        """It waits for no answer any more. What it put on the timeline stays there."""
+        self._open.pop(request.channel_id, None)
 
     # Requests.
 
@@ -328,10 +332,10 @@ class Scheduling:
     def _told_of(self, entry: Entry) -> _Told:
         action = self._ledger.unused_id(entry.id)
         prompt = _prompt(entry.action, action)
-        if prompt is not None:
-            self._loaded[action] = prompt
-            while len(self._loaded) > MAX_LOADED:
-                self._loaded.popitem(last=False)
+        # Also when it is over: a chunk that was made with it may still be on its way.
+        self._loaded[action] = prompt
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)
         return _Told(ScheduleEntry(entry.id, entry.model_dump_json(), action, prompt), None)
 
     def _check_room(self, told: _Told, old: _Told | None) -> None:

@@ -522,6 +522,7 @@ class SteeringSession:
         self._judging.drop(request)
         self._prompts.drop(request)
         self._configs.drop(request)
+        self._scheduling.drop(request)
 
     # The situation.
 

@@ -378,6 +378,35 @@ def test_closing_answers_what_is_scheduled() -> None:
     assert sorted(kinds(session.close())) == ["rejected", "rejected"]
 
 
+def test_what_was_answered_by_closing_is_answered_no_more() -> None:
+    session = running()
+    ask(session, at_chunk("a", 9))
+    ask(session, at_chunk("b", 10, loop=Loop(every=5.0)))
+    assert kinds(session.close()) == ["rejected", "rejected"]
+    assert kinds(session.close()) == []
+    late = plays(session, 9, ("a", "a")), plays(session, 10, ("b", "b")), session.queued("b", 5.0)
+    assert [kinds(each) for each in late] == [[], [], []]
+    assert session.outcomes == {"rejected": 2}
+
+
+def test_what_loaded_entries_do_never_goes_by_an_id_that_was_used_before() -> None:
+    session = running()
+    loaded = document(
+        {"id": "a", "at": {"chunk": 5}, "action": {"type": "prompt", "text": "one"}, "loop": {"every": 10.0}},
+        {"id": "b", "at": {"chunk": 5}, "action": {"type": "cut"}, "loop": {"every": 10.0}},
+    )
+    actions: list[str] = []
+    for number in range(3):
+        effects = ask(session, TimelineLoad(id=f"load{number}", document=loaded))
+        actions += [each.action for each in effects.commands if isinstance(each, ScheduleEntry)]
+        ask(session, TimelineClear(id=f"clear{number}"))
+    assert len(set(actions)) == len(actions) == 6
+    # A chunk that was made with the first is not taken for the last.
+    ask(session, TimelineLoad(id="again", document=loaded))
+    plays(session, 5, ("a", actions[0]), ("b", actions[1]))
+    assert [entry.at.chunk for entry in session.timeline().document.entries] == [5, 5]
+
+
 @pytest.mark.parametrize("message", [at_chunk("a", 9), TimelineClear(id="c"), SetTempo(id="t", bpm=60.0)])
 def test_scheduling_is_not_for_everybody(message: Request) -> None:
     session = running()
