@@ -221,6 +221,14 @@ class Timeline:
         merged = heapq.merge(*streams, key=lambda pair: pair[0])
         return tuple(each for _, each in islice(merged, min(limit, MAX_LISTED)))
 
+    def next_s(self, id: str, chunk_s: float) -> float | None:
+        """The media time (s) of the next time of an entry, as for `upcoming`; None while that is not known.
+
+        Raises:
+            TimelineError: no such entry waits.
+        """
+        return next((each.media_time_s for _, each in self._ahead_of(self._find(id), chunk_s)), None)
+
     # What the generation asks for.
 
     def due(self, chunk: int, media_time_s: float) -> tuple[Due, ...]:
