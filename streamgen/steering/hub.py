@@ -49,7 +49,7 @@ from streamgen.steering.connections import Connections
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
 from streamgen.steering.health import HealthMeter, Readings
-from streamgen.steering.judging import MAX_JUDGED
+from streamgen.steering.judging import MAX_DOCUMENTS, MAX_JUDGED
 from streamgen.steering.open_request import Request
 from streamgen.steering.permissions import PERMISSION_OF
 from streamgen.steering.session import SteeringSession
@@ -117,6 +117,7 @@ class SteeringHub:
         self._next_chunk_s = -math.inf  # before which no `chunk` is told
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
+        self._documents: asyncio.Queue[Screening] = asyncio.Queue(MAX_DOCUMENTS)
         self._anonymous = itertools.count()
 
     @property
@@ -142,15 +143,16 @@ class SteeringHub:
         """Have prompts and proposals judged, each in the order in which they came, until it is cancelled.
 
         Only for a session that is `moderated`; while this does not run, nothing is let through. A judge that fails
-        refuses. Prompts do not wait for proposals, of which there may be many.
+        refuses. Prompts wait neither for proposals, of which there may be many, nor for documents with many texts.
         """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._judge_prompts(judge), name="moderation of prompts")
+            tasks.create_task(self._judge_requests(self._screenings, judge), name="moderation of prompts")
+            tasks.create_task(self._judge_requests(self._documents, judge), name="moderation of documents")
             tasks.create_task(self._judge_proposals(judge), name="moderation of proposals")
 
-    async def _judge_prompts(self, judge: Judge) -> None:
+    async def _judge_requests(self, screenings: asyncio.Queue[Screening], judge: Judge) -> None:
         while True:
-            screening = await self._screenings.get()
+            screening = await screenings.get()
             verdict = await _verdict(judge, screening.texts)
             try:
                 self._perform(self.session.judged(screening.channel_id, verdict))
@@ -332,7 +334,8 @@ class SteeringHub:
         for command in effects.commands:
             self._send(command)
         if effects.screening is not None:
-            self._screenings.put_nowait(effects.screening)
+            waiting = self._documents if effects.screening.document else self._screenings
+            waiting.put_nowait(effects.screening)
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:

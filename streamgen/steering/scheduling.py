@@ -7,7 +7,8 @@ is told to the next generator.
 An entry keeps its id through edits. What it does is known by an id of its own, another one after each edit, so that
 what a generator made of the old one is not taken for the new. Entries of a loaded document belong to no request.
 
-Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one more is refused.
+Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one more is refused. A document has at most
+`MAX_TEXTS` texts, because each is judged.
 """
 
 from collections import OrderedDict
@@ -50,13 +51,14 @@ from streamgen.protocol import Timeline as TimelineMessage
 from streamgen.protocol.requests import shown
 from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.ledger import Ledger
-from streamgen.steering.open_request import OpenRequest, applied, set_prompt
+from streamgen.steering.open_request import OpenRequest, applied, set_prompt, texts_of
 from streamgen.steering.registry import answer
 from streamgen.timeline.document import tempo_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import Timeline
 
 MAX_TIMELINE_BYTES: Final = 512 * 1024  # so that a `timeline` always fits into one message
+MAX_TEXTS: Final = 256  # different ones of one document
 MAX_LOADED: Final = 4 * MAX_ENTRIES  # actions of documents that are remembered, for when a chunk names them
 
 Change = Unschedule | LoopEntries | SetTempo | TimelineClear
@@ -143,6 +145,10 @@ class Scheduling:
             if isinstance(entry.action, CoverAction):
                 told = f"{entry.action.type} cannot be scheduled here; panic covers the programme"
                 return "invalid", f"document.entries.{place}.action", told
+        if len(texts_of(message)) > MAX_TEXTS:
+            return "too_many", "document", f"a document has at most {MAX_TEXTS} different texts; load fewer"
+        if sum(len(entry.model_dump_json().encode()) for entry in message.document.entries) > MAX_TIMELINE_BYTES:
+            return "too_many", "document", _TOO_LONG
         try:
             Timeline(message.document)
         except TimelineError as error:

@@ -399,7 +399,7 @@ class SteeringSession:
             return self._refuse(client, message.id, *wrong)
         texts = texts_of(message)
         unseen = self._moderated and not judged and bool(texts)
-        if unseen and self._judging.full:
+        if unseen and self._judging.full(message):
             told = "too many prompts are being looked at; try again in a moment"
             return self._refuse(client, message.id, "unavailable", None, told)
         request, received = self._ledger.receive(client, message)

@@ -134,3 +134,15 @@ def test_new_visitors() -> None:
     assert [limits.new_visitor("192.0.2.1", 0.0) for _ in range(3)] == [True, True, False]
     assert limits.new_visitor("192.0.2.1", 4.0)
     assert limits.refused == {"visitor": 1}
+
+
+def test_what_counts_as_many_empties_the_bucket_for_as_long() -> None:
+    limits = Limits(Rates(prompt=RateLimit(20, 2.0)))
+
+    def load(times: int, now_s: float) -> float | None:
+        return limits.take("load", voter="a", host="192.0.2.1", now_s=now_s, times=times)
+
+    assert load(256, 0.0) is None
+    assert load(1, 1.0) == pytest.approx(25.6 - 19 * 0.1 - 1.0)
+    assert limits.take("prompt", voter="a", host="192.0.2.1", now_s=1.0) is None  # prompts count apart
+    assert load(1, 23.7) is None

@@ -41,7 +41,7 @@ from streamgen.protocol import (
 )
 from streamgen.steering.effects import Effects
 from streamgen.steering.open_request import Request
-from streamgen.steering.scheduling import MAX_TIMELINE_BYTES
+from streamgen.steering.scheduling import MAX_TEXTS, MAX_TIMELINE_BYTES
 from streamgen.steering.session import MAX_RESETS, SteeringSession
 from streamgen.timeline.document import read_entry
 from tests.steering.records import record
@@ -327,6 +327,28 @@ def test_a_document_with_a_text_that_an_operator_has_to_see_is_refused() -> None
     assert asked.screening is not None
     assert kinds(session.judged("l", HOLD)) == ["rejected"]
     assert entries(session) == []
+
+
+@pytest.mark.parametrize(
+    ("texts", "chars", "answer"),
+    [(MAX_TEXTS, 5, "received"), (MAX_TEXTS + 1, 5, "too_many"), (MAX_TEXTS, 500, "too_many")],
+)
+def test_a_document_with_too_much_in_it_is_refused_before_anybody_judges_it(
+    texts: int, chars: int, answer: str
+) -> None:
+    session = running(moderated=True)
+    blends = [
+        [{"text": f"{number} ".ljust(chars, "x")} for number in range(at, min(at + 8, texts))]
+        for at in range(0, texts, 8)
+    ]
+    entries = [
+        {"id": f"e{at}", "at": {"media_time": 1000.0 + at}, "action": {"type": "prompt", "blend": blend}}
+        for at, blend in enumerate(blends)
+    ]
+    effects = ask(session, TimelineLoad(id="l", document=document(*entries)))
+    last = told(effects)[-1]
+    assert (last.reason if isinstance(last, Rejected) else last.type) == answer
+    assert (effects.screening is None) == (answer == "too_many")
 
 
 def test_the_timeline_is_bounded_in_bytes() -> None:
