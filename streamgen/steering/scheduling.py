@@ -57,7 +57,8 @@ from streamgen.timeline.document import tempo_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import Timeline
 
-MAX_TIMELINE_BYTES: Final = 512 * 1024  # so that a `timeline` always fits into one message
+# With what a `timeline` says besides it stays well under the longest message of a browser's data channel (256 KiB).
+MAX_TIMELINE_BYTES: Final = 128 * 1024
 MAX_TEXTS: Final = 256  # different ones of one document
 MAX_LOADED: Final = 4 * MAX_ENTRIES  # actions of documents that are remembered, for when a chunk names them
 

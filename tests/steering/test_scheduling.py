@@ -38,7 +38,9 @@ from streamgen.protocol import (
     TimelineDocument,
     TimelineLoad,
     Unschedule,
+    encode,
 )
+from streamgen.protocol.entries import MAX_TEMPOS
 from streamgen.steering.effects import Effects
 from streamgen.steering.open_request import Request
 from streamgen.steering.scheduling import MAX_TEXTS, MAX_TIMELINE_BYTES
@@ -364,7 +366,10 @@ def test_the_timeline_is_bounded_in_bytes() -> None:
             assert answers[-1].reason == "too_many"
             break
     assert 0 < asked < MAX_TIMELINE_BYTES // size + 9
-    assert len(session.timeline().model_dump_json()) < 1024 * 1024
+    for number in range(MAX_TEMPOS):
+        ask(session, SetTempo(id=f"t{number}", bpm=123.456789012345, from_s=1e8 / 3 + number))
+    assert len(session.timeline().document.tempo) == MAX_TEMPOS
+    assert len(encode(session.timeline()).encode()) < 160 * 1024
 
 
 def test_pause_and_play_are_told_at_once_and_outlive_the_generator() -> None:
