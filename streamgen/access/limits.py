@@ -30,6 +30,12 @@ ACTION_OF: Final[Mapping[str, Action]] = {
     "schedule": "prompt",
     "timeline.load": "load",  # as often as prompts, but counted by its texts, and apart: prompts can be sent after it
     "reset": "prompt",
+    "play": "prompt",
+    "pause": "prompt",
+    "unschedule": "prompt",
+    "loop": "prompt",
+    "tempo": "prompt",
+    "timeline.clear": "prompt",
 }
 
 VOTE_RATE: Final = RateLimit(10, 2.0)

@@ -64,7 +64,10 @@ def test_the_defaults() -> None:
     assert [str(rates.of(action)) for action in ("vote", "propose", "prompt")] == ["10/2s", "1/5s", "20/2s"]
     assert (rates.prompt.times, rates.prompt.interval_s) == (BURST_MESSAGES, 1 / MESSAGES_PER_S)
     assert ACTION_OF["prompt.set"] == ACTION_OF["config.update"] == "prompt"
+    changes = ("schedule", "unschedule", "loop", "tempo", "timeline.clear", "play", "pause", "reset")
+    assert {ACTION_OF.get(kind) for kind in changes} == {"prompt"}
     assert "ping" not in ACTION_OF
+    assert "panic" not in ACTION_OF
 
 
 def test_a_person_is_limited_on_whatever_connection_and_address() -> None:
