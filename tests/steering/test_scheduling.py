@@ -343,7 +343,7 @@ def test_a_document_with_too_much_in_it_is_refused_before_anybody_judges_it(
         [{"text": f"{number} ".ljust(chars, "x")} for number in range(at, min(at + 8, texts))]
         for at in range(0, texts, 8)
     ]
-    entries = [
+    entries: list[dict[str, object]] = [
         {"id": f"e{at}", "at": {"media_time": 1000.0 + at}, "action": {"type": "prompt", "blend": blend}}
         for at, blend in enumerate(blends)
     ]
