@@ -17,7 +17,7 @@ from typing import Final, Literal, TypeAlias
 from streamgen.access.rate_limit import RateLimit
 from streamgen.webrtc.admission import address_key
 
-Action: TypeAlias = Literal["vote", "propose", "prompt"]
+Action: TypeAlias = Literal["vote", "propose", "prompt", "load"]
 Key: TypeAlias = tuple[str, str, str]  # action, kind of whom, whom
 
 # By the `type` of a message.
@@ -28,8 +28,14 @@ ACTION_OF: Final[Mapping[str, Action]] = {
     "config.update": "prompt",
     "prompt": "prompt",
     "schedule": "prompt",
-    "timeline.load": "prompt",
+    "timeline.load": "load",  # as often as prompts, but counted by its texts, and apart: prompts can be sent after it
     "reset": "prompt",
+    "play": "prompt",
+    "pause": "prompt",
+    "unschedule": "prompt",
+    "loop": "prompt",
+    "tempo": "prompt",
+    "timeline.clear": "prompt",
 }
 
 VOTE_RATE: Final = RateLimit(10, 2.0)
@@ -39,7 +45,7 @@ VISITOR_RATE: Final = RateLimit(20, 60.0)
 ADDRESS_FACTOR: Final = 20
 ADDRESS_CONNECTIONS: Final = 64
 MAX_STEERING: Final = 4096  # connections of everybody together
-MAX_KEYS: Final = 16_384  # about 4 MB: of as many as can be connected, with four actions each
+MAX_KEYS: Final = 16_384  # about 4 MB: of as many as can be connected, with five actions each
 
 _THIS_MACHINE: Final = "this machine"
 _ROUNDING_S: Final = 1e-6  # what sums of many intervals may be off
@@ -58,8 +64,13 @@ class Rates:
 
     def of(self, action: Action) -> RateLimit:
         """The limit of one person."""
-        limits: dict[Action, RateLimit] = {"vote": self.vote, "propose": self.propose, "prompt": self.prompt}
-        return limits[action]
+        match action:
+            case "vote":
+                return self.vote
+            case "propose":
+                return self.propose
+            case "prompt" | "load":
+                return self.prompt
 
 
 class RateTable:
@@ -85,13 +96,13 @@ class RateTable:
         wait_s = full_at_s - (rate.times - 1) * rate.interval_s - now_s
         return wait_s if wait_s > _ROUNDING_S else 0.0
 
-    def take(self, key: Key, rate: RateLimit, now_s: float) -> None:
-        """It is done once."""
+    def take(self, key: Key, rate: RateLimit, now_s: float, times: int = 1) -> None:
+        """It is done so many times. More than the bucket holds empties it for as long as they take together."""
         full_at_s = self._full_at_s.pop(key, -math.inf)
         if len(self._full_at_s) >= self._max_keys:
             _, other_s = self._full_at_s.popitem(last=False)
             self.forgotten_early += other_s > now_s
-        self._full_at_s[key] = max(full_at_s, now_s) + rate.interval_s
+        self._full_at_s[key] = max(full_at_s, now_s) + times * rate.interval_s
 
 
 class Limits:
@@ -104,14 +115,17 @@ class Limits:
         # Bounded by the connections that there are: an address without any is not remembered.
         self._connections: Counter[str] = Counter()
 
-    def take(self, action: Action, *, voter: str | None, host: str | None, now_s: float) -> float | None:
-        """Do it once: None, or how long to wait (s). Nothing is counted then.
+    def take(
+        self, action: Action, *, voter: str | None, host: str | None, now_s: float, times: int = 1
+    ) -> float | None:
+        """Do it: None, or how long to wait (s). Nothing is counted then.
 
         Args:
             action: what is done.
             voter: who does it; None: somebody unknown, whom only the limits of the address hold.
             host: the address that they come from.
             now_s: the time.
+            times: as how many it counts afterwards. One that may be done now may be done whatever it counts as.
         """
         rate = self.rates.of(action)
         wanted: list[tuple[Key, RateLimit]] = []
@@ -125,7 +139,7 @@ class Limits:
             self.refused[action] += 1
             return wait_s
         for key, limit in wanted:
-            self.table.take(key, limit, now_s)
+            self.table.take(key, limit, now_s, times)
         return None
 
     def connect(self, host: str | None) -> bool:

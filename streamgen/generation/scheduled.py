@@ -107,9 +107,9 @@ class ScheduledPrompts(Generic[Encoded]):
         if self._actions.get(id) is not told or told.prompt is None:
             return []  # it came due, was edited or was taken off meanwhile
         self._encoded[id] = Taken(told.prompt, encoded, sound)
-        at_s = next(
-            each.media_time_s for each in self._timeline.upcoming(self._chunk_s, once=True) if each.entry.id == id
-        )
+        at_s = self._timeline.next_s(id, self._chunk_s)
+        if at_s is None:
+            return []  # nobody can say when: the beats have no tempo any more
         return [PromptQueued(told.action, max(0.0, 1000 * (at_s - media_time_s)))]
 
     def failed(self) -> str:

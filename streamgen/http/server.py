@@ -89,6 +89,7 @@ async def run(
 
 
 Judge = Callable[[str], Awaitable[Verdict]]
+MODERATION_PAUSE_S: Final = 1.0  # before it is started again, so that a lasting failure does not take the loop
 
 
 @contextlib.asynccontextmanager
@@ -158,12 +159,24 @@ async def _judging(channel: Channel, judge: Judge | None) -> AsyncIterator[None]
     if judge is None:
         yield
         return
-    task = asyncio.create_task(channel.steering.moderate(judge), name="moderation")
+    task = asyncio.create_task(keep_judging(lambda: channel.steering.moderate(judge)), name="moderation")
     try:
         yield
     finally:
         task.cancel()
         await asyncio.wait([task])
+
+
+async def keep_judging(moderate: Callable[[], Awaitable[None]], *, pause_s: float = MODERATION_PAUSE_S) -> None:
+    """Have prompts judged until it is cancelled, come what may: without it no prompt would ever be let through."""
+    while True:
+        try:
+            await moderate()
+        except Exception:  # the task's outermost edge
+            logger.exception("moderation failed; it is started again")
+        else:
+            logger.error("moderation ended by itself; it is started again")
+        await asyncio.sleep(pause_s)
 
 
 @contextlib.asynccontextmanager

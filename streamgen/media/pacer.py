@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Protocol, Self
+from typing import Final, Protocol, Self, TypeVar
 
 from streamgen.media.clock import MediaClock
 from streamgen.media.pacing import Pacing, PlayState, Release, Shifted, StateChanged
@@ -19,6 +19,8 @@ from streamgen.packets import AudioPacket, ChunkRecord, EncodedChunk, Still, Vid
 
 logger = logging.getLogger(__name__)
 
+_Told = TypeVar("_Told")
+
 _NS_PER_S: Final = 1_000_000_000
 START_DELAY_NS: Final = 40_000_000  # media time 0 after the start, so that the first slot is not late
 
@@ -26,7 +28,9 @@ START_DELAY_NS: Final = 40_000_000  # media time 0 after the start, so that the 
 class PacketSink(Protocol):
     """Where paced packets go: the fan-out in the server, a list in tests.
 
-    Every method is called on the event loop at the moment when the packet is due, and must return at once.
+    Every method is called on the event loop at the moment when the packet is due, and must return at once. A failure of
+    one that takes packets ends the pacer; what is told besides (`chunk_started` and the pacer's `on_...`) cannot stop
+    the media: its failure is logged once and they go on.
     """
 
     def video(self, packet: VideoPacket) -> None:
@@ -125,6 +129,7 @@ class Pacer:
         self._room.set()
         self._task: asyncio.Task[None] | None = None
         self._max_late_ns = 0
+        self._failures_told: set[str] = set()  # of whom a failure is in the log already
 
     async def __aenter__(self) -> Self:
         self._task = asyncio.create_task(self._run(), name="pacer")
@@ -247,9 +252,22 @@ class Pacer:
             case AudioPacket():
                 self._sink.audio(item)
             case ChunkRecord():
-                self._sink.chunk_started(item)
+                self._tell(self._sink.chunk_started, item)
             case StateChanged():
                 self._sink.still(None)
-                self._on_state(item.state)
+                self._tell(self._on_state, item.state)
             case Shifted():
-                self._on_shift(item.programme_epoch_ns)
+                self._tell(self._on_shift, item.programme_epoch_ns)
+
+    def _tell(self, listener: Callable[[_Told], None], told: _Told) -> None:
+        """Whoever only listens, such as steering, must never be able to stop the media."""
+        try:
+            listener(told)
+        except Exception:  # the outermost edge of what listens
+            # Once, and not with every chunk: a log that fills the disk would stop more.
+            kind = type(told).__name__
+            if kind not in self._failures_told:
+                self._failures_told.add(kind)
+                logger.exception(
+                    "what listens to the pacer failed on a %s; the media go on, and this is logged once", kind
+                )

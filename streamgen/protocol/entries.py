@@ -25,14 +25,17 @@ from streamgen.protocol.terms import (
 
 MAX_ENTRIES: Final = 256  # that still wait; one more is refused
 MAX_TEMPOS: Final = 64  # that are ahead; one more is refused
-MAX_TIME_S: Final = 30 * 24 * 3600.0
+# Far beyond what a channel reaches: it plays for years, and whatever is ahead of it must still be a value.
+MAX_TIME_S: Final = 10 * 365 * 24 * 3600.0
 MAX_CHUNK: Final = 2**40
-MAX_BEAT: Final = 1e8
+MAX_BEAT: Final = 1e9  # 400 beats a minute for four years
+MAX_TEMPO_BEAT: Final = 1e8  # that a `tempo` may count on from, so that years are left to count
+MAX_EVERY: Final = 30 * 24 * 3600.0
 LEAST_BPM: Final = 20.0
 MOST_BPM: Final = 400.0
 LEAST_EVERY: Final = 0.05  # seconds or beats: far less than a chunk lasts, so less would change nothing
 
-Every: TypeAlias = Annotated[float, Field(ge=LEAST_EVERY, le=MAX_TIME_S, allow_inf_nan=False)]
+Every: TypeAlias = Annotated[float, Field(ge=LEAST_EVERY, le=MAX_EVERY, allow_inf_nan=False)]
 Times: TypeAlias = Annotated[int, Field(ge=1, le=2**31)]
 MediaTime: TypeAlias = Annotated[float, Field(ge=0, le=MAX_TIME_S, allow_inf_nan=False)]
 Beat: TypeAlias = Annotated[float, Field(ge=0, le=MAX_BEAT, allow_inf_nan=False)]

@@ -7,8 +7,8 @@ from pydantic import BeforeValidator, Field
 from streamgen.prompt_text import MAX_TEXT_CHARS, PromptText
 from streamgen.protocol.entries import (
     MAX_ENTRIES,
+    MAX_TEMPO_BEAT,
     At,
-    Beat,
     Bpm,
     Every,
     Loop,
@@ -93,7 +93,7 @@ class SetTempo(FromClient):
     bpm: Bpm
     from_s: MediaTime | None = None
     phase: Phase | None = None
-    beat: Beat | None = None
+    beat: Annotated[float, Field(ge=0, le=MAX_TEMPO_BEAT, allow_inf_nan=False)] | None = None
 
 
 class TimelineLoad(FromClient):

@@ -125,7 +125,7 @@ class OutgoingVideo:
         sent = _Sent(picture, timestamp, self._picture_id)
         first = self._next
         count = len(picture.bodies)
-        made = [self._packet(sent, index, first + index, send_time) for index in range(count)]
+        made = self._packets(sent, first, send_time)
         self._next += count
         self._picture_id = (self._picture_id + 1) & PICTURE_ID_MASK
         self._last_pts = picture.pts
@@ -183,6 +183,28 @@ class OutgoingVideo:
     @property
     def _header_bytes(self) -> int:
         return _HEADER.size if self._form.send_time_id is None else _HEADER_AND_TIME.size
+
+    def _packets(self, sent: _Sent, first: int, send_time: int) -> list[bytes]:
+        """What `_packet` makes of each index in turn, without calls in between: it runs for each viewer and picture."""
+        form, bodies, timestamp = self._form, sent.picture.bodies, sent.timestamp
+        ssrc, payload_type, send_time_id = form.ssrc, form.payload_type, form.send_time_id
+        last = len(bodies) - 1
+        beginning = rest = b""
+        if sent.picture.layer.codec == "vp8":
+            beginning = vp8_descriptor(sent.picture_id, first=True)
+            rest = vp8_descriptor(sent.picture_id, first=False)
+        made = []
+        extension: tuple[int, ...] = ()
+        if send_time_id is None:
+            pack, version = _HEADER.pack, _VERSION
+        else:
+            pack, version = _HEADER_AND_TIME.pack, _VERSION | _EXTENDED
+            extension = (_ONE_BYTE_EXTENSIONS, 1, send_time_id << 28 | 2 << 24 | send_time & _SEND_TIME_MASK)
+        for index, body in enumerate(bodies):
+            type_and_marker = payload_type | _MARKER if index == last else payload_type
+            header = pack(version, type_and_marker, (first + index) & SEQUENCE_MASK, timestamp, ssrc, *extension)
+            made.append(b"".join((header, rest if index else beginning, body)))
+        return made
 
     def _packet(self, sent: _Sent, index: int, number: int, send_time: int) -> bytes:
         marker = _MARKER if index == len(sent.picture.bodies) - 1 else 0

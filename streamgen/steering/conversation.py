@@ -20,11 +20,13 @@ from streamgen.protocol import (
     ClientMessage,
     Permission,
     ProtocolError,
+    TimelineLoad,
     encode,
     parse_client,
 )
 from streamgen.protocol.reading import refuse_unread
 from streamgen.steering.hub import Connection, SteeringHub
+from streamgen.steering.open_request import texts_of
 from streamgen.steering.outbox import OutboxOverflowError
 from streamgen.steering.rate import TRUSTED_BURST_MESSAGES, TRUSTED_MESSAGES_PER_S, TokenBucket
 
@@ -173,7 +175,8 @@ class _Reading:
             return None
         guest = self._guest
         voter = None if guest.trusted else guest.voter
-        return self._limits.take(action, voter=voter, host=guest.host, now_s=self._now_s())
+        times = max(1, len(texts_of(message))) if isinstance(message, TimelineLoad) else 1
+        return self._limits.take(action, voter=voter, host=guest.host, now_s=self._now_s(), times=times)
 
 
 async def _send(line: Line, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:

@@ -23,6 +23,7 @@ from streamgen.steering.hub import SteeringHub
 MOST_BUFFERED_BYTES: Final = 16 * 1024
 """Bytes that wait in the transport; with more no further message is taken from the outbox, which then coalesces."""
 
+_TOO_LONG: Final = "a message is too long for your data channel and is left out; steer over the WebSocket to get it"
 MOST_EARLY: Final = 64
 """Frames that come before anybody listens, which is a moment. Full: the channel is closed."""
 
@@ -34,6 +35,7 @@ class DataChannelLine:
         self._channel = channel
         self._early: list[str | bytes] = []
         self._take: Callable[[str | bytes], None] | None = None
+        self._heard_something = False  # the first message, which is the whole state, was not too long for it
         self._gone = asyncio.Event()
         self._changed = asyncio.Event()  # of what waits to be sent
         channel.bufferedAmountLowThreshold = MOST_BUFFERED_BYTES
@@ -49,15 +51,20 @@ class DataChannelLine:
         await self._gone.wait()
 
     async def send(self, text: str) -> None:
-        """Send one text message, and wait while too much waits to be sent. Raises `LineClosedError`."""
+        """Send one text message, and wait while too much waits to be sent. Raises `LineClosedError`.
+
+        One that is longer than the viewer's offer allows (`a=max-message-size`) is left out, and the viewer told so.
+        """
         try:
             self._channel.send(text)
+            self._heard_something = True
         except InvalidStateError as error:
             raise LineClosedError from error
         except ValueError as error:
-            # Longer than the viewer's offer allows (a=max-message-size): it cannot be told anything.
-            self._channel.close()
-            raise LineClosedError from error
+            if not self._heard_something:  # not even what there is now
+                self._channel.close()
+                raise LineClosedError from error
+            _say(self._channel, ProtocolError("connection", "too_long", _TOO_LONG))
         while self._channel.bufferedAmount > MOST_BUFFERED_BYTES:
             if self._gone.is_set():
                 raise LineClosedError

@@ -22,6 +22,7 @@ class Screening:
 
     channel_id: str
     texts: tuple[str, ...]
+    document: bool = False  # of a whole timeline, for which no prompt is to wait
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from collections import deque
 from typing import Final
 
-from streamgen.protocol import AudienceOverlay, Buffering, Chunk, ServerMessage, State, encode
+from streamgen.protocol import AudienceOverlay, Buffering, Chunk, Health, ServerMessage, State, Timeline, encode
 
 REMEMBERED: Final = 16  # messages to everybody; full-policy: the oldest is forgotten, and encoded again if it must
 
@@ -16,7 +16,7 @@ class EncodedOnce:
 
     def text(self, message: ServerMessage) -> str:
         """The JSON text of a message, one line."""
-        if not isinstance(message, State | Chunk | Buffering | AudienceOverlay):
+        if not isinstance(message, State | Chunk | Buffering | AudienceOverlay | Timeline | Health):
             return encode(message)  # to one client; remembering it would push out what goes to all
         for known, text in self._latest:
             if known is message:

@@ -49,7 +49,7 @@ from streamgen.steering.connections import Connections
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
 from streamgen.steering.health import HealthMeter, Readings
-from streamgen.steering.judging import MAX_JUDGED
+from streamgen.steering.judging import MAX_DOCUMENTS, MAX_JUDGED
 from streamgen.steering.open_request import Request
 from streamgen.steering.permissions import PERMISSION_OF
 from streamgen.steering.session import SteeringSession
@@ -67,6 +67,9 @@ CROWD: Final = 1000  # up to so many hear of every chunk
 MIN_WAIT_S: Final = 0.001  # between two ticks
 
 Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
+_CANNOT_BE_JUDGED: Final = Verdict(
+    "refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment."
+)
 _MAY_PROMPT: Final[frozenset[Permission]] = frozenset({"prompt"})
 SEES_TIMELINE: Final[frozenset[Permission]] = frozenset({"schedule", "moderate"})
 """One of these is enough."""
@@ -114,6 +117,7 @@ class SteeringHub:
         self._next_chunk_s = -math.inf  # before which no `chunk` is told
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
+        self._documents: asyncio.Queue[Screening] = asyncio.Queue(MAX_DOCUMENTS)
         self._anonymous = itertools.count()
 
     @property
@@ -139,24 +143,34 @@ class SteeringHub:
         """Have prompts and proposals judged, each in the order in which they came, until it is cancelled.
 
         Only for a session that is `moderated`; while this does not run, nothing is let through. A judge that fails
-        refuses. Prompts do not wait for proposals, of which there may be many.
+        refuses. Prompts wait neither for proposals, of which there may be many, nor for documents with many texts.
         """
         async with asyncio.TaskGroup() as tasks:
-            tasks.create_task(self._judge_prompts(judge), name="moderation of prompts")
+            tasks.create_task(self._judge_requests(self._screenings, judge), name="moderation of prompts")
+            tasks.create_task(self._judge_requests(self._documents, judge), name="moderation of documents")
             tasks.create_task(self._judge_proposals(judge), name="moderation of proposals")
 
-    async def _judge_prompts(self, judge: Judge) -> None:
+    async def _judge_requests(self, screenings: asyncio.Queue[Screening], judge: Judge) -> None:
         while True:
-            screening = await self._screenings.get()
+            screening = await screenings.get()
             verdict = await _verdict(judge, screening.texts)
-            self._perform(self.session.judged(screening.channel_id, verdict))
+            try:
+                self._perform(self.session.judged(screening.channel_id, verdict))
+            except Exception:  # the edge of one request: the next ones have to be judged as well
+                logger.exception("a request could not be carried out after its verdict")
+                self._perform(self.session.give_up(screening.channel_id))
 
     async def _judge_proposals(self, judge: Judge) -> None:
         while True:
             screening = await self._proposals.get()
             verdict = await _verdict(judge, screening.texts)
-            if self.voting is not None:
+            if self.voting is None:
+                continue
+            try:
                 self._perform_vote(self.voting.judged(screening, verdict, self._now_s()))
+            except Exception:  # the edge of one proposal: the next ones have to be judged as well
+                logger.exception("a proposal could not be taken after its verdict and is refused")
+                self._perform_vote(self.voting.judged(screening, _CANNOT_BE_JUDGED, self._now_s()))
 
     # The audience.
 
@@ -321,7 +335,8 @@ class SteeringHub:
         for command in effects.commands:
             self._send(command)
         if effects.screening is not None:
-            self._screenings.put_nowait(effects.screening)
+            waiting = self._documents if effects.screening.document else self._screenings
+            waiting.put_nowait(effects.screening)
 
     def _deliver(self, deliveries: Sequence[Delivery]) -> None:
         for delivery in deliveries:
@@ -375,7 +390,7 @@ async def _verdict(judge: Judge, texts: Sequence[str]) -> Verdict:
         return await _judged(judge, texts)
     except Exception:  # the task's outermost edge: the next ones have to be judged as well
         logger.exception("a text could not be judged and is refused")
-        return Verdict("refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment.")
+        return _CANNOT_BE_JUDGED
 
 
 async def _judged(judge: Judge, texts: Sequence[str]) -> Verdict:

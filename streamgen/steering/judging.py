@@ -1,6 +1,9 @@
 """Requests whose texts are looked at: by moderation first, and then perhaps by an operator. Free of I/O.
 
-Full-policy: at most `MAX_JUDGED` wait for a verdict, and `MAX_HELD` for an operator; one more is rejected.
+Documents, which have many texts, wait in a line of their own, so that prompts do not wait for them.
+
+Full-policy: at most `MAX_JUDGED` prompts and `MAX_DOCUMENTS` documents wait for a verdict, and `MAX_HELD` requests for
+an operator; one more is rejected.
 """
 
 from collections.abc import Iterator
@@ -10,10 +13,11 @@ from streamgen.moderation.verdict import Verdict
 from streamgen.protocol import Held, HeldPrompt, TimelineLoad
 from streamgen.steering.effects import Delivery, Screening
 from streamgen.steering.ledger import Ledger
-from streamgen.steering.open_request import OpenRequest, set_prompt
+from streamgen.steering.open_request import OpenRequest, Worded, set_prompt
 from streamgen.steering.registry import answer
 
-MAX_JUDGED: Final = 32  # requests whose verdict has not come; one more is rejected
+MAX_JUDGED: Final = 32  # prompts whose verdict has not come; one more is rejected
+MAX_DOCUMENTS: Final = 4  # documents whose verdict has not come; one more is rejected
 MAX_HELD: Final = 64  # requests that wait for an operator; one more is rejected
 
 
@@ -33,10 +37,11 @@ class Judging:
         """How many wait for a verdict."""
         return len(self._judged)
 
-    @property
-    def full(self) -> bool:
-        """Whether no more can be looked at."""
-        return len(self._judged) >= MAX_JUDGED
+    def full(self, message: Worded) -> bool:
+        """Whether no more of its kind can be looked at."""
+        document = isinstance(message, TimelineLoad)
+        waiting = sum(isinstance(each.message, TimelineLoad) == document for each in self._judged.values())
+        return waiting >= (MAX_DOCUMENTS if document else MAX_JUDGED)
 
     @property
     def held(self) -> tuple[HeldPrompt, ...]:
@@ -49,7 +54,7 @@ class Judging:
     def screen(self, request: OpenRequest, texts: tuple[str, ...]) -> Screening:
         """Have it judged; not while it is `full`."""
         self._judged[request.channel_id] = request
-        return Screening(request.channel_id, texts)
+        return Screening(request.channel_id, texts, document=isinstance(request.message, TimelineLoad))
 
     def judged(self, channel_id: str, verdict: Verdict) -> tuple[OpenRequest | None, tuple[Delivery, ...]]:
         """The verdict came: the request that is allowed by it, or what is told of one that is not."""

@@ -1,7 +1,7 @@
 """A request under way, and what it becomes for the generator and for the one who asked. Values only."""
 
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from streamgen.packets import ChunkRecord, SetPrompt
 from streamgen.protocol import (
@@ -23,6 +23,8 @@ from streamgen.protocol import (
 Request: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | TimelineRequest
 Worded: TypeAlias = PromptSet | Schedule | TimelineLoad
 """Requests with texts in them, which are to be judged where there is moderation."""
+FINAL: Final[frozenset[Stage]] = frozenset({"rejected", "applied", "superseded"})
+"""Stages after which nothing more is said about a request."""
 
 
 @dataclass(slots=True)

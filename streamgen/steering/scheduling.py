@@ -7,7 +7,8 @@ is told to the next generator.
 An entry keeps its id through edits. What it does is known by an id of its own, another one after each edit, so that
 what a generator made of the old one is not taken for the new. Entries of a loaded document belong to no request.
 
-Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one more is refused.
+Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one more is refused. A document has at most
+`MAX_TEXTS` texts, because each is judged.
 """
 
 from collections import OrderedDict
@@ -41,7 +42,6 @@ from streamgen.protocol import (
     Schedule,
     ScheduledPrompt,
     SetTempo,
-    Tempo,
     TimelineClear,
     TimelineLoad,
     TransitionAction,
@@ -51,13 +51,16 @@ from streamgen.protocol import Timeline as TimelineMessage
 from streamgen.protocol.requests import shown
 from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.ledger import Ledger
-from streamgen.steering.open_request import OpenRequest, applied, set_prompt
+from streamgen.steering.open_request import OpenRequest, applied, set_prompt, texts_of
 from streamgen.steering.registry import answer
+from streamgen.timeline.document import tempo_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import Timeline
 
-MAX_TIMELINE_BYTES: Final = 512 * 1024  # so that a `timeline` always fits into one message
-MAX_LOADED: Final = 4 * MAX_ENTRIES  # prompts of documents that are remembered, for when a chunk names them
+# With what a `timeline` says besides it stays well under the longest message of a browser's data channel (256 KiB).
+MAX_TIMELINE_BYTES: Final = 128 * 1024
+MAX_TEXTS: Final = 256  # different ones of one document
+MAX_LOADED: Final = 4 * MAX_ENTRIES  # actions of documents that are remembered, for when a chunk names them
 
 Change = Unschedule | LoopEntries | SetTempo | TimelineClear
 
@@ -91,12 +94,12 @@ class Scheduling:
         self._timeline = Timeline()
         self._told: dict[str, _Told] = {}  # by entry
         self._open: dict[str, OpenRequest] = {}  # without a final answer, by action
-        self._loaded: OrderedDict[str, SetPrompt] = OrderedDict()  # by action
+        self._loaded: OrderedDict[str, SetPrompt | None] = OrderedDict()  # what loaded entries do, by action
 
     @property
     def ids(self) -> frozenset[str]:
-        """Of entries and of what they do: no request may get one of them."""
-        return frozenset(self._told) | {told.command.action for told in self._told.values()}
+        """Of entries and of what they do, or did: no request may get one of them."""
+        return frozenset(self._told).union((told.command.action for told in self._told.values()), self._loaded)
 
     @property
     def open(self) -> tuple[OpenRequest, ...]:
@@ -127,6 +130,10 @@ class Scheduling:
         entries = (replace(self._told[entry.id].command, entry=entry.model_dump_json()) for entry in ahead)
         return (*((tempos,) if tempos.tempos else ()), *entries)
 
+    def drop(self, request: OpenRequest) -> None:
+        """It waits for no answer any more. What it put on the timeline stays there."""
+        self._open.pop(request.channel_id, None)
+
     # Requests.
 
     def check(self, client: str, message: Schedule | TimelineLoad) -> tuple[Reason, str, str] | None:
@@ -139,6 +146,10 @@ class Scheduling:
             if isinstance(entry.action, CoverAction):
                 told = f"{entry.action.type} cannot be scheduled here; panic covers the programme"
                 return "invalid", f"document.entries.{place}.action", told
+        if len(texts_of(message)) > MAX_TEXTS:
+            return "too_many", "document", f"a document has at most {MAX_TEXTS} different texts; load fewer"
+        if sum(len(entry.model_dump_json().encode()) for entry in message.document.entries) > MAX_TIMELINE_BYTES:
+            return "too_many", "document", _TOO_LONG
         try:
             Timeline(message.document)
         except TimelineError as error:
@@ -274,7 +285,7 @@ class Scheduling:
                 return [], tuple(self._retell(self._timeline.ahead(each.id)) for each in changed)
             case SetTempo():
                 from_s = media_time_s if message.from_s is None else message.from_s
-                self._timeline.set_tempo(Tempo(bpm=message.bpm, from_s=from_s, phase=message.phase, beat=message.beat))
+                self._timeline.set_tempo(tempo_of(message.bpm, from_s, message.phase, message.beat))
                 return [], (self._tempos(),)
             case TimelineClear():
                 deliveries = [each for told in self._told.values() for each in self._end(told, request.channel_id)]
@@ -328,10 +339,10 @@ class Scheduling:
     def _told_of(self, entry: Entry) -> _Told:
         action = self._ledger.unused_id(entry.id)
         prompt = _prompt(entry.action, action)
-        if prompt is not None:
-            self._loaded[action] = prompt
-            while len(self._loaded) > MAX_LOADED:
-                self._loaded.popitem(last=False)
+        # Also when it is over: a chunk that was made with it may still be on its way.
+        self._loaded[action] = prompt
+        while len(self._loaded) > MAX_LOADED:
+            self._loaded.popitem(last=False)
         return _Told(ScheduleEntry(entry.id, entry.model_dump_json(), action, prompt), None)
 
     def _check_room(self, told: _Told, old: _Told | None) -> None:

@@ -61,6 +61,7 @@ from streamgen.steering.ledger import Ledger, repeated
 from streamgen.steering.on_air import OnAir
 from streamgen.steering.open_prompts import OpenPrompts
 from streamgen.steering.open_request import (
+    FINAL,
     OpenRequest,
     Request,
     Worded,
@@ -241,6 +242,14 @@ class SteeringSession:
             return self._accept(request)
         return Effects((*deliveries, *self._changed())) if deliveries else Effects()
 
+    def give_up(self, channel_id: str) -> Effects:
+        """A request that failed in here gets its final answer, if it had none; what it changed until then stays."""
+        request = self._ledger.registry.on_channel(channel_id)
+        if request is None or request.stage in FINAL:
+            return Effects()
+        told = "this could not be carried out; the server's log says why"
+        return Effects((self._reject(request, "unavailable", None, told), *self._changed()))
+
     def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> Effects:
         """The model has these knobs, which take these values, and chunks of this length."""
         self._scheduling.chunk_s = chunk_s
@@ -390,7 +399,7 @@ class SteeringSession:
             return self._refuse(client, message.id, *wrong)
         texts = texts_of(message)
         unseen = self._moderated and not judged and bool(texts)
-        if unseen and self._judging.full:
+        if unseen and self._judging.full(message):
             told = "too many prompts are being looked at; try again in a moment"
             return self._refuse(client, message.id, "unavailable", None, told)
         request, received = self._ledger.receive(client, message)
@@ -513,6 +522,7 @@ class SteeringSession:
         self._judging.drop(request)
         self._prompts.drop(request)
         self._configs.drop(request)
+        self._scheduling.drop(request)
 
     # The situation.
 

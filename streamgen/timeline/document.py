@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
-from streamgen.protocol import Entry, TimelineDocument
+from streamgen.protocol import Entry, Tempo, TimelineDocument
 from streamgen.timeline.errors import TimelineError, TimelineReason
 
 VERSION: Final = 1
@@ -16,6 +16,7 @@ _Value = TypeVar("_Value")
 
 _DOCUMENT: Final = TypeAdapter(TimelineDocument)
 _ENTRY: Final = TypeAdapter(Entry)
+_TEMPO: Final = TypeAdapter(Tempo)
 _TAGS: Final = frozenset({"prompt", "transition", "config", "cut", "hold", "slate", "black", "resume"})
 _REASONS: Final[Mapping[str, TimelineReason]] = {
     "missing": "missing",
@@ -77,6 +78,15 @@ def read_entry(text: str) -> Entry:
         return _ENTRY.validate_json(text)
     except ValidationError as error:
         raise _translated(error.errors(include_url=False)) from None
+
+
+def tempo_of(bpm: float, from_s: float, phase: float | None = None, beat: float | None = None) -> Tempo:
+    """A tempo from times that were computed.
+
+    Raises:
+        TimelineError: one is out of range (named in the error).
+    """
+    return _checked(_TEMPO, {"bpm": bpm, "from_s": from_s, "phase": phase, "beat": beat})
 
 
 def moved(document: TimelineDocument, *, by_s: float = 0.0, by_chunks: int = 0) -> TimelineDocument:

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from streamgen.protocol.entries import MAX_TEMPOS, Tempo
+from streamgen.protocol.entries import MAX_BEAT, MAX_TEMPOS, Tempo
 from streamgen.timeline.errors import TimelineError
 
 
@@ -43,7 +43,8 @@ class TempoMap:
         """Take over a tempo. Changes at the same time or later that were known before are dropped.
 
         Raises:
-            TimelineError: too many changes are ahead, or the count of beats would run backwards.
+            TimelineError: too many changes are ahead, or the count of beats would run backwards or beyond `MAX_BEAT`;
+                nothing has changed then.
         """
         kept = [stretch for stretch in self._stretches if stretch.from_s < tempo.from_s]
         if len(kept) >= MAX_TEMPOS:
@@ -61,6 +62,11 @@ class TempoMap:
             # What is short of the beat by rounding only is on it.
             beat += 1.0 if beat < reached - 1e-6 else 0.0
             beat = max(beat, reached)
+        if beat > MAX_BEAT:  # what is remembered here can always be told
+            told = (
+                f"beat {beat:g} is reached there, and beats are counted to {MAX_BEAT:g}; load a timeline to start over"
+            )
+            raise TimelineError("tempo", "out_of_range", told)
         self._stretches = [*kept, _Stretch(tempo.from_s, beat, tempo.bpm)]
 
     def beat_at(self, time_s: float) -> float | None:

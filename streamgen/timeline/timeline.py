@@ -7,6 +7,8 @@ What holds:
 - an entry whose time has passed when it is scheduled applies to the next chunk; one that loops goes on in step, with
   its next time;
 - a loop keeps one number, whatever its length: of several times that fall on one chunk, the action is given once;
+- whatever is ahead can be told, however long the channel plays: what would lie out of range is refused when it is
+  scheduled, and a loop that gets there with the years is told with the last value that there is;
 - waiting entries are at most `MAX_ENTRIES`; one more is refused. An entry that has applied for the last time is gone.
 """
 
@@ -18,7 +20,8 @@ from itertools import islice
 from typing import Final
 
 from streamgen.protocol import MAX_ENTRIES, At, Entry, Loop, Tempo, TimelineDocument
-from streamgen.timeline.document import entry_of
+from streamgen.protocol.entries import MAX_BEAT, MAX_CHUNK, MAX_TIME_S
+from streamgen.timeline.document import entry_of, tempo_of
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.tempo import TempoMap
 
@@ -108,7 +111,8 @@ class Timeline:
         """Add an entry. Of a loop, times that have passed are left out if `skip_past`, else they are due now, as one.
 
         Raises:
-            TimelineError: its id is taken, the timeline is full, its beat has no tempo, or all its times have passed.
+            TimelineError: its id is taken, the timeline is full, its beat has no tempo, all its times have passed, or
+                the next of a loop would be out of range.
         """
         if entry.id in self._waiting:
             raise TimelineError("id", "id_reused", f"{entry.id!r} waits already; edit it, or choose another id")
@@ -172,14 +176,14 @@ class Timeline:
         Beats that wait move with it.
 
         Raises:
-            TimelineError: as `TempoMap.change`.
+            TimelineError: as `TempoMap.change`, or its beat now is out of range; nothing has changed then.
         """
         gone_s = 0.0 if self._now is None else self._now.media_time_s - tempo.from_s
         if gone_s > 0:
             gone = gone_s * tempo.bpm / 60
-            tempo = Tempo(
-                bpm=tempo.bpm,
-                from_s=tempo.from_s + gone_s,
+            tempo = tempo_of(
+                tempo.bpm,
+                tempo.from_s + gone_s,
                 phase=None if tempo.phase is None else math.fmod(tempo.phase + gone, 1.0),
                 beat=None if tempo.beat is None else tempo.beat + gone,
             )
@@ -216,6 +220,14 @@ class Timeline:
         streams = [islice(self._ahead_of(each, chunk_s), 1 if once else None) for each in self._waiting.values()]
         merged = heapq.merge(*streams, key=lambda pair: pair[0])
         return tuple(each for _, each in islice(merged, min(limit, MAX_LISTED)))
+
+    def next_s(self, id: str, chunk_s: float) -> float | None:
+        """The media time (s) of the next time of an entry, as for `upcoming`; None while that is not known.
+
+        Raises:
+            TimelineError: no such entry waits.
+        """
+        return next((each.media_time_s for _, each in self._ahead_of(self._find(id), chunk_s)), None)
 
     # What the generation asks for.
 
@@ -275,6 +287,15 @@ class Timeline:
             waiting.occurrence = self._passed(waiting, self._now)
             if waiting.spent:
                 raise TimelineError("loop.times", "out_of_range", "all its times have passed; give a later time")
+        # The one after the next as well, so that it can be told once the next is over.
+        if (
+            skip_past
+            and waiting.entry.loop is not None
+            and waiting.place(waiting.occurrence + 1) > _furthest(waiting.entry.at)
+        ):
+            raise TimelineError(
+                "loop.every", "out_of_range", "its times lie out of range; give an earlier one, or less"
+            )
         return waiting
 
     def _passed(self, waiting: _Waiting, now: _Now) -> int:
@@ -335,10 +356,17 @@ def _ahead(waiting: _Waiting) -> Entry:
     entry, loop = waiting.entry, waiting.entry.loop
     if loop is None or waiting.occurrence == 0:
         return entry
-    place = waiting.place(waiting.occurrence)
+    place = min(waiting.place(waiting.occurrence), _furthest(entry.at))
     if entry.at.chunk is not None:
         at = At(chunk=int(place))
     else:
         at = At(beat=place) if entry.at.beat is not None else At(media_time=place)
     times = None if loop.times is None else loop.times - waiting.occurrence
     return Entry(id=entry.id, at=at, action=entry.action, loop=Loop(every=loop.every, times=times))
+
+
+def _furthest(at: At) -> float:
+    """The last value that a time in this unit can have."""
+    if at.chunk is not None:
+        return MAX_CHUNK
+    return MAX_BEAT if at.beat is not None else MAX_TIME_S

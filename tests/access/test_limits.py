@@ -64,7 +64,10 @@ def test_the_defaults() -> None:
     assert [str(rates.of(action)) for action in ("vote", "propose", "prompt")] == ["10/2s", "1/5s", "20/2s"]
     assert (rates.prompt.times, rates.prompt.interval_s) == (BURST_MESSAGES, 1 / MESSAGES_PER_S)
     assert ACTION_OF["prompt.set"] == ACTION_OF["config.update"] == "prompt"
+    changes = ("schedule", "unschedule", "loop", "tempo", "timeline.clear", "play", "pause", "reset")
+    assert {ACTION_OF.get(kind) for kind in changes} == {"prompt"}
     assert "ping" not in ACTION_OF
+    assert "panic" not in ACTION_OF
 
 
 def test_a_person_is_limited_on_whatever_connection_and_address() -> None:
@@ -134,3 +137,15 @@ def test_new_visitors() -> None:
     assert [limits.new_visitor("192.0.2.1", 0.0) for _ in range(3)] == [True, True, False]
     assert limits.new_visitor("192.0.2.1", 4.0)
     assert limits.refused == {"visitor": 1}
+
+
+def test_what_counts_as_many_empties_the_bucket_for_as_long() -> None:
+    limits = Limits(Rates(prompt=RateLimit(20, 2.0)))
+
+    def load(times: int, now_s: float) -> float | None:
+        return limits.take("load", voter="a", host="192.0.2.1", now_s=now_s, times=times)
+
+    assert load(256, 0.0) is None
+    assert load(1, 1.0) == pytest.approx(25.6 - 19 * 0.1 - 1.0)
+    assert limits.take("prompt", voter="a", host="192.0.2.1", now_s=1.0) is None  # prompts count apart
+    assert load(1, 23.7) is None

@@ -12,6 +12,7 @@ from streamgen.packets import (
     UnscheduleEntry,
 )
 from streamgen.protocol import Entry
+from streamgen.timeline.timeline import MAX_LISTED
 
 CHUNK_S = 0.25
 
@@ -163,3 +164,24 @@ def test_ending_an_encoding_that_did_not_begin_is_our_own_bug() -> None:
     scheduled: ScheduledPrompts[str] = ScheduledPrompts(CHUNK_S)
     with pytest.raises(AssertionError, match="nothing is being encoded"):
         scheduled.encoded("x", None, 0.0)
+
+
+def test_what_another_tempo_moves_behind_many_others_while_it_is_encoded_is_queued_all_the_same() -> None:
+    scheduled: ScheduledPrompts[str] = ScheduledPrompts(CHUNK_S)
+    scheduled.obey(SetTempos(((120.0, 0.0, 0.0),)))
+    scheduled.obey(entry("x", {"beat": 2.0}))
+    for number in range(MAX_LISTED + 6):
+        scheduled.obey(entry(f"m{number}", {"media_time": 2.0 + number / 128}))
+    assert scheduled.begin_encoding(0.5) == SetPrompt("x", "x")
+    scheduled.obey(SetTempos(((20.0, 0.0, 0.0),)))
+    assert scheduled.encoded("told x", None, 0.5) == [PromptQueued("x", 5500.0)]
+    assert scheduled.begin_encoding(0.5) == SetPrompt("m0", "m0")
+
+
+def test_what_loses_its_tempo_while_it_is_encoded_is_not_announced() -> None:
+    scheduled: ScheduledPrompts[str] = ScheduledPrompts(CHUNK_S)
+    scheduled.obey(SetTempos(((120.0, 0.0, 0.0),)))
+    scheduled.obey(entry("x", {"beat": 2.0}))
+    assert scheduled.begin_encoding(0.5) is not None
+    scheduled.obey(SetTempos(()))
+    assert scheduled.encoded("told x", None, 0.5) == []

@@ -48,6 +48,31 @@ async def test_a_signal_before_there_is_a_server_ends_the_start() -> None:
             await asyncio.create_task(start())
 
 
+async def test_moderation_that_fails_or_ends_is_started_again(caplog: pytest.LogCaptureFixture) -> None:
+    starts: list[int] = []
+    third = asyncio.Event()
+
+    async def moderate() -> None:
+        starts.append(len(starts))
+        match len(starts):
+            case 1:
+                raise RuntimeError("it broke")
+            case 3:
+                third.set()
+                await asyncio.Event().wait()
+
+    task = asyncio.create_task(server.keep_judging(moderate, pause_s=0.0))
+    async with asyncio.timeout(10):
+        await third.wait()
+    task.cancel()
+    await asyncio.wait([task])
+    assert (task.cancelled(), len(starts)) == (True, 3)
+    assert [each.getMessage() for each in caplog.records] == [
+        "moderation failed; it is started again",
+        "moderation ended by itself; it is started again",
+    ]
+
+
 def test_uvicorn_neither_logs_tokens_nor_takes_endless_frames() -> None:
     configuration = server._configuration(FastAPI(), Settings())
     assert configuration.ws_max_size == MAX_TRANSPORT_BYTES

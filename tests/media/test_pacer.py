@@ -5,7 +5,7 @@ import pytest
 from streamgen.media.clock import SLOT_NS
 from streamgen.media.pacer import Pacer
 from streamgen.media.pacing import MAX_WAITING_CHUNKS, PlayState
-from streamgen.packets import VideoPacket
+from streamgen.packets import ChunkRecord, VideoPacket
 from tests.media.fakes import CHUNK_NS, LAYERS, SILENCE, HandTimer, ListSink, make_chunk, make_slate
 
 
@@ -137,6 +137,31 @@ async def test_a_failing_sink_ends_the_pacer_loudly() -> None:
         async with pacer:
             await timer.advance(CHUNK_NS)
     await pacer.close()
+
+
+async def test_what_only_listens_cannot_stop_the_media_and_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    class Deaf(ListSink):
+        def chunk_started(self, record: ChunkRecord) -> None:
+            super().chunk_started(record)
+            raise RuntimeError("steering broke")
+
+    timer = HandTimer()
+    sink = Deaf(timer)
+
+    def broken(state: PlayState) -> None:
+        raise RuntimeError("the status broke")
+
+    async with Pacer(sink, slate=make_slate(), silence=SILENCE, timer=timer, on_state=broken) as pacer:
+        for index in range(3):
+            await pacer.put(make_chunk(index))
+            await timer.advance(CHUNK_NS)
+    assert [record.chunk for _, record in sink.records] == [0, 1, 2]
+    pts = [packet.pts for _, packet in sink.audios]
+    assert pts == list(range(pts[0], pts[0] + 960 * len(pts), 960))
+    assert sorted(str(each.exc_info[1]) for each in caplog.records if each.exc_info) == [
+        "steering broke",
+        "the status broke",
+    ]
 
 
 async def test_media_time_follows_the_clock() -> None:

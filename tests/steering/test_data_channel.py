@@ -111,6 +111,21 @@ async def test_one_message_that_takes_too_long_ends_it() -> None:
     assert (channel.readyState, steering.connections) == ("closed", 0)
 
 
+async def test_a_message_that_is_too_long_for_the_viewer_is_left_out_and_it_steers_on() -> None:
+    channel, steering = FakeChannel(longest=4096), hub()
+    task = serving(channel, steering)
+    await until(lambda: len(channel.sent) >= 1)
+    (connection,) = steering._connections
+    steering.reject(connection, ProtocolError("frame", "invalid", "x" * 5000))
+    channel.say(type="ping", id="p", t=1.0)
+    await until(lambda: channel.sent[-1]["type"] == "pong")
+    left_out = channel.sent[-2]
+    assert (left_out["type"], left_out["id"], left_out["reason"]) == ("rejected", None, "too_long")
+    assert (left_out["field"], channel.readyState) == ("connection", "open")
+    channel.close()
+    await end(task)
+
+
 async def test_a_token_that_ends_is_told_once_and_the_channel_closed() -> None:
     channel, moment = FakeChannel(), Moment()
     task = serving(channel, hub(), guest=Guest(expires_at=1234.0), wait_until=moment)

@@ -1,4 +1,4 @@
-from streamgen.protocol import Buffering, Pong, encode
+from streamgen.protocol import Buffering, Pong, Timeline, TimelineDocument, encode
 from streamgen.steering.encoding import REMEMBERED, EncodedOnce
 
 
@@ -23,3 +23,9 @@ def test_answers_to_one_client_push_nothing_out_and_memory_is_bounded() -> None:
         encoder.text(Buffering(active=False))
     assert len(encoder._latest) == REMEMBERED
     assert encoder.text(first) is not text
+
+
+def test_a_timeline_is_encoded_once_for_all_operators() -> None:
+    encoder = EncodedOnce()
+    timeline = Timeline(document=TimelineDocument())
+    assert encoder.text(timeline) is encoder.text(timeline)

@@ -16,11 +16,12 @@ from streamgen.protocol import (
     Rejected,
     ServerMessage,
     State,
+    TimelineLoad,
     Weighted,
 )
 from streamgen.steering.effects import Effects, Screening
 from streamgen.steering.hub import Connection, SteeringHub
-from streamgen.steering.judging import MAX_HELD, MAX_JUDGED
+from streamgen.steering.judging import MAX_DOCUMENTS, MAX_HELD, MAX_JUDGED
 from streamgen.steering.session import SteeringSession
 from tests.steering.records import record
 
@@ -228,3 +229,60 @@ async def test_a_judge_that_fails_refuses_and_the_next_prompt_is_judged() -> Non
     assert sent == [SetPrompt(id="second", text="second")]
     (answer,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
     assert (answer.id, answer.reason) == ("first", "moderation")
+
+
+async def test_a_request_that_fails_after_its_verdict_is_answered_and_the_next_is_judged() -> None:
+    sent: list[Command] = []
+
+    def send(command: Command) -> None:
+        if command == SetPrompt(id="first", text="first"):
+            raise RuntimeError("the generator's pipe broke")
+        sent.append(command)
+
+    async def judge(text: str) -> Verdict:
+        return ALLOWED
+
+    hub = SteeringHub(SteeringSession("main", moderated=True), send=send)
+    hub.generator_ready()
+    ann = hub.connect("ann", ALL)
+    judging = asyncio.create_task(hub.moderate(judge))
+    for text in ("first", "second"):
+        hub.take(ann, PromptSet(id=text, text=text))
+    while not sent:
+        assert not judging.done()
+        await asyncio.sleep(0)
+    judging.cancel()
+    await asyncio.wait([judging])
+    assert sent == [SetPrompt(id="second", text="second")]
+    (answer,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
+    assert (answer.id, answer.reason) == ("first", "unavailable")
+
+
+async def test_a_prompt_does_not_wait_for_the_texts_of_a_document() -> None:
+    sent: list[Command] = []
+    asked: list[str] = []
+    never = asyncio.Event()
+
+    async def judge(text: str) -> Verdict:
+        asked.append(text)
+        if text.startswith("document"):
+            await never.wait()
+        return ALLOWED
+
+    hub = SteeringHub(SteeringSession("main", moderated=True), send=sent.append)
+    hub.generator_ready()
+    ann = hub.connect("ann", ALL | {"schedule"})
+    judging = asyncio.create_task(hub.moderate(judge))
+    for number in range(MAX_DOCUMENTS + 1):
+        entry = {"id": "e", "at": {"chunk": 9}, "action": {"type": "prompt", "text": f"document {number}"}}
+        hub.take(ann, TimelineLoad.model_validate({"id": f"l{number}", "document": {"entries": [entry]}}))
+    hub.take(ann, PromptSet(id="rain", text="rain"))
+    async with asyncio.timeout(10):
+        while not sent:  # noqa: ASYNC110 - what is waited for has no event
+            await asyncio.sleep(0)
+    judging.cancel()
+    await asyncio.wait([judging])
+    assert sent == [SetPrompt(id="rain", text="rain")]
+    assert sorted(asked) == ["document 0", "rain"]
+    (refused,) = [each for each in await drain(ann) if isinstance(each, Rejected)]
+    assert (refused.id, refused.reason) == (f"l{MAX_DOCUMENTS}", "unavailable")

@@ -38,10 +38,12 @@ from streamgen.protocol import (
     TimelineDocument,
     TimelineLoad,
     Unschedule,
+    encode,
 )
+from streamgen.protocol.entries import MAX_TEMPOS
 from streamgen.steering.effects import Effects
 from streamgen.steering.open_request import Request
-from streamgen.steering.scheduling import MAX_TIMELINE_BYTES
+from streamgen.steering.scheduling import MAX_TEXTS, MAX_TIMELINE_BYTES
 from streamgen.steering.session import MAX_RESETS, SteeringSession
 from streamgen.timeline.document import read_entry
 from tests.steering.records import record
@@ -329,6 +331,28 @@ def test_a_document_with_a_text_that_an_operator_has_to_see_is_refused() -> None
     assert entries(session) == []
 
 
+@pytest.mark.parametrize(
+    ("texts", "chars", "answer"),
+    [(MAX_TEXTS, 5, "received"), (MAX_TEXTS + 1, 5, "too_many"), (MAX_TEXTS, 500, "too_many")],
+)
+def test_a_document_with_too_much_in_it_is_refused_before_anybody_judges_it(
+    texts: int, chars: int, answer: str
+) -> None:
+    session = running(moderated=True)
+    blends = [
+        [{"text": f"{number} ".ljust(chars, "x")} for number in range(at, min(at + 8, texts))]
+        for at in range(0, texts, 8)
+    ]
+    entries: list[dict[str, object]] = [
+        {"id": f"e{at}", "at": {"media_time": 1000.0 + at}, "action": {"type": "prompt", "blend": blend}}
+        for at, blend in enumerate(blends)
+    ]
+    effects = ask(session, TimelineLoad(id="l", document=document(*entries)))
+    last = told(effects)[-1]
+    assert (last.reason if isinstance(last, Rejected) else last.type) == answer
+    assert (effects.screening is None) == (answer == "too_many")
+
+
 def test_the_timeline_is_bounded_in_bytes() -> None:
     session = running()
     blend = [{"text": "x" * 400 + str(number)} for number in range(8)]
@@ -342,7 +366,10 @@ def test_the_timeline_is_bounded_in_bytes() -> None:
             assert answers[-1].reason == "too_many"
             break
     assert 0 < asked < MAX_TIMELINE_BYTES // size + 9
-    assert len(session.timeline().model_dump_json()) < 1024 * 1024
+    for number in range(MAX_TEMPOS):
+        ask(session, SetTempo(id=f"t{number}", bpm=123.456789012345, from_s=1e8 / 3 + number))
+    assert len(session.timeline().document.tempo) == MAX_TEMPOS
+    assert len(encode(session.timeline()).encode()) < 160 * 1024
 
 
 def test_pause_and_play_are_told_at_once_and_outlive_the_generator() -> None:
@@ -376,6 +403,35 @@ def test_closing_answers_what_is_scheduled() -> None:
     ask(session, at_chunk("a", 9))
     ask(session, Reset(id="r"))
     assert sorted(kinds(session.close())) == ["rejected", "rejected"]
+
+
+def test_what_was_answered_by_closing_is_answered_no_more() -> None:
+    session = running()
+    ask(session, at_chunk("a", 9))
+    ask(session, at_chunk("b", 10, loop=Loop(every=5.0)))
+    assert kinds(session.close()) == ["rejected", "rejected"]
+    assert kinds(session.close()) == []
+    late = plays(session, 9, ("a", "a")), plays(session, 10, ("b", "b")), session.queued("b", 5.0)
+    assert [kinds(each) for each in late] == [[], [], []]
+    assert session.outcomes == {"rejected": 2}
+
+
+def test_what_loaded_entries_do_never_goes_by_an_id_that_was_used_before() -> None:
+    session = running()
+    loaded = document(
+        {"id": "a", "at": {"chunk": 5}, "action": {"type": "prompt", "text": "one"}, "loop": {"every": 10.0}},
+        {"id": "b", "at": {"chunk": 5}, "action": {"type": "cut"}, "loop": {"every": 10.0}},
+    )
+    actions: list[str] = []
+    for number in range(3):
+        effects = ask(session, TimelineLoad(id=f"load{number}", document=loaded))
+        actions += [each.action for each in effects.commands if isinstance(each, ScheduleEntry)]
+        ask(session, TimelineClear(id=f"clear{number}"))
+    assert len(set(actions)) == len(actions) == 6
+    # A chunk that was made with the first is not taken for the last.
+    ask(session, TimelineLoad(id="again", document=loaded))
+    plays(session, 5, ("a", actions[0]), ("b", actions[1]))
+    assert [entry.at.chunk for entry in session.timeline().document.entries] == [5, 5]
 
 
 @pytest.mark.parametrize("message", [at_chunk("a", 9), TimelineClear(id="c"), SetTempo(id="t", bpm=60.0)])

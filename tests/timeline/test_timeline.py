@@ -1,6 +1,8 @@
 import pytest
 
-from streamgen.protocol import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo
+from streamgen.protocol import MAX_ENTRIES, At, CutAction, Entry, Loop, PromptAction, Tempo, TimelineDocument
+from streamgen.protocol.entries import MAX_BEAT, MAX_CHUNK, MAX_EVERY, MAX_TIME_S
+from streamgen.timeline.document import parse_timeline
 from streamgen.timeline.errors import TimelineError
 from streamgen.timeline.timeline import MAX_LISTED, Due, Timeline
 
@@ -298,3 +300,49 @@ def test_each_entry_can_be_listed_once() -> None:
     timeline.schedule(entry("l", chunk=2, loop={"every": 1.0}))
     timeline.schedule(entry("a", chunk=500))
     assert [each.entry.id for each in timeline.upcoming(0.25, once=True)] == ["l", "a"]
+
+
+YEAR_S = 365 * 24 * 3600.0
+
+
+def test_a_channel_plays_for_years_and_what_is_ahead_can_always_be_told() -> None:
+    timeline = Timeline()
+    timeline.set_tempo(Tempo(bpm=400.0, beat=1e8))
+    for unit, value in (("media_time", 4.0), ("chunk", 4), ("beat", 4.0)):
+        timeline.schedule(Entry(id=unit, at=At.model_validate({unit: value}), action=CutAction(), loop=Loop(every=4.0)))
+    for years in range(1, 4):
+        timeline.due(years * 98_550_000, years * YEAR_S)
+        told = timeline.export()
+        assert parse_timeline(told.to_json()) == told
+        assert Timeline(told).export() == told
+        assert timeline.ahead("media_time").at == At(media_time=years * YEAR_S + 4.0)
+        timeline.set_tempo(Tempo(bpm=400.0, from_s=years * YEAR_S))
+
+
+@pytest.mark.parametrize(
+    ("at", "every"),
+    [
+        (At(media_time=MAX_TIME_S), 1.0),
+        (At(chunk=MAX_CHUNK), 1.0),
+        (At(beat=MAX_BEAT), 1.0),
+        (At(media_time=MAX_TIME_S - MAX_EVERY + 1.0), MAX_EVERY),
+    ],
+)
+def test_a_loop_that_could_not_be_told_is_refused_before_anything_changes(at: At, every: float) -> None:
+    timeline = Timeline(TimelineDocument(tempo=(Tempo(bpm=20.0),)))
+    with pytest.raises(TimelineError) as refused:
+        timeline.schedule(Entry(id="a", at=at, action=CutAction(), loop=Loop(every=every)))
+    assert (refused.value.reason, len(timeline)) == ("out_of_range", 0)
+
+
+def test_beats_are_counted_to_an_end() -> None:
+    timeline = Timeline(TimelineDocument(tempo=(Tempo(bpm=400.0, beat=MAX_BEAT),)))
+    before = timeline.export()
+    for tempo in (Tempo(bpm=20.0, from_s=60.0), Tempo(bpm=20.0, from_s=60.0, phase=0.5)):
+        with pytest.raises(TimelineError) as refused:
+            timeline.set_tempo(tempo)
+        assert refused.value.reason == "out_of_range"
+    timeline.reached(1, 60.0)
+    with pytest.raises(TimelineError, match="beat"):
+        timeline.set_tempo(Tempo(bpm=20.0, from_s=30.0, beat=MAX_BEAT))
+    assert timeline.export() == before
