@@ -52,7 +52,8 @@ class Server:
         self._arguments = arguments
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._http = httpx.AsyncClient(timeout=5.0)
+        # No connection is kept: the server closes an idle one after just the time between two of these requests.
+        self._http = httpx.AsyncClient(timeout=5.0, limits=httpx.Limits(max_keepalive_connections=0))
         self.url = ""
         self.started_in_s = 0.0
 

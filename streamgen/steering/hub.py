@@ -24,7 +24,6 @@ from streamgen.protocol import (
     Approve,
     AudienceControl,
     AudienceOverlay,
-    Chunk,
     ClientMessage,
     Held,
     PanicAction,
@@ -46,6 +45,7 @@ from streamgen.protocol import (
 )
 from streamgen.steering.connections import Connection as Connection
 from streamgen.steering.connections import Connections
+from streamgen.steering.crowd import BROADCASTS_PER_S, CrowdPace
 from streamgen.steering.effects import Delivery, Effects, Screening
 from streamgen.steering.encoding import EncodedOnce
 from streamgen.steering.health import HealthMeter, Readings
@@ -60,10 +60,6 @@ from streamgen.steering.voting import MAX_JUDGED as MAX_PROPOSALS_JUDGED
 logger = logging.getLogger(__name__)
 
 NO_AUDIENCE: Final = "no audience takes part on this channel; its operator can let it with the setting audience"
-# Messages to everybody of one kind (`chunk`, `audience`), all copies counted: with 2,000 connected two each a second.
-# One costs about 50 us, so that a crowd of any size leaves the larger part of a core to the media.
-BROADCASTS_PER_S: Final = 4000
-CROWD: Final = 1000  # up to so many hear of every chunk
 MIN_WAIT_S: Final = 0.001  # between two ticks
 
 Judge: TypeAlias = Callable[[str], Awaitable[Verdict]]
@@ -71,6 +67,8 @@ _CANNOT_BE_JUDGED: Final = Verdict(
     "refuse", UNAVAILABLE, "Requests cannot be checked right now; try again in a moment."
 )
 _MAY_PROMPT: Final[frozenset[Permission]] = frozenset({"prompt"})
+LEADS: Final[frozenset[Permission]] = frozenset({"moderate", "config", "panic"})
+"""Whoever has one of these looks after the channel, and is told everything at once however large the crowd is."""
 SEES_TIMELINE: Final[frozenset[Permission]] = frozenset({"schedule", "moderate"})
 """One of these is enough."""
 
@@ -114,7 +112,7 @@ class SteeringHub:
         self._connections = Connections()
         self._encoded = EncodedOnce()
         self.turnstile = Turnstile()  # for all who send
-        self._next_chunk_s = -math.inf  # before which no `chunk` is told
+        self._pace = CrowdPace()
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
         self._documents: asyncio.Queue[Screening] = asyncio.Queue(MAX_DOCUMENTS)
@@ -241,6 +239,7 @@ class SteeringHub:
         """The first packet of a chunk leaves now."""
         self.health.chunk_started(record, self._now_s())
         self._perform(self.session.chunk_started(record))
+        self._catch_up()
 
     def set_status(self, status: Status) -> None:
         """What viewers see and hear has changed."""
@@ -252,6 +251,7 @@ class SteeringHub:
 
     def report_health(self, readings: Readings) -> None:
         """Tell those who may moderate how the channel goes. `readings` may leave out what is known here."""
+        self._catch_up()
         told = [connection for connection in self._connections if "moderate" in connection.can]
         if not told:
             return
@@ -347,18 +347,22 @@ class SteeringHub:
             if delivery.client == AUDIENCE and self.voting is not None:
                 self._perform_vote(self.voting.prompt_said(message))
                 continue
-            if isinstance(message, Chunk) and len(self._connections) > CROWD:
-                if self._now_s() < self._next_chunk_s:
-                    continue
-                # A little less than the time itself, so that chunks of just that length are not all told late.
-                self._next_chunk_s = self._now_s() + 0.9 * len(self._connections) / BROADCASTS_PER_S
+            to_all = delivery.client is None and delivery.voter is None
+            paced = to_all and not self._pace.passes(message, len(self._connections), self._now_s())
             # One object for all who may see the same, so that it is encoded once.
             seen: dict[frozenset[Permission], ServerMessage | None] = {}
             for connection in self._connections.of(delivery):
+                if paced and not connection.can & LEADS:
+                    continue
                 if connection.can not in seen:
                     seen[connection.can] = _for(connection.can, message)
                 if (shown := seen[connection.can]) is not None:
                     _put(connection, shown)
+
+    def _catch_up(self) -> None:
+        """Tell a crowd how things stand, where it was not told at once."""
+        if self._pace.owes_state(self._now_s()):
+            self._deliver((Delivery(None, self.session.state()),))
 
     def encoded(self, message: ServerMessage) -> str:
         """The JSON text of a message; made once of what goes to many."""

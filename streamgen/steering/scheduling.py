@@ -11,6 +11,7 @@ Full-policy: at most `MAX_ENTRIES` wait, and `MAX_TIMELINE_BYTES` of JSON; one m
 `MAX_TEXTS` texts, because each is judged.
 """
 
+import math
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -85,12 +86,18 @@ class Changed:
     settings: Mapping[str, float | int]
 
 
+TOLD_EVERY_S: Final = 1.0
+"""Of media time: how often the timeline is told for what occurred alone. Changes are told at once."""
+
+
 class Scheduling:
     """The timeline of a channel."""
 
     def __init__(self, ledger: Ledger) -> None:
         self.chunk_s = 1.0  # of the model; what times of chunks are estimated by
         self._ledger = ledger
+        self._stale = False  # something occurred, and nobody has been told the timeline since
+        self._told_at_s = -math.inf  # media time at which that was last told
         self._timeline = Timeline()
         self._told: dict[str, _Told] = {}  # by entry
         self._open: dict[str, OpenRequest] = {}  # without a final answer, by action
@@ -221,7 +228,10 @@ class Scheduling:
             done, config = self._occur(each, by=record.prompt_id or "")
             deliveries += done
             settings += config
-        if record.scheduled:
+        # With short loops something occurs in every chunk; for that alone the whole document goes out once a second.
+        self._stale = self._stale or bool(record.scheduled)
+        if self._stale and abs(record.media_time_s - self._told_at_s) >= TOLD_EVERY_S:
+            self._told_at_s = record.media_time_s
             deliveries.append(self._changed())
         return tuple(deliveries), tuple(settings)
 
@@ -358,6 +368,7 @@ class Scheduling:
         return SetTempos(tuple((each.bpm, each.from_s, each.beat or 0.0) for each in self._timeline.export().tempo))
 
     def _changed(self) -> Delivery:
+        self._stale = False
         return Delivery(None, self.message())
 
 

@@ -185,6 +185,18 @@ def test_a_loop_is_applied_once_and_goes_on() -> None:
     assert entries(session) == []
 
 
+def test_what_merely_occurs_is_told_once_a_second_and_a_change_at_once() -> None:
+    def tells(effects: Effects) -> bool:
+        return any(isinstance(each.message, Timeline) for each in effects.deliveries)
+
+    session = running()
+    assert tells(ask(session, at_chunk("a", 4, loop=Loop(every=1))))
+    told = [number for number in range(4, 14) if tells(plays(session, number, ("a", "a")))]  # of 0.32 s
+    assert told == [4, 8, 12]
+    assert tells(ask(session, at_chunk("b", 1000)))
+    assert tells(session.chunk_started(record(17))) is False, "the change has told all"
+
+
 def test_a_section_can_be_looped_and_the_generator_is_told() -> None:
     session = running()
     for id, chunk in (("a", 4), ("b", 6)):
