@@ -10,6 +10,7 @@ import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+from urllib.parse import urlsplit
 
 import typer
 
@@ -437,6 +438,8 @@ def _announce(url: str, operator_link: str | None) -> None:
         typer.echo(f"  operator: {url} (everybody on this machine may steer)")
     else:
         typer.echo(f"  operator: {operator_link}")
+    query = "" if operator_link is None else f"?{urlsplit(operator_link).query}"
+    typer.echo(f"  console:  {url}operator{query}")
     typer.echo("  stop it with Ctrl+C")
     sys.stdout.flush()
 

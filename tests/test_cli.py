@@ -215,9 +215,13 @@ def test_tokens_that_cannot_be_issued(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_the_operators_link_is_always_told(capsys: pytest.CaptureFixture[str]) -> None:
     _announce("http://127.0.0.1:8000/", None)
-    assert "operator: http://127.0.0.1:8000/ (everybody" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "operator: http://127.0.0.1:8000/ (everybody" in told
+    assert "console:  http://127.0.0.1:8000/operator\n" in told
     _announce("http://192.0.2.7:8000/", "http://192.0.2.7:8000/?token=x")
-    assert "operator: http://192.0.2.7:8000/?token=x\n" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "operator: http://192.0.2.7:8000/?token=x\n" in told
+    assert "console:  http://192.0.2.7:8000/operator?token=x\n" in told
 
 
 def test_the_doctor_speaks_to_people_and_programs(bundle: Path) -> None:
