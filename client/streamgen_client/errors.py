@@ -6,6 +6,7 @@ ClientError
 ├── ConnectionLostError  a connection that was up has ended
 ├── RejectedError        the server (or this client, before sending) rejects a request
 ├── SupersededError      a later prompt took the place of this one
+├── MessageTooLongError  longer than a data channel carries
 └── OutboxFullError      too many requests wait to be sent
 """
 
@@ -51,6 +52,10 @@ class SupersededError(ClientError):
     def __init__(self, answer: Superseded) -> None:
         super().__init__(f"prompt {answer.id} was superseded by {answer.by} before it could be shown")
         self.answer = answer
+
+
+class MessageTooLongError(ClientError):
+    """A message that this line cannot carry. Others can be sent as before."""
 
 
 class OutboxFullError(ClientError):

@@ -14,7 +14,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from streamgen.protocol import MAX_TRANSPORT_BYTES
-from streamgen_client.errors import ConnectionLostError, RefusedError, UnreachableError
+from streamgen_client.errors import ConnectionLostError, MessageTooLongError, RefusedError, UnreachableError
 
 POLICY_VIOLATION: Final = 1008
 CHANNEL_LABEL: Final = "streamgen"
@@ -109,10 +109,12 @@ class DataChannelLine:
             raise UnreachableError("the server does not take a data channel for steering; steer over a WebSocket")
 
     async def send(self, text: str) -> None:
-        """Send one text message. Raises `ConnectionLostError`."""
+        """Send one text message. Raises `ConnectionLostError`, and `MessageTooLongError` where the line goes on."""
         channel = self._opened()
         try:
             channel.send(text)
+        except ValueError as error:
+            raise MessageTooLongError("this is longer than a data channel carries; steer over a WebSocket") from error
         except InvalidStateError as error:
             raise ConnectionLostError("the steering channel is closed; open it again") from error
         while channel.readyState == "open" and channel.bufferedAmount > BUFFERED_BYTES:

@@ -41,6 +41,7 @@ from streamgen.protocol import (
 from streamgen_client.errors import (
     ClientError,
     ConnectionLostError,
+    MessageTooLongError,
     OutboxFullError,
     RefusedError,
     RejectedError,
@@ -334,7 +335,12 @@ class Steering:
                 message, request = await self._outbox.get()
                 if request is not None:
                     request.sent_s = time.monotonic()
-                await self._line.send(encode(message))
+                try:
+                    await self._line.send(encode(message))
+                except MessageTooLongError as error:
+                    if request is not None:
+                        told = Rejected(id=request.id, reason="too_long", field="frame", message=str(error))
+                        self._requests.take(told)
         except ConnectionLostError:
             pass  # The reader sees it too, and tells everybody.
 
@@ -376,7 +382,8 @@ class Steering:
                 if pong is not None and not pong.done():
                     pong.set_result(message)
             case Rejected(id=None, field="token" | "connection"):
-                self._farewell = message
+                if message.reason in ("forbidden", "unavailable"):  # others are about one message
+                    self._farewell = message
             case Received() | Held() | Accepted() | Queued() | Applied() | Superseded() | Rejected():
                 self._requests.take(message)
             case _:

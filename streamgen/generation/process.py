@@ -25,7 +25,9 @@ from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 logger = logging.getLogger(__name__)
 
 MAX_EVENTS: Final = 16  # read and not yet taken; full: the reader waits, and with it the process
-MAX_COMMANDS: Final = 256  # not yet written; full: the process does not read, so it is given up
+MAX_COMMANDS: Final = 2048
+"""Not yet written; full: the process does not read, so it is given up. A whole timeline (`MAX_ENTRIES`) is one command
+for each entry, several times over if it is loaded again and again."""
 _THREAD_JOIN_S: Final = 5.0
 
 

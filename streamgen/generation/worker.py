@@ -66,6 +66,7 @@ logger = logging.getLogger(__name__)
 
 STATS_INTERVAL_NS: Final = 1_000_000_000
 IDLE_INTERVAL_S: Final = 1.0
+ENCODE_LOOK_S: Final = 0.5
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 2.0
@@ -149,11 +150,16 @@ class Worker:
         )
         for thread in threads:
             thread.start()
+        idle_s = time.monotonic()  # when that was last told
         while True:
-            while not _waits(connection, IDLE_INTERVAL_S):
+            come = False
+            while not come:
+                come = _waits(connection, IDLE_INTERVAL_S)
                 with self._changed:
                     paused = self._paused
-                if paused:  # no chunk tells that all is well
+                # No chunk tells that all is well, and neither do commands that are obeyed in silence.
+                if paused and (now_s := time.monotonic()) >= idle_s + IDLE_INTERVAL_S:
+                    idle_s = now_s
                     self._outbox.send(Idle())
             if isinstance(command := _receive(connection), Stop):
                 break
@@ -217,7 +223,8 @@ class Worker:
             while not self._stopping:
                 if (request := self._turns.begin_encoding(self._media_time_s(time.monotonic_ns()))) is not None:
                     return request
-                self._changed.wait()
+                # In a pause time goes on as well, and with it comes what has to be encoded ahead.
+                self._changed.wait(ENCODE_LOOK_S if self._paused else None)
         return None
 
     # Denoise thread.

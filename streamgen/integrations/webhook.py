@@ -157,7 +157,11 @@ class Webhook:
                 self._more.clear()
                 await self._more.wait()
             self._under_way = self._waiting.popleft()
-            await self._deliver_one(self._under_way)
+            try:
+                await self._deliver_one(self._under_way)
+            except Exception:  # the task's outermost edge: the next events have to be told as well
+                logger.exception("an event could not be posted to the webhook")
+                self.counts.failed += 1
             self._under_way = None
 
     async def _deliver_one(self, event: _Waiting) -> None:
@@ -189,7 +193,8 @@ class Webhook:
                 self._http.stream("POST", self._url, content=event.body, headers=headers) as response,
             ):
                 status, asked = response.status_code, response.headers.get("retry-after", "")
-        except (TimeoutError, httpx.HTTPError, httpx.InvalidURL) as error:
+        # OSError: what TLS says in the middle of a stream passes through the client as it is.
+        except (OSError, httpx.HTTPError, httpx.InvalidURL) as error:
             self._complain(type(error).__name__)
             return "again", 0.0
         if 200 <= status < 300:

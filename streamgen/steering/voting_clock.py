@@ -1,7 +1,12 @@
 """The task that lets a vote go on when its time has come."""
 
 import asyncio
-from typing import Protocol
+import logging
+from typing import Final, Protocol
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S: Final = 1.0
 
 
 class Ticked(Protocol):
@@ -17,7 +22,11 @@ class Ticked(Protocol):
 async def keep_time(hub: Ticked) -> None:
     """Tick until it is cancelled."""
     while True:
-        wait_s = hub.tick_audience()
+        try:
+            wait_s = hub.tick_audience()
+        except Exception:  # the task's outermost edge: the vote has to end all the same
+            logger.exception("the vote could not go on in time; it is tried again")
+            wait_s = AGAIN_S
         try:
             async with asyncio.timeout(wait_s):
                 await hub.audience_changed()

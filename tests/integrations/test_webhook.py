@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import ssl
 from collections.abc import Callable
 from typing import Any
 
@@ -130,6 +131,15 @@ async def test_after_the_last_attempt_the_next_event_has_its_turn() -> None:
         await change_status(stage, running, 2)
         await until(lambda: running.counts.delivered == 1)
         assert (running.counts.failed, running.counts.retries) == (1, len(RETRY_S))
+
+
+async def test_what_tls_or_a_defect_throws_ends_one_attempt_and_not_the_deliveries() -> None:
+    stage, receiver = Stage(), Receiver(ssl.SSLError("alert"), ZeroDivisionError("a defect"))
+    async with webhook(stage, receiver) as running:
+        await joined(stage)
+        await change_status(stage, running, 3)
+        await until(lambda: running.counts.delivered == 2)
+        assert (running.counts.retries, running.counts.failed) == (1, 1)
 
 
 async def test_redirects_are_not_followed() -> None:

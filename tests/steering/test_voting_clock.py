@@ -1,5 +1,8 @@
 import asyncio
 
+import pytest
+
+from streamgen.steering import voting_clock
 from streamgen.steering.voting_clock import keep_time
 
 
@@ -37,3 +40,23 @@ async def test_it_ticks_when_something_is_due_and_when_it_is_woken() -> None:
     task.cancel()
     await asyncio.wait([task])
     assert task.cancelled()
+
+
+async def test_a_tick_that_fails_is_logged_and_tried_again(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Failing(Clockwork):
+        def tick_audience(self) -> float | None:
+            if super().tick_audience() == 0.0:
+                raise ZeroDivisionError("a defect")
+            return None
+
+    monkeypatch.setattr(voting_clock, "AGAIN_S", 0.001)
+    clockwork = Failing([0.0, 0.0, None])
+    task = asyncio.create_task(keep_time(clockwork))
+    async with asyncio.timeout(30):
+        await clockwork.idle.wait()
+    assert clockwork.ticks == 3
+    assert len(caplog.records) == 2
+    task.cancel()
+    await asyncio.wait([task])
