@@ -24,7 +24,8 @@ from streamgen.protocol import (
     State,
     Vote,
 )
-from streamgen.steering.hub import BROADCASTS_PER_S, Connection, SteeringHub
+from streamgen.steering.crowd import BROADCASTS_PER_S
+from streamgen.steering.hub import Connection, SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
 from tests.steering.records import record
