@@ -38,7 +38,7 @@ const view = {
   ask: part("ask", HTMLFormElement), prompt: part("prompt", HTMLInputElement), cut: part("cut", HTMLInputElement),
   send: part("send", HTMLButtonElement), review: part("review", HTMLUListElement), pile: part("review-count", HTMLElement),
   reviewEmpty: part("review-empty", HTMLElement), explain: part("explain", HTMLFormElement),
-  explainText: part("explain-text", HTMLInputElement), approve: part("approve", HTMLButtonElement),
+  explainWords: part("explain-words", HTMLElement), explainText: part("explain-text", HTMLInputElement), approve: part("approve", HTMLButtonElement),
   reject: part("reject", HTMLButtonElement), rejectWhy: part("reject-why", HTMLButtonElement),
   voteTitle: part("vote-title", HTMLElement), countdown: part("countdown", HTMLElement), phaseBar: part("phase-bar", HTMLElement),
   voteEmpty: part("vote-empty", HTMLElement), voteSum: part("vote-sum", HTMLElement), lead: part("lead", HTMLElement),
@@ -69,6 +69,8 @@ let timeline = null;
 const asked = new Map();
 /** Prompt -> media time at which it is expected. @type {Map<string, number>} */
 const lands = new Map();
+/** What a reason is being written for. @type {string | null} */
+let explained = null;
 /** What was shown on the channel last, to put it on the strip once. */
 let playing = "";
 
@@ -90,13 +92,17 @@ function panic(action) {
   ask({ type: "panic", id: newId(), action });
 }
 
-/** @param {"approve" | "reject"} type @param {string} [message] */
-function decide(type, message = "") {
-  const item = review.current;
+/** About what is selected. @param {"approve" | "reject"} type */
+function decide(type) {
+  if (review.settled) pass(type, review.current);
+}
+
+/** @param {"approve" | "reject"} type @param {import("./review.js").Item | null} item @param {string} [message] */
+function pass(type, item, message = "") {
   if (item === null || !may("moderate") || (type === "approve" && !item.held)) return;
   const id = newId();
   if (!ask(type === "approve" ? { type, id, target: item.id } : { type, id, target: item.id, message })) return;
-  review.decided(item.id);
+  review.decided(item.id, type);
   showReview();
 }
 
@@ -259,7 +265,6 @@ function showReview() {
   const current = review.current;
   view.approve.disabled = !may("moderate") || current === null || !current.held;
   view.reject.disabled = view.rejectWhy.disabled = !may("moderate") || current === null;
-  if (current === null) view.explain.hidden = true;
   document.title = `${review.waiting > 0 ? `(${review.waiting}) ` : ""}streamgen · operator`;
 }
 
@@ -351,9 +356,15 @@ for (const button of transports) {
     ask({ type: /** @type {"play" | "pause" | "reset"} */ (button.dataset["transport"]), id: newId() });
   });
 }
-view.approve.addEventListener("click", () => decide("approve"));
-view.reject.addEventListener("click", () => decide("reject"));
-view.rejectWhy.addEventListener("click", explain);
+view.approve.addEventListener("click", (event) => {
+  if (first(event)) decide("approve");
+});
+view.reject.addEventListener("click", (event) => {
+  if (first(event)) decide("reject");
+});
+view.rejectWhy.addEventListener("click", (event) => {
+  if (first(event)) explain();
+});
 view.helpOpen.addEventListener("click", openHelp);
 view.ask.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -365,12 +376,23 @@ view.ask.addEventListener("submit", (event) => {
 });
 view.explain.addEventListener("submit", (event) => {
   event.preventDefault();
-  decide("reject", view.explainText.value.trim());
+  const item = review.find(explained);
+  if (item === null) say("It does not wait any more: nothing was sent.", "bad");
+  else pass("reject", item, view.explainText.value.trim());
   leaveExplaining();
 });
 
+/** The second click of a double one was not meant for what the first has put there. @param {MouseEvent} event */
+function first({ detail }) {
+  return detail <= 1;
+}
+
 function explain() {
-  if (review.current === null || !may("moderate")) return;
+  const item = review.current;
+  if (item === null || !review.settled || !may("moderate")) return;
+  // The form stays with its item, and stays open when that vanishes: what is being typed must not become commands.
+  explained = item.id;
+  write(view.explainWords, `Why not “${item.text}”? They are told.`);
   view.explain.hidden = false;
   view.explainText.value = "";
   view.explainText.focus();
@@ -382,12 +404,15 @@ function openHelp() {
 }
 
 function leaveExplaining() {
+  explained = null;
   view.explain.hidden = true;
   view.review.focus();
 }
 
 document.addEventListener("keydown", (event) => {
   const inside = document.activeElement;
+  // Enter that is held down presses a button again and again.
+  if (event.repeat && (event.key === "Enter" || event.key === " ") && inside instanceof HTMLButtonElement) event.preventDefault();
   const command = commandOf(event, takesText(inside));
   if (command === null) return;
   if (command === "leave") {
