@@ -61,6 +61,17 @@ async def test_a_page_loads_nothing_from_elsewhere_and_everything_it_names_is_th
     assert f"{name}.js" in seen or name == "index"
 
 
+@pytest.mark.parametrize("name", ["operator", "audience"])
+def test_a_page_plays_by_itself_only_once_its_token_is_set(name: str) -> None:
+    folder = web_folder()
+    assert folder is not None
+    player = re.search(r"<streamgen-player[^>]*>", (folder / f"{name}.html").read_text())
+    assert player is not None
+    assert "autoplay" not in player[0]
+    script = (folder / f"{name}.js").read_text()
+    assert -1 < script.find('player.setAttribute("token"') < script.find("player.play()")
+
+
 async def test_an_unchanged_file_is_not_sent_again() -> None:
     async with Server().client() as client:
         first = await client.get("/main.js")

@@ -213,6 +213,7 @@ function remembered() {
 
 view.name.value = remembered();
 if (token !== null) view.player.setAttribute("token", token);
+view.player.play(); // not by its attribute, which acts before the token is there
 setInterval(tick, EVERY_MS);
 allow();
 showVote();

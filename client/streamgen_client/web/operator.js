@@ -434,6 +434,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (token !== null) view.player.setAttribute("token", token);
+view.player.play(); // not by its attribute, which acts before the token is there
 setInterval(tick, EVERY_MS);
 showReview();
 showVote();
