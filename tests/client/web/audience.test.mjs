@@ -50,6 +50,30 @@ test("a vote counts here at once, and is taken back when the server refuses it",
   assert.equal(vote.mine, "b");
 });
 
+test("a vote that is refused late does not undo the one that replaced it, nor what another ballot has made of it", () => {
+  const vote = new Vote();
+  vote.take(audience({ mine: "a" }), 0);
+  vote.cast("v1", "b");
+  vote.cast("v2", "c");
+  assert.ok(vote.answered("v1", false));
+  assert.equal(vote.mine, "c");
+  vote.cast("v3", "a");
+  vote.take(audience({ revision: 2, ballot: "5.prompt", round: "5" }), 1);
+  assert.ok(vote.answered("v3", false));
+  assert.equal(vote.mine, null);
+});
+
+test("on another connection the server says which vote is ours", () => {
+  const vote = new Vote();
+  vote.take(audience(), 0);
+  vote.cast("v", "b");
+  vote.reset();
+  assert.equal(vote.mine, null);
+  vote.take(audience({ mine: "a" }), 1);
+  assert.equal(vote.mine, "a");
+  assert.ok(!vote.answered("v", false));
+});
+
 test("another ballot has no vote of ours, its result still shows which one it was", () => {
   const vote = new Vote();
   vote.take(audience(), 0);
