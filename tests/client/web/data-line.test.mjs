@@ -77,6 +77,8 @@ test("an answer to a request is no farewell, and neither is nonsense", () => {
   channel.become("open");
   channel.hear(rejected("token", "forbidden", "a"));
   channel.hear(rejected("text", "empty"));
+  channel.hear(rejected("connection", "too_long"));
+  channel.hear(rejected("token", "too_long"));
   channel.dispatchEvent(new MessageEvent("message", { data: '"rejected' }));
   channel.dispatchEvent(new MessageEvent("message", { data: new ArrayBuffer(3) }));
   channel.become("closed");
