@@ -9,6 +9,7 @@ import { StreamgenPlayer } from "./player.js";
 import { percentile } from "./latency.js";
 import { MediaNow, coming } from "./programme.js";
 import { refusal } from "./prompts.js";
+import { Requests } from "./requests.js";
 import { Review } from "./review.js";
 import { SteeringClient, newId, socketUrl } from "./steering.js";
 import { Strip } from "./strip.js";
@@ -24,7 +25,7 @@ import { Vote, countdown, title } from "./vote.js";
 
 const EVERY_MS = 250; // clocks, countdowns and the strip
 const EXTEND_S = 30;
-const ASKED_KEPT = 64; // requests whose answer has not come; the oldest is forgotten
+const LANDS_KEPT = 64; // the oldest is forgotten
 const SKEW_SAMPLES = 5;
 const AIR_WORDS = { starting: "Starting", live: "On air", buffering: "Stands still", slate: "Generator restarts" };
 /** @type {Record<string, string>} */
@@ -65,8 +66,7 @@ Object.assign(window, { streamgen: measurements.metrics });
 let state = null;
 /** @type {Timeline | null} */
 let timeline = null;
-/** Requests under way: when they were sent, and what they were about. @type {Map<string, {message: ClientMessage, atMs: number}>} */
-const asked = new Map();
+const asked = new Requests();
 /** Prompt -> media time at which it is expected. @type {Map<string, number>} */
 const lands = new Map();
 /** What a reason is being written for. @type {string | null} */
@@ -82,8 +82,8 @@ function ask(message) {
     say("There is no connection: nothing was sent.", "bad");
     return false;
   }
-  asked.set(message.id, { message, atMs: performance.now() });
-  if (asked.size > ASKED_KEPT) asked.delete(/** @type {string} */ (asked.keys().next().value));
+  asked.sent(message, performance.now());
+  allowToggles();
   return true;
 }
 
@@ -160,7 +160,7 @@ function take(message) {
       break;
     case "queued":
       lands.set(message.id, mediaNow.at(nowMs) + message.eta_ms / 1000);
-      if (lands.size > ASKED_KEPT) lands.delete(/** @type {string} */ (lands.keys().next().value));
+      if (lands.size > LANDS_KEPT) lands.delete(/** @type {string} */ (lands.keys().next().value));
       break;
     case "applied":
       takeApplied(message.id, nowMs);
@@ -169,7 +169,7 @@ function take(message) {
       takeRejected(message);
       break;
     case "superseded":
-      asked.delete(message.id);
+      asked.answered(message.id);
       break;
     default:
       break;
@@ -179,9 +179,8 @@ function take(message) {
 
 /** @param {string} id @param {number} nowMs */
 function takeApplied(id, nowMs) {
-  const request = asked.get(id);
-  asked.delete(id);
-  if (request === undefined) return;
+  const request = asked.answered(id);
+  if (request === null) return;
   const tookMs = Math.round(nowMs - request.atMs);
   const { message } = request;
   if (message.type === "panic") say(`${message.action === "off" ? "Programme" : message.action} · in force after ${tookMs} ms`);
@@ -192,8 +191,7 @@ function takeApplied(id, nowMs) {
 
 /** @param {import("./protocol.js").Rejected} message */
 function takeRejected(message) {
-  const request = message.id === null ? undefined : asked.get(message.id);
-  if (message.id !== null) asked.delete(message.id);
+  const request = message.id === null ? null : asked.answered(message.id);
   say(refusal(message), "bad");
   if (request?.message.type === "approve" || request?.message.type === "reject") {
     // Another operator may have been first; then it does not come back.
@@ -228,7 +226,6 @@ function showState(message) {
   view.prompt.placeholder = prompts ? "Play this next  ( / )" : "Your token does not allow prompts";
   view.transport.hidden = !message.can.includes("schedule");
   for (const button of transports) {
-    button.disabled = !prompts;
     if (button.dataset["transport"] !== "reset") {
       button.dataset["transport"] = message.paused ? "play" : "pause";
       write(button, message.paused ? "Go on generating" : "Pause generation");
@@ -290,7 +287,6 @@ function showVote() {
   write(view.voteTitle, audience === null ? "Audience" : title(audience));
   write(view.voteSum, audience === null ? "" : `${audience.voters} voted · ${audience.proposals} proposals wait`);
   for (const button of controls) {
-    button.disabled = audience === null || !may("moderate");
     if (button.dataset["control"] === "pause" || button.dataset["control"] === "resume") {
       button.dataset["control"] = audience?.paused ? "resume" : "pause";
       write(button, audience?.paused ? "Resume" : "Pause");
@@ -298,10 +294,20 @@ function showVote() {
   }
 }
 
+/** Buttons that change what they mean when they are obeyed: not a second time before the answer to the first. */
+function allowToggles() {
+  const nowMs = performance.now();
+  const lead = vote.now !== null && may("moderate") && !asked.awaits(["audience.control"], nowMs);
+  for (const button of controls) button.disabled = !lead;
+  const generation = may("prompt") && !asked.awaits(["play", "pause", "reset"], nowMs);
+  for (const button of transports) button.disabled = !generation;
+}
+
 /** What changes by itself as time passes. */
 function tick() {
   const nowMs = performance.now();
   const nowS = mediaNow.at(nowMs);
+  allowToggles();
   write(view.clock, clock(nowS));
   const next = coming(state, timeline, nowS, (id) => lands.get(id) ?? null);
   const first = next[0];
@@ -320,7 +326,11 @@ steering.addEventListener("open", () => {
   state = timeline = null;
   review.reconnected();
   vote.reset();
-  asked.clear();
+  const panics = asked.lost().filter(({ type }) => type === "panic");
+  const unsure = /** @type {import("./protocol.js").Panic | undefined} */ (panics.at(-1));
+  if (unsure !== undefined) {
+    say(`${unsure.action === "off" ? "Programme" : unsure.action} was not confirmed: the connection was lost. Look, and ask again.`, "bad");
+  }
   connection("open", "Connected");
   view.player.retryNow();
 });
@@ -331,6 +341,11 @@ steering.addEventListener("closed", (event) => {
   health.lose();
   mediaNow.stop(performance.now());
   if (state !== null) showState(state);
+  // Nobody says any more what is on air; the player sees for itself whether pictures arrive.
+  view.air.dataset["state"] = "unknown";
+  write(view.air, "Not known");
+  write(view.coverWords, "Not known");
+  view.player.setProgramme("live");
   showReview();
 });
 
@@ -346,13 +361,15 @@ for (const button of panics) {
   button.addEventListener("click", () => panic(/** @type {PanicAction} */ (button.dataset["panic"])));
 }
 for (const button of controls) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
+    if (!first(event)) return;
     const action = /** @type {import("./protocol.js").ControlAction} */ (button.dataset["control"]);
     ask({ type: "audience.control", id: newId(), action, ...(action === "extend" ? { seconds: EXTEND_S } : {}) });
   });
 }
 for (const button of transports) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
+    if (!first(event)) return;
     ask({ type: /** @type {"play" | "pause" | "reset"} */ (button.dataset["transport"]), id: newId() });
   });
 }
