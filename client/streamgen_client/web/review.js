@@ -123,7 +123,7 @@ export class Review {
 
   /** @param {string} id */
   #choose(id) {
-    if (id !== this.selected) this.#selectedAtMs = -Infinity;
+    this.#selectedAtMs = -Infinity;
     this.selected = id;
     this.#bereft = false;
   }

@@ -101,6 +101,9 @@ test("what is selected by itself settles before it can be decided, what somebody
   review.takeState(held("c", "d"));
   review.move(1);
   assert.deepEqual([review.selected, review.settled], ["d", true]);
+  review.decided("d", "reject");
+  review.move(1); // the last one already: it is chosen all the same
+  assert.deepEqual([review.selected, review.settled], ["c", true]);
 });
 
 test("what was approved is back once it is through, and when it is held anew; what was turned away is not", () => {
