@@ -330,7 +330,7 @@ steering.addEventListener("open", () => {
   const unsure = /** @type {import("./protocol.js").Panic | undefined} */ (panics.at(-1));
   if (unsure !== undefined) {
     say(`${unsure.action === "off" ? "Programme" : unsure.action} was not confirmed: the connection was lost. Look, and ask again.`, "bad");
-  }
+  } else say(""); // that the connection is lost is true no more
   connection("open", "Connected");
   view.player.retryNow();
 });
