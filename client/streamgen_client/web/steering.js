@@ -1,7 +1,8 @@
 /**
  * The steering connection: a WebSocket, or a data channel in its clothes, that comes back by itself.
  *
- * Events: `open` (the server takes part: its first `state` is here, and follows as a `message`); `closed` (`ClosedDetail`); `message` (`MessageDetail`).
+ * Events: `open` (the server takes part: its first `state` is here, and follows as a `message`);
+ * `closed` (`ClosedDetail`); `message` (`MessageDetail`).
  */
 
 import { Backoff } from "./backoff.js";
