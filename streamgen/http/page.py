@@ -40,6 +40,15 @@ PAGE_HEADERS: Final = {
 }
 
 
+OPEN_TO_FRAMES: Final = frozenset({"audience.html", "overlay.html"})
+"""Pages that another site may show within its own. No other one may, since what is clicked there steers."""
+
+UNFRAMED_HEADERS: Final = {
+    "Content-Security-Policy": f"{PAGE_HEADERS['Content-Security-Policy']}; frame-ancestors 'self'",
+    "X-Frame-Options": "SAMEORIGIN",
+}
+
+
 def web_folder() -> Path | None:
     """Where the page's files are; None when the client package is not installed."""
     spec = find_spec("streamgen_client")
@@ -80,4 +89,7 @@ class PageFiles(StaticFiles):
         if response.status_code != 304:
             response.headers["Content-Type"] = media_type
         response.headers.update(PAGE_HEADERS)
+        name = Path(full_path).name
+        if name.endswith(".html") and name not in OPEN_TO_FRAMES:
+            response.headers.update(UNFRAMED_HEADERS)
         return response

@@ -85,9 +85,11 @@ async def test_what_is_held_is_decided_by_single_keys(strict: Server, open_page:
         await expect(rows).to_have_count(2)
         await expect(rows.nth(1)).to_have_attribute("aria-selected", "true")
 
+        await viewing.page.keyboard.press("j")  # the last already; what is chosen by hand can be decided at once
         await viewing.page.keyboard.press("a")
         await told(cat, "applied")
         await expect(viewing.page.locator("#now")).to_have_text("third")
+        await viewing.page.keyboard.press("k")
         await viewing.page.keyboard.press("r")
         assert (await told(ann, "rejected"))["reason"] == "moderation"
         await expect(viewing.page.locator("#review-empty")).to_be_visible()
@@ -241,6 +243,8 @@ async def test_the_vote_is_led_and_the_timeline_is_shown_and_changed(busy: Scrip
     asked = await busy.asked(lambda message: message["type"] == "audience.control")
     assert (asked["action"], asked["seconds"]) == ("extend", 30)
     busy.say(AUDIENCE, paused=True)
+    await expect(busy.page.get_by_role("button", name="Resume")).to_be_disabled()  # until the answer is here
+    busy.say({"type": "applied", "id": asked["id"], "chunk": 1, "media_time": 0.32})
     await busy.page.get_by_role("button", name="Resume").click()
     await busy.asked(lambda message: message.get("action") == "resume")
 
@@ -255,6 +259,7 @@ async def test_what_the_server_does_not_take_comes_back_into_the_list(busy: Scri
     rows = busy.page.locator("#review li")
     all_of_them = len(HELD) + 2  # and the proposals
     await expect(rows).to_have_count(all_of_them)
+    await busy.page.keyboard.press("k")  # chosen by hand, it can be decided at once
     await busy.page.keyboard.press("a")
     await expect(rows).to_have_count(all_of_them - 1)
     asked = await busy.asked(lambda message: message["type"] == "approve")

@@ -61,6 +61,43 @@ async def test_a_page_loads_nothing_from_elsewhere_and_everything_it_names_is_th
     assert f"{name}.js" in seen or name == "index"
 
 
+@pytest.mark.parametrize("name", ["operator", "audience"])
+def test_a_page_plays_by_itself_only_once_its_token_is_set(name: str) -> None:
+    folder = web_folder()
+    assert folder is not None
+    player = re.search(r"<streamgen-player[^>]*>", (folder / f"{name}.html").read_text())
+    assert player is not None
+    assert "autoplay" not in player[0]
+    script = (folder / f"{name}.js").read_text()
+    assert -1 < script.find('player.setAttribute("token"') < script.find("player.play()")
+
+
+@pytest.mark.parametrize(
+    ("path", "open_to_frames"),
+    [
+        ("/", False),
+        ("/index.html", False),
+        ("/operator", False),
+        ("/operator?token=x", False),
+        ("/operator.html", False),
+        ("/audience", True),
+        ("/audience.html", True),
+        ("/overlay", True),
+        ("/overlay.html", True),
+    ],
+)
+async def test_no_other_site_frames_a_page_that_steers(path: str, open_to_frames: bool) -> None:
+    async with Server().client() as client:
+        page = await client.get(path)
+        unchanged = await client.get(path, headers={"If-None-Match": page.headers["etag"]})
+    assert (page.status_code, unchanged.status_code) == (200, 304)
+    for answer in (page, unchanged):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'self'" in policy
+        assert ("frame-ancestors 'self'" in policy) is not open_to_frames
+        assert answer.headers.get("x-frame-options") == (None if open_to_frames else "SAMEORIGIN")
+
+
 async def test_an_unchanged_file_is_not_sent_again() -> None:
     async with Server().client() as client:
         first = await client.get("/main.js")

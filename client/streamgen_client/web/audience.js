@@ -63,6 +63,7 @@ function take(message) {
     case "state":
       if (state !== null && message.revision < state.revision) return;
       state = message;
+      proposals.take(message, nowMs);
       showState(message);
       break;
     case "chunk":
@@ -137,8 +138,9 @@ function tick() {
   write(view.countdown, left === null ? "" : countdown(left));
   view.countdown.dataset["soon"] = String(left !== null && left <= SOON_S && !(vote.now?.paused ?? true));
   view.phaseBar.style.setProperty("--left", String(vote.remainingShare(nowMs) ?? 0));
+  proposals.tick(nowMs);
   const foremost = proposals.foremost;
-  const over = foremost !== null && ["applied", "superseded", "rejected"].includes(foremost.stage);
+  const over = foremost !== null && ["applied", "superseded", "rejected", "unknown"].includes(foremost.stage);
   view.yours.hidden = foremost === null || (over && nowMs - foremost.changedAtMs > SETTLED_FOR_MS);
   if (foremost === null) return;
   view.yours.dataset["stage"] = foremost.stage;
@@ -152,6 +154,7 @@ steering.addEventListener("message", (event) => {
 steering.addEventListener("open", () => {
   state = null;
   vote.reset();
+  proposals.reconnected(performance.now());
   connection("open", "Live");
   view.player.retryNow();
 });
@@ -159,6 +162,7 @@ steering.addEventListener("closed", (event) => {
   const { reason, retryInMs } = /** @type {CustomEvent<import("./steering.js").ClosedDetail>} */ (event).detail;
   connection(retryInMs === null ? "refused" : "lost", retryInMs === null ? "Not allowed" : "Reconnecting");
   if (retryInMs === null) write(view.said, `${reason}.`);
+  view.player.setProgramme("live"); // nobody says otherwise any more; the player sees for itself whether it stalls
   allow();
   showVote();
 });
@@ -213,6 +217,7 @@ function remembered() {
 
 view.name.value = remembered();
 if (token !== null) view.player.setAttribute("token", token);
+view.player.play(); // not by its attribute, which acts before the token is there
 setInterval(tick, EVERY_MS);
 allow();
 showVote();

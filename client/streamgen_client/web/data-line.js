@@ -57,8 +57,9 @@ export class DataLine extends EventTarget {
   #listenForFarewell(data) {
     const message = parse(data);
     if (message?.type !== "rejected" || message.id !== null) return;
-    if (message.field === "token") this.#code = POLICY_VIOLATION;
-    else if (message.field === "connection") this.#code = TRY_AGAIN_LATER;
+    // Field and reason: of a connection it is also said that something was too long for it, and it goes on.
+    if (message.field === "token" && message.reason === "forbidden") this.#code = POLICY_VIOLATION;
+    else if (message.field === "connection" && message.reason === "unavailable") this.#code = TRY_AGAIN_LATER;
     else return;
     this.#reason = message.message;
   }

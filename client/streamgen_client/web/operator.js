@@ -9,6 +9,7 @@ import { StreamgenPlayer } from "./player.js";
 import { percentile } from "./latency.js";
 import { MediaNow, coming } from "./programme.js";
 import { refusal } from "./prompts.js";
+import { Requests } from "./requests.js";
 import { Review } from "./review.js";
 import { SteeringClient, newId, socketUrl } from "./steering.js";
 import { Strip } from "./strip.js";
@@ -24,7 +25,7 @@ import { Vote, countdown, title } from "./vote.js";
 
 const EVERY_MS = 250; // clocks, countdowns and the strip
 const EXTEND_S = 30;
-const ASKED_KEPT = 64; // requests whose answer has not come; the oldest is forgotten
+const LANDS_KEPT = 64; // the oldest is forgotten
 const SKEW_SAMPLES = 5;
 const AIR_WORDS = { starting: "Starting", live: "On air", buffering: "Stands still", slate: "Generator restarts" };
 /** @type {Record<string, string>} */
@@ -38,7 +39,8 @@ const view = {
   ask: part("ask", HTMLFormElement), prompt: part("prompt", HTMLInputElement), cut: part("cut", HTMLInputElement),
   send: part("send", HTMLButtonElement), review: part("review", HTMLUListElement), pile: part("review-count", HTMLElement),
   reviewEmpty: part("review-empty", HTMLElement), explain: part("explain", HTMLFormElement),
-  explainText: part("explain-text", HTMLInputElement), approve: part("approve", HTMLButtonElement),
+  explainWords: part("explain-words", HTMLElement), explainText: part("explain-text", HTMLInputElement),
+  approve: part("approve", HTMLButtonElement),
   reject: part("reject", HTMLButtonElement), rejectWhy: part("reject-why", HTMLButtonElement),
   voteTitle: part("vote-title", HTMLElement), countdown: part("countdown", HTMLElement), phaseBar: part("phase-bar", HTMLElement),
   voteEmpty: part("vote-empty", HTMLElement), voteSum: part("vote-sum", HTMLElement), lead: part("lead", HTMLElement),
@@ -65,10 +67,11 @@ Object.assign(window, { streamgen: measurements.metrics });
 let state = null;
 /** @type {Timeline | null} */
 let timeline = null;
-/** Requests under way: when they were sent, and what they were about. @type {Map<string, {message: ClientMessage, atMs: number}>} */
-const asked = new Map();
+const asked = new Requests();
 /** Prompt -> media time at which it is expected. @type {Map<string, number>} */
 const lands = new Map();
+/** What a reason is being written for. @type {string | null} */
+let explained = null;
 /** What was shown on the channel last, to put it on the strip once. */
 let playing = "";
 
@@ -80,8 +83,8 @@ function ask(message) {
     say("There is no connection: nothing was sent.", "bad");
     return false;
   }
-  asked.set(message.id, { message, atMs: performance.now() });
-  if (asked.size > ASKED_KEPT) asked.delete(/** @type {string} */ (asked.keys().next().value));
+  asked.sent(message, performance.now());
+  allowToggles();
   return true;
 }
 
@@ -90,13 +93,17 @@ function panic(action) {
   ask({ type: "panic", id: newId(), action });
 }
 
-/** @param {"approve" | "reject"} type @param {string} [message] */
-function decide(type, message = "") {
-  const item = review.current;
+/** About what is selected. @param {"approve" | "reject"} type */
+function decide(type) {
+  if (review.settled) pass(type, review.current);
+}
+
+/** @param {"approve" | "reject"} type @param {import("./review.js").Item | null} item @param {string} [message] */
+function pass(type, item, message = "") {
   if (item === null || !may("moderate") || (type === "approve" && !item.held)) return;
   const id = newId();
   if (!ask(type === "approve" ? { type, id, target: item.id } : { type, id, target: item.id, message })) return;
-  review.decided(item.id);
+  review.decided(item.id, type);
   showReview();
 }
 
@@ -154,7 +161,7 @@ function take(message) {
       break;
     case "queued":
       lands.set(message.id, mediaNow.at(nowMs) + message.eta_ms / 1000);
-      if (lands.size > ASKED_KEPT) lands.delete(/** @type {string} */ (lands.keys().next().value));
+      if (lands.size > LANDS_KEPT) lands.delete(/** @type {string} */ (lands.keys().next().value));
       break;
     case "applied":
       takeApplied(message.id, nowMs);
@@ -163,7 +170,7 @@ function take(message) {
       takeRejected(message);
       break;
     case "superseded":
-      asked.delete(message.id);
+      asked.answered(message.id);
       break;
     default:
       break;
@@ -173,9 +180,8 @@ function take(message) {
 
 /** @param {string} id @param {number} nowMs */
 function takeApplied(id, nowMs) {
-  const request = asked.get(id);
-  asked.delete(id);
-  if (request === undefined) return;
+  const request = asked.answered(id);
+  if (request === null) return;
   const tookMs = Math.round(nowMs - request.atMs);
   const { message } = request;
   if (message.type === "panic") say(`${message.action === "off" ? "Programme" : message.action} · in force after ${tookMs} ms`);
@@ -186,8 +192,7 @@ function takeApplied(id, nowMs) {
 
 /** @param {import("./protocol.js").Rejected} message */
 function takeRejected(message) {
-  const request = message.id === null ? undefined : asked.get(message.id);
-  if (message.id !== null) asked.delete(message.id);
+  const request = message.id === null ? null : asked.answered(message.id);
   say(refusal(message), "bad");
   if (request?.message.type === "approve" || request?.message.type === "reject") {
     // Another operator may have been first; then it does not come back.
@@ -222,7 +227,6 @@ function showState(message) {
   view.prompt.placeholder = prompts ? "Play this next  ( / )" : "Your token does not allow prompts";
   view.transport.hidden = !message.can.includes("schedule");
   for (const button of transports) {
-    button.disabled = !prompts;
     if (button.dataset["transport"] !== "reset") {
       button.dataset["transport"] = message.paused ? "play" : "pause";
       write(button, message.paused ? "Go on generating" : "Pause generation");
@@ -259,7 +263,6 @@ function showReview() {
   const current = review.current;
   view.approve.disabled = !may("moderate") || current === null || !current.held;
   view.reject.disabled = view.rejectWhy.disabled = !may("moderate") || current === null;
-  if (current === null) view.explain.hidden = true;
   document.title = `${review.waiting > 0 ? `(${review.waiting}) ` : ""}streamgen · operator`;
 }
 
@@ -285,7 +288,6 @@ function showVote() {
   write(view.voteTitle, audience === null ? "Audience" : title(audience));
   write(view.voteSum, audience === null ? "" : `${audience.voters} voted · ${audience.proposals} proposals wait`);
   for (const button of controls) {
-    button.disabled = audience === null || !may("moderate");
     if (button.dataset["control"] === "pause" || button.dataset["control"] === "resume") {
       button.dataset["control"] = audience?.paused ? "resume" : "pause";
       write(button, audience?.paused ? "Resume" : "Pause");
@@ -293,10 +295,20 @@ function showVote() {
   }
 }
 
+/** Buttons that change what they mean when they are obeyed: not a second time before the answer to the first. */
+function allowToggles() {
+  const nowMs = performance.now();
+  const lead = vote.now !== null && may("moderate") && !asked.awaits(["audience.control"], nowMs);
+  for (const button of controls) button.disabled = !lead;
+  const generation = may("prompt") && !asked.awaits(["play", "pause", "reset"], nowMs);
+  for (const button of transports) button.disabled = !generation;
+}
+
 /** What changes by itself as time passes. */
 function tick() {
   const nowMs = performance.now();
   const nowS = mediaNow.at(nowMs);
+  allowToggles();
   write(view.clock, clock(nowS));
   const next = coming(state, timeline, nowS, (id) => lands.get(id) ?? null);
   const first = next[0];
@@ -315,7 +327,11 @@ steering.addEventListener("open", () => {
   state = timeline = null;
   review.reconnected();
   vote.reset();
-  asked.clear();
+  const panics = asked.lost().filter(({ type }) => type === "panic");
+  const unsure = /** @type {import("./protocol.js").Panic | undefined} */ (panics.at(-1));
+  if (unsure !== undefined) {
+    say(`${unsure.action === "off" ? "Programme" : unsure.action} was not confirmed: the connection was lost. Look, and ask again.`, "bad");
+  } else say(""); // that the connection is lost is true no more
   connection("open", "Connected");
   view.player.retryNow();
 });
@@ -326,6 +342,11 @@ steering.addEventListener("closed", (event) => {
   health.lose();
   mediaNow.stop(performance.now());
   if (state !== null) showState(state);
+  // Nobody says any more what is on air; the player sees for itself whether pictures arrive.
+  view.air.dataset["state"] = "unknown";
+  write(view.air, "Not known");
+  write(view.coverWords, "Not known");
+  view.player.setProgramme("live");
   showReview();
 });
 
@@ -341,19 +362,27 @@ for (const button of panics) {
   button.addEventListener("click", () => panic(/** @type {PanicAction} */ (button.dataset["panic"])));
 }
 for (const button of controls) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
+    if (!first(event)) return;
     const action = /** @type {import("./protocol.js").ControlAction} */ (button.dataset["control"]);
     ask({ type: "audience.control", id: newId(), action, ...(action === "extend" ? { seconds: EXTEND_S } : {}) });
   });
 }
 for (const button of transports) {
-  button.addEventListener("click", () => {
+  button.addEventListener("click", (event) => {
+    if (!first(event)) return;
     ask({ type: /** @type {"play" | "pause" | "reset"} */ (button.dataset["transport"]), id: newId() });
   });
 }
-view.approve.addEventListener("click", () => decide("approve"));
-view.reject.addEventListener("click", () => decide("reject"));
-view.rejectWhy.addEventListener("click", explain);
+view.approve.addEventListener("click", (event) => {
+  if (first(event)) decide("approve");
+});
+view.reject.addEventListener("click", (event) => {
+  if (first(event)) decide("reject");
+});
+view.rejectWhy.addEventListener("click", (event) => {
+  if (first(event)) explain();
+});
 view.helpOpen.addEventListener("click", openHelp);
 view.ask.addEventListener("submit", (event) => {
   event.preventDefault();
@@ -365,12 +394,23 @@ view.ask.addEventListener("submit", (event) => {
 });
 view.explain.addEventListener("submit", (event) => {
   event.preventDefault();
-  decide("reject", view.explainText.value.trim());
+  const item = review.find(explained);
+  if (item === null) say("It does not wait any more: nothing was sent.", "bad");
+  else pass("reject", item, view.explainText.value.trim());
   leaveExplaining();
 });
 
+/** The second click of a double one was not meant for what the first has put there. @param {MouseEvent} event */
+function first({ detail }) {
+  return detail <= 1;
+}
+
 function explain() {
-  if (review.current === null || !may("moderate")) return;
+  const item = review.current;
+  if (item === null || !review.settled || !may("moderate")) return;
+  // The form stays with its item, and stays open when that vanishes: what is being typed must not become commands.
+  explained = item.id;
+  write(view.explainWords, `Why not “${item.text}”? They are told.`);
   view.explain.hidden = false;
   view.explainText.value = "";
   view.explainText.focus();
@@ -382,12 +422,15 @@ function openHelp() {
 }
 
 function leaveExplaining() {
+  explained = null;
   view.explain.hidden = true;
   view.review.focus();
 }
 
 document.addEventListener("keydown", (event) => {
   const inside = document.activeElement;
+  // Enter that is held down presses a button again and again.
+  if (event.repeat && (event.key === "Enter" || event.key === " ") && inside instanceof HTMLButtonElement) event.preventDefault();
   const command = commandOf(event, takesText(inside));
   if (command === null) return;
   if (command === "leave") {
@@ -409,6 +452,7 @@ document.addEventListener("keydown", (event) => {
 });
 
 if (token !== null) view.player.setAttribute("token", token);
+view.player.play(); // not by its attribute, which acts before the token is there
 setInterval(tick, EVERY_MS);
 showReview();
 showVote();

@@ -1,7 +1,7 @@
 /** What this person has proposed, how far it has come, and when it plays. No I/O, no clock of its own. */
 
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
-/** @typedef {"sending" | "received" | "held" | "accepted" | "queued" | "applied" | "superseded" | "rejected"} Stage */
+/** @typedef {"sending" | "received" | "held" | "accepted" | "queued" | "applied" | "superseded" | "rejected" | "unknown"} Stage */
 
 /**
  * @typedef {object} Proposal
@@ -14,6 +14,10 @@
  */
 
 const KEPT = 12; // the oldest that has ended is forgotten first
+const LATE_MS = 10_000; // past the moment at which it should have played: whether it does is not known any more
+/** Of these the server tells the page that waits, and nobody else: on another connection they may have ended unheard. */
+const UNDER_WAY = new Set(["sending", "received", "queued"]);
+const NO_WORD = "The connection was lost; what became of it is not known";
 const OVER = new Set(["applied", "superseded", "rejected"]);
 
 export class Proposals {
@@ -46,12 +50,31 @@ export class Proposals {
       case "superseded":
         this.#move(message.id, message.type, nowMs);
         break;
+      case "state":
+        // On a new connection: what it names is still on its way, whatever was missed.
+        for (const { id, stage, eta_ms: etaMs } of message.pending) {
+          const entry = this.find(id);
+          if (entry?.stage !== "unknown" || (stage !== "queued" && stage !== "received")) continue;
+          if (etaMs != null) entry.landsAtMs = nowMs + etaMs;
+          if (!late(entry, nowMs)) this.#move(id, stage, nowMs);
+        }
+        break;
       case "rejected":
         if (message.id !== null) this.#move(message.id, "rejected", nowMs, message.message);
         break;
       default:
         break;
     }
+  }
+
+  /** Another connection: what was under way may have ended unheard, unless the server names it again. @param {number} nowMs */
+  reconnected(nowMs) {
+    for (const { id, stage } of this.entries) if (UNDER_WAY.has(stage)) this.#move(id, "unknown", nowMs, NO_WORD);
+  }
+
+  /** Time passes: what should have played long since is not about to. @param {number} nowMs */
+  tick(nowMs) {
+    for (const entry of this.entries) if (entry.stage === "queued" && late(entry, nowMs)) this.#move(entry.id, "unknown", nowMs);
   }
 
   /** @param {string} id */
@@ -72,7 +95,7 @@ export class Proposals {
     const entry = { id, text, stage, landsAtMs: null, changedAtMs: nowMs, reason: "" };
     this.entries.push(entry);
     while (this.entries.length > KEPT) {
-      this.entries.splice(Math.max(0, this.entries.findIndex((each) => OVER.has(each.stage))), 1);
+      this.entries.splice(Math.max(0, this.entries.findIndex(({ stage }) => OVER.has(stage) || stage === "unknown")), 1);
     }
     return entry;
   }
@@ -85,6 +108,11 @@ export class Proposals {
     entry.changedAtMs = nowMs;
     entry.reason = reason;
   }
+}
+
+/** @param {Proposal} proposal @param {number} nowMs */
+function late({ landsAtMs }, nowMs) {
+  return landsAtMs !== null && nowMs - landsAtMs > LATE_MS;
 }
 
 /** What is to be said of it now. @param {Proposal} proposal @param {number} nowMs */
@@ -104,6 +132,8 @@ export function words({ stage, landsAtMs, reason }, nowMs) {
     }
     case "applied":
       return "Yours is playing";
+    case "unknown":
+      return reason || "It should have played by now";
     case "superseded":
       return "Something else was chosen";
     default:

@@ -1,7 +1,8 @@
 /**
  * The steering connection: a WebSocket, or a data channel in its clothes, that comes back by itself.
  *
- * Events: `open`; `closed` (`ClosedDetail`); `message` (`MessageDetail`).
+ * Events: `open` (the server takes part: its first `state` is here, and follows as a `message`);
+ * `closed` (`ClosedDetail`); `message` (`MessageDetail`).
  */
 
 import { Backoff } from "./backoff.js";
@@ -17,6 +18,7 @@ const PING_EVERY_MS = 5000;
 const SILENCE_LIMIT_MS = 15_000; // nothing at all for this long: the connection is dead even if TCP does not say so
 const OPEN = 1; // of `readyState`
 const POLICY_VIOLATION = 1008; // the server refuses this page (a wrong token): trying again cannot help
+const TRY_AGAIN_LATER = 1013; // the server is full, and says so only after it has let the connection open
 
 /** A fresh id for a request: unique on the channel, and the same when the request is sent again. */
 export function newId() {
@@ -42,7 +44,7 @@ export function socketUrl(path, page, token, client) {
 
 export class SteeringClient extends EventTarget {
   #dial;
-  #backoff = new Backoff();
+  #backoff;
   /** @type {Line | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -51,18 +53,22 @@ export class SteeringClient extends EventTarget {
   #pings;
   #heardAtMs = 0;
   #wanted = false;
+  /** The first `state` of this connection has come. */
+  #welcome = false;
 
   /**
    * @param {string | (() => Line | null)} way the address of a WebSocket, or what opens a new line; null when none can
    *   be opened until `retryNow`
+   * @param {Backoff} [backoff]
    */
-  constructor(way) {
+  constructor(way, backoff = new Backoff()) {
     super();
+    this.#backoff = backoff;
     this.#dial = typeof way === "string" ? () => new WebSocket(way) : way;
   }
 
   get connected() {
-    return this.#socket?.readyState === OPEN;
+    return this.#welcome && this.#socket?.readyState === OPEN;
   }
 
   start() {
@@ -98,24 +104,28 @@ export class SteeringClient extends EventTarget {
    * @returns {boolean} false when there is no connection; nothing is kept for later
    */
   send(message) {
-    if (this.#socket?.readyState !== OPEN) return false;
-    this.#socket.send(JSON.stringify(message));
+    if (!this.connected) return false;
+    this.#socket?.send(JSON.stringify(message));
     return true;
   }
 
   #connect() {
     const socket = /** @type {WebSocket | null} */ (this.#dial());
     this.#socket = socket;
+    this.#welcome = false;
     if (socket === null) return;
     socket.addEventListener("open", () => {
-      this.#backoff.reset();
       this.#heardAtMs = performance.now();
       this.#pings = setInterval(() => this.#ping(), PING_EVERY_MS);
-      this.dispatchEvent(new CustomEvent("open"));
     });
     socket.addEventListener("message", ({ data }) => {
       this.#heardAtMs = performance.now();
       const message = parse(data);
+      if (message?.type === "state" && !this.#welcome) {
+        this.#welcome = true;
+        this.#backoff.reset();
+        this.dispatchEvent(new CustomEvent("open"));
+      }
       if (message !== null) this.dispatchEvent(new CustomEvent("message", { detail: { message } }));
     });
     socket.addEventListener("close", ({ code, reason }) => {
@@ -123,7 +133,7 @@ export class SteeringClient extends EventTarget {
       clearInterval(this.#pings);
       this.#socket = null;
       if (code === POLICY_VIOLATION) this.#wanted = false;
-      const retryInMs = this.#wanted ? this.#backoff.next() : null;
+      const retryInMs = !this.#wanted ? null : code === TRY_AGAIN_LATER ? this.#backoff.whenFull() : this.#backoff.next();
       if (retryInMs !== null) this.#retry = setTimeout(() => this.#connect(), retryInMs);
       this.dispatchEvent(
         new CustomEvent("closed", { detail: { reason: reason || "The connection was lost.", retryInMs } }),

@@ -19,7 +19,7 @@ export class Vote {
   #phase = "";
   /** @type {string | null} */
   #ballot = null;
-  /** Request -> the vote that it replaces. @type {Map<string, string | null>} */
+  /** Request -> its option, and the vote that it replaces. @type {Map<string, {option: string, before: string | null}>} */
   #asked = new Map();
 
   /**
@@ -42,9 +42,10 @@ export class Vote {
     return true;
   }
 
-  /** Another connection: revisions may begin anew. */
+  /** Another connection: revisions may begin anew, and its first message says which vote is ours. */
   reset() {
     this.now = null;
+    this.mine = null;
     this.#asked.clear();
   }
 
@@ -63,16 +64,16 @@ export class Vote {
 
   /** A vote is sent: it counts here at once. @param {string} id of the request @param {string} option */
   cast(id, option) {
-    this.#asked.set(id, this.mine);
+    this.#asked.set(id, { option, before: this.mine });
     this.mine = option;
   }
 
   /** The answer to a vote. @param {string} id @param {boolean} counted @returns {boolean} whether it was one of ours */
   answered(id, counted) {
-    const before = this.#asked.get(id);
-    if (before === undefined) return false;
+    const request = this.#asked.get(id);
+    if (request === undefined) return false;
     this.#asked.delete(id);
-    if (!counted) this.mine = before;
+    if (!counted && this.mine === request.option) this.mine = request.before; // else another one has replaced it
     return true;
   }
 

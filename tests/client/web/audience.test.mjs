@@ -50,6 +50,30 @@ test("a vote counts here at once, and is taken back when the server refuses it",
   assert.equal(vote.mine, "b");
 });
 
+test("a vote that is refused late does not undo the one that replaced it, nor what another ballot has made of it", () => {
+  const vote = new Vote();
+  vote.take(audience({ mine: "a" }), 0);
+  vote.cast("v1", "b");
+  vote.cast("v2", "c");
+  assert.ok(vote.answered("v1", false));
+  assert.equal(vote.mine, "c");
+  vote.cast("v3", "a");
+  vote.take(audience({ revision: 2, ballot: "5.prompt", round: "5" }), 1);
+  assert.ok(vote.answered("v3", false));
+  assert.equal(vote.mine, null);
+});
+
+test("on another connection the server says which vote is ours", () => {
+  const vote = new Vote();
+  vote.take(audience(), 0);
+  vote.cast("v", "b");
+  vote.reset();
+  assert.equal(vote.mine, null);
+  vote.take(audience({ mine: "a" }), 1);
+  assert.equal(vote.mine, "a");
+  assert.ok(!vote.answered("v", false));
+});
+
 test("another ballot has no vote of ours, its result still shows which one it was", () => {
   const vote = new Vote();
   vote.take(audience(), 0);
@@ -105,6 +129,36 @@ test("what lands next comes first, then what changed last; another page's propos
   assert.equal(mine.foremost.id, "a");
   mine.take({ type: "accepted", id: "unknown" }, 4);
   assert.equal(mine.find("unknown"), undefined);
+});
+
+test("on another connection what was under way is unknown, unless the server names it again", () => {
+  const mine = new Proposals();
+  for (const id of ["sending", "received", "queued", "named", "held", "accepted", "applied"]) mine.sent(id, id, 0);
+  for (const type of ["received", "held", "accepted", "applied"]) mine.take({ type, id: type }, 1);
+  for (const id of ["queued", "named"]) mine.take({ type: "queued", id, eta_ms: 60_000 }, 1);
+  mine.reconnected(2);
+  const stages = () => mine.entries.map(({ stage }) => stage);
+  assert.deepEqual(stages(), ["unknown", "unknown", "unknown", "unknown", "held", "accepted", "applied"]);
+  assert.match(words(mine.find("queued"), 2), /not known/);
+  mine.take({ type: "state", pending: [{ id: "named", text: "named", stage: "queued", eta_ms: 50_000 }, { id: "held", text: "held", stage: "queued" }] }, 3);
+  assert.deepEqual(stages(), ["unknown", "unknown", "unknown", "queued", "held", "accepted", "applied"]);
+  assert.equal(words(mine.find("named"), 3), "Yours lands in 50 s");
+  mine.take({ type: "applied", id: "sending" }, 4); // an answer that comes after all
+  assert.equal(mine.find("sending").stage, "applied");
+});
+
+test("what should have played long since does not land any moment for ever", () => {
+  const mine = new Proposals();
+  mine.sent("late", "late", 0);
+  mine.take({ type: "queued", id: "late", eta_ms: 1000 }, 0);
+  mine.tick(11_000);
+  assert.equal(words(mine.find("late"), 11_000), "Yours lands any moment");
+  mine.tick(11_001);
+  assert.deepEqual([mine.find("late").stage, mine.find("late").changedAtMs], ["unknown", 11_001]);
+  mine.take({ type: "state", pending: [{ id: "late", text: "late", stage: "queued", eta_ms: null }] }, 11_500);
+  assert.deepEqual([mine.find("late").stage, mine.find("late").changedAtMs], ["unknown", 11_001]); // it does not blink
+  mine.sent("next", "next", 12_000);
+  assert.equal(mine.foremost.id, "next");
 });
 
 test("proposals are bounded, and those under way are kept", () => {

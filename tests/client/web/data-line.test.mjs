@@ -1,6 +1,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 
+import { Backoff } from "../../../client/streamgen_client/web/backoff.js";
 import { CHANNEL_LABEL, DataLine, linesOf, offerChannels } from "../../../client/streamgen_client/web/data-line.js";
 import { SteeringClient } from "../../../client/streamgen_client/web/steering.js";
 
@@ -76,6 +77,8 @@ test("an answer to a request is no farewell, and neither is nonsense", () => {
   channel.become("open");
   channel.hear(rejected("token", "forbidden", "a"));
   channel.hear(rejected("text", "empty"));
+  channel.hear(rejected("connection", "too_long"));
+  channel.hear(rejected("token", "too_long"));
   channel.dispatchEvent(new MessageEvent("message", { data: '"rejected' }));
   channel.dispatchEvent(new MessageEvent("message", { data: new ArrayBuffer(3) }));
   channel.become("closed");
@@ -109,7 +112,8 @@ test("steering waits for a session, opens a line on it, and on the next one afte
   steering.retryNow(); // one is on its way
   assert.deepEqual(first.opened.map(({ label }) => label), [CHANNEL_LABEL]);
   first.opened[0].channel.become("open");
-  first.opened[0].channel.hear({ type: "received", id: "a" });
+  assert.equal(steering.connected, false); // it may yet be told that the server is full
+  first.opened[0].channel.hear({ type: "state" });
   assert.equal(steering.connected, true);
   assert.equal(steering.send({ type: "ping", id: "a", t: 0 }), true);
   assert.deepEqual(events, ["open", "message"]);
@@ -121,9 +125,35 @@ test("steering waits for a session, opens a line on it, and on the next one afte
   assert.equal(steering.connected, false);
   assert.equal(second.opened.length, 1);
   second.opened[0].channel.become("open");
-  assert.deepEqual(events, ["open", "message", "closed", "open"]);
+  assert.deepEqual(events, ["open", "message", "closed"]);
+  second.opened[0].channel.hear({ type: "state" });
+  assert.deepEqual(events, ["open", "message", "closed", "open", "message"]);
   steering.stop();
-  assert.equal(events.length, 4); // no event follows
+  assert.equal(events.length, 5); // no event follows
+});
+
+test("waits grow until the server takes part, and a full one is left alone for long", () => {
+  const peer = new Peer();
+  const steering = new SteeringClient(linesOf({ session: { peer } }), new Backoff(() => 0.5));
+  const waits = [];
+  let opened = 0;
+  steering.addEventListener("open", () => (opened += 1));
+  steering.addEventListener("closed", ({ detail }) => waits.push(detail.retryInMs));
+  const attempt = (...messages) => {
+    steering.retryNow();
+    const { channel } = peer.opened.at(-1);
+    channel.become("open");
+    messages.forEach((message) => channel.hear(message));
+    channel.become("closed");
+  };
+  steering.start();
+  attempt();
+  attempt();
+  attempt(rejected("connection", "unavailable"));
+  assert.deepEqual([waits, opened], [[500, 1000, 15_000], 0]);
+  attempt({ type: "state" });
+  assert.deepEqual([waits.at(-1), opened], [500, 1]);
+  steering.stop();
 });
 
 test("a refusal ends it for good", () => {

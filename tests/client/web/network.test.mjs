@@ -20,6 +20,11 @@ test("waits are spread by a quarter, and never shorter than the server asks", ()
   assert.equal(new Backoff(() => 0).next(7), 7000);
 });
 
+test("a server that is full is asked again after ten to twenty seconds", () => {
+  assert.equal(new Backoff(() => 0).whenFull(), 10_000);
+  assert.equal(new Backoff(() => 0.5).whenFull(), 15_000);
+});
+
 const OFFER = [
   "v=0", "m=audio 9 UDP/TLS/RTP/SAVPF 111 63", "a=rtpmap:111 opus/48000/2", "a=rtcp-fb:111 transport-cc",
   "a=fmtp:111 minptime=10;useinbandfec=1", "a=rtpmap:63 red/48000/2", "a=fmtp:63 111/111", "",

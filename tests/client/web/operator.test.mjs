@@ -29,10 +29,10 @@ test("the selection stays with its item while others come and go, and moves on w
   review.move(1);
   review.takeState(held("new", "a", "b", "c"));
   assert.equal(review.selected, "b");
-  review.decided("b");
+  review.decided("b", "reject");
   assert.equal(review.selected, "c");
   assert.deepEqual(ids(review), ["new", "a", "c"]);
-  review.decided("c"); // the last of them: the one before takes its place
+  review.decided("c", "approve"); // the last of them: the one before takes its place
   assert.equal(review.selected, "a");
   review.move(1);
   assert.equal(review.selected, "a");
@@ -44,7 +44,7 @@ test("the selection stays with its item while others come and go, and moves on w
 test("a message that was sent before the word does not bring an item back, a refusal does", () => {
   const review = new Review();
   review.takeState(held("a", "b"));
-  review.decided("a");
+  review.decided("a", "approve");
   review.takeState(held("a", "b"));
   assert.deepEqual(ids(review), ["b"]);
   review.undo("a");
@@ -56,12 +56,68 @@ test("a connection that comes back keeps the selection, and forgets what only th
   review.takeState(held("a", "b"));
   review.takeAudience({ queue: [proposal("p", "held")] });
   review.move(1);
-  review.decided("a");
+  review.decided("a", "approve");
   review.reconnected();
   review.takeState(held("a", "b"));
   assert.deepEqual([ids(review), review.selected], [["a", "b"], "b"]);
   review.takeState(held());
   assert.deepEqual([review.items.length, review.selected, review.current], [0, null, null]);
+});
+
+test("when the selected item vanishes by itself nothing is selected until somebody chooses", () => {
+  const review = new Review();
+  review.takeState(held("a", "b", "c"));
+  review.move(1);
+  review.takeState(held("a", "c"));
+  assert.deepEqual([review.selected, review.current], [null, null]);
+  review.takeState(held()); // nor does what comes later take its place
+  review.takeState(held("d"));
+  assert.equal(review.selected, null);
+  review.decided("d", "reject"); // of which somebody wrote the reason meanwhile
+  review.takeState(held("d", "e"));
+  assert.equal(review.selected, null);
+  review.move(1);
+  assert.equal(review.selected, "e");
+  review.takeState(held("f"));
+  review.select("f");
+  assert.equal(review.selected, "f");
+});
+
+test("what is selected by itself settles before it can be decided, what somebody chose is settled", () => {
+  let nowMs = 1000;
+  const review = new Review(() => nowMs);
+  review.takeState(held("a", "b", "c"));
+  assert.equal(review.settled, false);
+  nowMs += 400;
+  assert.equal(review.settled, true);
+  review.decided("a", "approve");
+  assert.deepEqual([review.selected, review.settled], ["b", false]);
+  nowMs += 399;
+  assert.equal(review.settled, false);
+  review.takeState(held("b", "c")); // a message changes nothing about it
+  nowMs += 1;
+  assert.equal(review.settled, true);
+  review.decided("b", "reject");
+  review.takeState(held("c", "d"));
+  review.move(1);
+  assert.deepEqual([review.selected, review.settled], ["d", true]);
+  review.decided("d", "reject");
+  review.move(1); // the last one already: it is chosen all the same
+  assert.deepEqual([review.selected, review.settled], ["c", true]);
+});
+
+test("what was approved is back once it is through, and when it is held anew; what was turned away is not", () => {
+  const review = new Review();
+  review.takeAudience({ queue: [proposal("p", "held"), proposal("q", "held")] });
+  review.decided("p", "approve");
+  review.decided("q", "reject");
+  review.takeAudience({ queue: [proposal("p", "held"), proposal("q", "held")] });
+  assert.deepEqual(ids(review), []);
+  review.takeAudience({ queue: [proposal("p", "open"), proposal("q", "open")] });
+  assert.deepEqual(ids(review), ["p"]);
+  assert.equal(review.waiting, 0);
+  review.takeAudience({ queue: [proposal("p", "held")] });
+  assert.deepEqual([ids(review), review.waiting], [["p"], 1]);
 });
 
 // Keys --------------------------------------------------------------------------------------------------------------
