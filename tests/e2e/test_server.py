@@ -292,4 +292,7 @@ async def test_a_server_for_others_prints_the_operators_link_and_lets_others_wat
                 assert (await hear(socket, "rejected", id="b"))["reason"] == "moderation"
             async with watching(server) as peer:
                 await pictures(peer, 2)
-        assert token not in server.log.read_text().replace(link, "")
+        console = link.replace("/?token=", "/operator?token=")
+        said = server.log.read_text()
+        assert console in said
+        assert token not in said.replace(link, "").replace(console, "")
