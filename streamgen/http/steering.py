@@ -20,9 +20,11 @@ from streamgen.http.auth import OperatorAccess
 from streamgen.http.hosts import steering_origin_allowed
 from streamgen.protocol import MAX_ID_CHARS, Permission
 from streamgen.settings import Settings
-from streamgen.steering import data_channel, websocket
-from streamgen.steering.conversation import POLICY_VIOLATION, Guest
+from streamgen.steering import data_channel
+from streamgen.steering.conversation import POLICY_VIOLATION, Guest, converse
+from streamgen.steering.data_channel import DataChannelLine
 from streamgen.steering.hub import SteeringHub
+from streamgen.steering.websocket import WebSocketLine
 from streamgen.webrtc.data_channels import ServeChannel
 
 # Of the permissions, what everybody may do only so often: whoever does it has to be somebody.
@@ -88,8 +90,8 @@ class SteeringDoor:
             return
         cookie = admission.set_cookie
         await socket.accept(headers=[] if cookie is None else [(b"set-cookie", cookie.encode("ascii"))])
-        await websocket.serve(
-            socket,
+        await converse(
+            WebSocketLine(socket),
             self._hub,
             client=admission.client,
             can=admission.can,
@@ -110,8 +112,9 @@ class SteeringDoor:
             return SessionSteering(lambda channel: data_channel.refuse(channel, reason))
 
         def serve(channel: RTCDataChannel) -> Coroutine[Any, Any, None]:
-            return data_channel.serve(
-                channel,
+            # The line hears from now on, whenever the conversation is awaited.
+            return converse(
+                DataChannelLine(channel),
                 self._hub,
                 client=admission.client,
                 can=admission.can,

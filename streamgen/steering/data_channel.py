@@ -1,4 +1,4 @@
-"""The steering protocol over one data channel of a viewer: a thin shell like `streamgen.steering.websocket`.
+"""One data channel of a viewer as a line for `streamgen.steering.conversation`.
 
 A data channel has no close codes. Where a WebSocket would be closed with one, a `rejected` without an id says why, and
 then the channel is closed: `forbidden` with the field `token` when coming again cannot help, `unavailable` when it may.
@@ -8,17 +8,14 @@ All methods belong to the event loop's thread.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Coroutine
-from typing import Any, Final
+from collections.abc import Callable
+from typing import Final
 
 from aiortc import RTCDataChannel
 from aiortc.exceptions import InvalidStateError
 
-from streamgen.access.expiry import until
-from streamgen.access.limits import MAX_STEERING, Limits
-from streamgen.protocol import Permission, ProtocolError, encode
-from streamgen.steering.conversation import SEND_TIMEOUT_S, TRY_AGAIN_LATER, Guest, LineClosedError, converse
-from streamgen.steering.hub import SteeringHub
+from streamgen.protocol import ProtocolError, encode
+from streamgen.steering.conversation import TRY_AGAIN_LATER, LineClosedError
 
 MOST_BUFFERED_BYTES: Final = 16 * 1024
 """Bytes that wait in the transport; with more no further message is taken from the outbox, which then coalesces."""
@@ -90,37 +87,6 @@ class DataChannelLine:
     def _left(self) -> None:
         self._gone.set()
         self._changed.set()
-
-
-def serve(
-    channel: RTCDataChannel,
-    hub: SteeringHub,
-    *,
-    client: str | None,
-    can: frozenset[Permission],
-    guest: Guest | None = None,
-    limits: Limits | None = None,
-    now_s: Callable[[], float] | None = None,
-    wait_until: Callable[[float], Awaitable[None]] = until,
-    send_timeout_s: float = SEND_TIMEOUT_S,
-    max_connections: int = MAX_STEERING,
-) -> Coroutine[Any, Any, None]:
-    """Serve an open channel until it ends; the arguments are those of `converse`.
-
-    To be called at once when the channel opens, and awaited whenever: frames are kept from the call on.
-    """
-    return converse(
-        DataChannelLine(channel),
-        hub,
-        client=client,
-        can=can,
-        guest=guest,
-        limits=limits,
-        now_s=now_s,
-        wait_until=wait_until,
-        send_timeout_s=send_timeout_s,
-        max_connections=max_connections,
-    )
 
 
 async def refuse(channel: RTCDataChannel, reason: str) -> None:

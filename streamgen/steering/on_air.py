@@ -3,7 +3,8 @@
 from typing import Final, Literal, TypeAlias
 
 from streamgen.packets import ChunkRecord
-from streamgen.protocol import Buffering, Cover, PanicAction, Status
+from streamgen.protocol import Buffering, Chunk, Cover, PanicAction, Status
+from streamgen.steering.programme import START_ID
 
 StandstillReason: TypeAlias = Literal["underrun", "starting", "restarting", "paused"]
 
@@ -64,3 +65,14 @@ class OnAir:
         if reason == "underrun" and self.paused:
             reason = "paused"
         return Buffering(active=status != "live", reason=reason, media_time=self.media_time_s)
+
+
+def chunk_message(record: ChunkRecord) -> Chunk:
+    """What everybody is told when a chunk starts to play."""
+    return Chunk(
+        index=record.place,
+        media_time=record.media_time_s,
+        prompt=record.prompt,
+        prompt_id=None if record.prompt_id == START_ID else record.prompt_id,
+        rtp_video=record.pts,
+    )

@@ -4,6 +4,7 @@ A new generator knows nothing. `whole` makes any prompt one that tells it everyt
 side. Free of I/O.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
@@ -68,6 +69,20 @@ class Programme:
             self.prompt_id = None if record.prompt_id == START_ID else record.prompt_id
             self.text, self.knobs = record.prompt, dict(record.knobs)
         return (self.prompt_id, self.text, self._sound) != before
+
+    def follow_all(self, record: ChunkRecord, prompt_of: Callable[[str], SetPrompt | None]) -> bool:
+        """The same for every prompt that is new in a chunk: one of the picture and one of the sound may be.
+
+        `prompt_of` gives the prompt that goes by an id on the channel, None for one that it does not know.
+        """
+        changed = False
+        for id in dict.fromkeys((*record.applied, record.prompt_id)):
+            told = None if id is None else prompt_of(id)
+            if id == record.prompt_id:
+                changed |= self.follow(record, told)
+            elif told is not None:
+                changed |= self.follow(replace(record, prompt_id=id, prompt=told.text, knobs=told.knobs), told)
+        return changed
 
     def whole(self, asked: SetPrompt | None) -> SetPrompt | None:
         """What a generator that knows nothing is told: the prompt that waits for it, else what plays; None: nothing.

@@ -28,11 +28,10 @@ from dataclasses import replace
 from typing import Final
 
 from streamgen.moderation.verdict import Verdict
-from streamgen.packets import ChunkRecord, Command, DropContext, SetConfig, SetPaused
+from streamgen.packets import ChunkRecord, Command, DropContext, SetConfig, SetPaused, SetPrompt
 from streamgen.protocol import (
     Accepted,
     Approve,
-    Chunk,
     Config,
     ConfigUpdate,
     Panic,
@@ -54,11 +53,12 @@ from streamgen.protocol import (
     Timeline,
     TimelineLoad,
 )
+from streamgen.steering.admission import refused, wrong_knob
 from streamgen.steering.config_changes import ConfigChanges
 from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.judging import Judging
 from streamgen.steering.ledger import Ledger, repeated
-from streamgen.steering.on_air import OnAir
+from streamgen.steering.on_air import OnAir, chunk_message
 from streamgen.steering.open_prompts import OpenPrompts
 from streamgen.steering.open_request import (
     FINAL,
@@ -66,12 +66,10 @@ from streamgen.steering.open_request import (
     Request,
     Worded,
     applied,
-    knobs_of,
     set_prompt,
     texts_of,
 )
-from streamgen.steering.permissions import PERMISSION_OF
-from streamgen.steering.programme import START_ID, Programme
+from streamgen.steering.programme import Programme
 from streamgen.steering.registry import answer
 from streamgen.steering.scheduling import Scheduling
 
@@ -200,25 +198,9 @@ class SteeringSession:
         known = self._ledger.registry.find(client, message.id)
         if known is not None and known.message == message:
             return Effects(repeated(client, known))
-        if known is not None and not (isinstance(message, Schedule) and message.replace):
-            return self._refuse(
-                client,
-                message.id,
-                "id_reused",
-                "id",
-                "this id belongs to another request of yours; give each request an id of its own",
-            )
-        if self._closed:
-            return self._refuse(client, message.id, "unavailable", None, "the channel is closing; reconnect later")
-        permission = PERMISSION_OF[message.type]
-        if permission not in can:
-            return self._refuse(
-                client,
-                message.id,
-                "forbidden",
-                "token",
-                "you are watching; to steer, open the operator's link that the server printed when it started",
-            )
+        refusal = refused(message, known, can, closed=self._closed)
+        if refusal is not None:
+            return self._refuse(client, message.id, *refusal)
         match message:
             case PromptSet() | Schedule() | TimelineLoad():
                 return self._word(client, message, judged=judged)
@@ -339,20 +321,13 @@ class SteeringSession:
         deliveries += told
         for each in settings:
             self._configs.force(each.settings, by=each.by, place=record.place)
-        changed |= self._follow(record) or bool(settings)
+        changed |= self._programme.follow_all(record, self._prompt_of) or bool(settings)
         for request in self._configs.seen(record):
             deliveries.append(self._finish(request, "applied", applied(request, record)))
         for request, by in self._configs.overridden(record.place):
             deliveries.append(self._supersede(request, by))
             changed = True
-        chunk = Chunk(
-            index=record.place,
-            media_time=record.media_time_s,
-            prompt=record.prompt,
-            prompt_id=None if record.prompt_id == START_ID else record.prompt_id,
-            rtp_video=record.pts,
-        )
-        deliveries.append(Delivery(None, chunk))
+        deliveries.append(Delivery(None, chunk_message(record)))
         return Effects((*deliveries, *(self._changed() if changed else ())))
 
     def set_status(self, status: Status) -> Effects:
@@ -389,12 +364,9 @@ class SteeringSession:
 
     def _word(self, client: str, message: Worded, *, judged: bool) -> Effects:
         """A request with texts: refused at once, judged first unless they have been, or accepted."""
-        for field, name, value in knobs_of(message):
-            if value not in self._choices.get(name, ()):
-                offered = ", ".join(self._choices.get(name, ())) or "nothing: this model has no such knob"
-                told = f"{name} cannot be {value!r}; it can be {offered}"
-                return self._refuse(client, message.id, "invalid", field, told)
-        wrong = None if isinstance(message, PromptSet) else self._scheduling.check(client, message)
+        wrong = wrong_knob(message, self._choices)
+        if wrong is None and not isinstance(message, PromptSet):
+            wrong = self._scheduling.check(client, message)
         if wrong is not None:
             return self._refuse(client, message.id, *wrong)
         texts = texts_of(message)
@@ -487,20 +459,12 @@ class SteeringSession:
         deliveries.append(self._finish(request, "applied", applied(request, record)))
         return deliveries
 
-    def _follow(self, record: ChunkRecord) -> bool:
-        """What plays, by each prompt that is new in this chunk; returns whether it has changed."""
-        changed = False
-        for id in dict.fromkeys((*record.applied, record.prompt_id)):
-            asked = self._ledger.registry.on_channel(id)
-            told = self._scheduling.prompt(id or "")
-            if asked is not None and asked.allowed and isinstance(asked.message, PromptSet | Schedule):
-                told = set_prompt(asked)
-            if id == record.prompt_id:
-                changed |= self._programme.follow(record, told)
-            elif told is not None:
-                shown = replace(record, prompt_id=id, prompt=told.text, knobs=told.knobs)
-                changed |= self._programme.follow(shown, told)
-        return changed
+    def _prompt_of(self, id: str) -> SetPrompt | None:
+        """The prompt that goes by this id on the channel, sent or scheduled; None: forgotten, or no prompt."""
+        asked = self._ledger.registry.on_channel(id)
+        if asked is not None and asked.allowed and isinstance(asked.message, PromptSet | Schedule):
+            return set_prompt(asked)
+        return self._scheduling.prompt(id)
 
     def _supersede(self, request: OpenRequest, by: str) -> Delivery:
         self._drop(request)

@@ -7,8 +7,8 @@ import pytest
 
 from streamgen.access.limits import Limits, Rates
 from streamgen.protocol import ProtocolError
-from streamgen.steering.conversation import POLICY_VIOLATION, TRY_AGAIN_LATER, Guest, LineClosedError
-from streamgen.steering.data_channel import MOST_BUFFERED_BYTES, MOST_EARLY, DataChannelLine, refuse, serve
+from streamgen.steering.conversation import POLICY_VIOLATION, TRY_AGAIN_LATER, Guest, LineClosedError, converse
+from streamgen.steering.data_channel import MOST_BUFFERED_BYTES, MOST_EARLY, DataChannelLine, refuse
 from streamgen.steering.outbox import MAX_WAITING
 from tests.steering.fake_channel import FakeChannel
 from tests.steering.test_websocket import ALL, Moment, end, hub, until
@@ -27,7 +27,7 @@ def line(channel: FakeChannel) -> DataChannelLine:
 
 def serving(channel: FakeChannel, steering: Any, **options: Any) -> "asyncio.Task[None]":
     given: Any = channel
-    return asyncio.create_task(serve(given, steering, client=None, can=ALL, **options))
+    return asyncio.create_task(converse(DataChannelLine(given), steering, client=None, can=ALL, **options))
 
 
 async def test_a_conversation_from_beginning_to_end() -> None:

@@ -13,10 +13,10 @@ from streamgen.access.rate_limit import RateLimit
 from streamgen.packets import Command
 from streamgen.protocol import Permission, PromptSet, encode
 from streamgen.steering import conversation
-from streamgen.steering import websocket as shell
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.rate import BURST_MESSAGES
 from streamgen.steering.session import SteeringSession
+from streamgen.steering.websocket import WebSocketLine
 
 ALL: frozenset[Permission] = frozenset({"prompt", "config"})
 
@@ -57,10 +57,16 @@ def hub() -> SteeringHub:
     return SteeringHub(SteeringSession("main", prompt="sea"), send=commands.append)
 
 
+async def served(fake: "FakeSocket", steering: SteeringHub, **options: Any) -> None:
+    await conversation.converse(WebSocketLine(fake.socket), steering, client=None, can=ALL, **options)
+
+
 async def start(fake: FakeSocket, steering: SteeringHub, **options: Any) -> "asyncio.Task[None]":
     await fake.socket.accept()
     assert (await fake.heard())["type"] == "websocket.accept"
-    return asyncio.create_task(shell.serve(fake.socket, steering, client=None, can=ALL, **options))
+    return asyncio.create_task(
+        conversation.converse(WebSocketLine(fake.socket), steering, client=None, can=ALL, **options)
+    )
 
 
 async def until(condition: Callable[[], bool]) -> None:
@@ -156,7 +162,11 @@ async def test_a_frame_that_cannot_be_sent_ends_the_connection() -> None:
     await fake.socket.accept()
     await fake.heard()
     fake.reads.clear()
-    await end(asyncio.create_task(shell.serve(fake.socket, steering, client=None, can=ALL, send_timeout_s=0.0)))
+    await end(
+        asyncio.create_task(
+            conversation.converse(WebSocketLine(fake.socket), steering, client=None, can=ALL, send_timeout_s=0.0)
+        )
+    )
     assert steering.connections == 0
 
 

@@ -10,7 +10,8 @@ from aiortc.rtcsctptransport import Chunk, serialize_packet
 
 from streamgen.packets import Command
 from streamgen.protocol import parse_server
-from streamgen.steering import data_channel
+from streamgen.steering.conversation import converse
+from streamgen.steering.data_channel import DataChannelLine
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.webrtc.data_channels import LABEL
@@ -98,8 +99,8 @@ async def wired(programme: Programme, hub: SteeringHub | None = None, **serving:
         offer = Offer.read(await player.offer())
 
         def serve(channel: RTCDataChannel) -> Any:
-            return data_channel.serve(
-                channel, at_hub, client=None, can=frozenset({"prompt", "config", "watch"}), **serving
+            return converse(
+                DataChannelLine(channel), at_hub, client=None, can=frozenset({"prompt", "config", "watch"}), **serving
             )
 
         viewer = Viewer(programme.fanout.add(offer.codec), offer, serve_channel=serve)
