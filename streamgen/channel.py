@@ -12,22 +12,20 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self, TypeAlias
-
-import psutil
+from typing import Final, NoReturn, Self
 
 from streamgen.audience.proposals import PROPOSAL_ID
+from streamgen.channel_health import tell_health
 from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.log.contents import ChunkMade, ChunkShown, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
 from streamgen.log.writer import ChannelLog
-from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import Rung, ladder
 from streamgen.media.pacer import Pacer, PacerStats
 from streamgen.media.pacing import PlayState
-from streamgen.media.slate import SlateSegment, make_black, make_slate
+from streamgen.media.standby import Segments, make_standby
 from streamgen.media.video_encoder import DEFAULT_BITRATE, encoded_size, usual_scale
 from streamgen.packets import (
     AudioPacket,
@@ -51,7 +49,7 @@ from streamgen.packets import (
     VideoPacket,
 )
 from streamgen.protocol import PanicAction, QueueDepths
-from streamgen.steering.health import EVERY_S, Readings
+from streamgen.steering.health import Readings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
@@ -62,8 +60,6 @@ from streamgen_engines.manifest import Manifest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 logger = logging.getLogger(__name__)
-
-Segments: TypeAlias = tuple[SlateSegment, ...]
 
 FIRST_RESTART_S: Final = 0.25
 MAX_RESTART_S: Final = 10.0
@@ -192,7 +188,7 @@ class Channel:
         self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
         try:
-            self._slate, self._black, quiet = await asyncio.to_thread(_make_standby, bundle.manifest, self._rungs)
+            self._slate, self._black, quiet = await asyncio.to_thread(make_standby, bundle.manifest, self._rungs)
             self._pacer = Pacer(
                 self,
                 slate=self._slate,
@@ -206,7 +202,7 @@ class Channel:
             await self.close()
             raise
         self._pacer_runs.set()
-        self._health = asyncio.create_task(self._report_health(), name=f"health {self.name}")
+        self._health = asyncio.create_task(tell_health(self.steering, self._readings), name=f"health {self.name}")
         return self
 
     async def __aexit__(
@@ -347,27 +343,19 @@ class Channel:
             # Whoever steers or watches cannot help it; a generator that hangs is ended by its own silence limit.
             logger.error("%s", error)
 
-    async def _report_health(self) -> None:
-        """Tell those who look after the channel how it goes, until it is cancelled."""
-        process = psutil.Process()
-        while True:
-            await asyncio.sleep(EVERY_S)
-            try:
-                stats = self.stats()
-                self.steering.report_health(
-                    Readings(
-                        media_time_s=stats.media_time_s,
-                        viewers=stats.fanout.subscribers,
-                        underruns=stats.underruns,
-                        restarts=stats.restarts,
-                        generator=stats.generator,
-                        late_ms=stats.pacer.max_late_ns / 1e6,
-                        server_bytes=process.memory_info().rss,
-                        queues=QueueDepths(chunks=stats.pacer.waiting_chunks),
-                    )
-                )
-            except Exception:  # the task's outermost edge: what cannot be told may not end the channel
-                logger.exception("the channel's health could not be told")
+    def _readings(self, server_bytes: int) -> Readings:
+        assert self._pacer is not None, "health is told while the pacer runs"
+        stats = self.stats()
+        return Readings(
+            media_time_s=stats.media_time_s,
+            viewers=stats.fanout.subscribers,
+            underruns=stats.underruns,
+            restarts=stats.restarts,
+            generator=stats.generator,
+            late_ms=self._pacer.take_late_ns() / 1e6,
+            server_bytes=server_bytes,
+            queues=QueueDepths(chunks=stats.pacer.waiting_chunks),
+        )
 
     def _set_rungs(self, rungs: tuple[Rung, ...]) -> None:
         # Viewers choose their layers anew for another ladder, not for another process.
@@ -499,13 +487,3 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
 def _rungs(manifest: Manifest, settings: GeneratorSettings) -> tuple[Rung, ...]:
     """The ladder of sizes that a generator with these settings makes."""
     return ladder(*encoded_size(manifest.video.width, manifest.video.height, settings.scale), settings.bitrate)
-
-
-def _make_standby(manifest: Manifest, rungs: tuple[Rung, ...]) -> tuple[Segments, Segments, bytes]:
-    """Slate, black and silence of a channel; computes for about a second."""
-    fps, sample_rate = manifest.video.fps, manifest.audio.sample_rate
-    return (
-        make_slate(rungs, fps=fps, sample_rate=sample_rate),
-        make_black(rungs, fps=fps, sample_rate=sample_rate),
-        silence(),
-    )

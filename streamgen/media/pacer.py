@@ -82,7 +82,6 @@ class PacerStats:
     waiting_chunks: int  # now, behind the one that plays
     underruns: int
     filled_slots: int  # 20 ms each, filled with fade or silence
-    max_late_ns: int  # the latest release since `stats` was last asked: how late the event loop ran
 
 
 def _ignore_state(state: PlayState) -> None:
@@ -209,11 +208,15 @@ class Pacer:
         """Let nothing be heard from the next slot on, until it is taken back."""
         self._pacing.mute(on=on)
 
-    def stats(self) -> PacerStats:
-        """How pacing goes. Resets `max_late_ns`."""
+    def take_late_ns(self) -> int:
+        """The latest release since this was last asked, which one caller does: how late the event loop ran."""
         late, self._max_late_ns = self._max_late_ns, 0
+        return late
+
+    def stats(self) -> PacerStats:
+        """How pacing goes."""
         pacing = self._pacing
-        return PacerStats(pacing.state, pacing.waiting, pacing.underruns, pacing.filled_slots, late)
+        return PacerStats(pacing.state, pacing.waiting, pacing.underruns, pacing.filled_slots)
 
     async def _run(self) -> None:
         try:

@@ -1,6 +1,8 @@
 """OpenVINO: what it is taught, what it refuses, and its numbers beside ONNX Runtime's on the bundled model."""
 
 import logging
+import os
+import signal
 import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
@@ -18,6 +20,7 @@ from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import Array, Engine, OnnxRuntimeCpu, Signature, runtime_named
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeEngine
 from streamgen_engines.runtimes.openvino import OpenVino, OpenVinoEngine
+from streamgen_engines.runtimes.signal_stack import signal_stack
 from tests.engines.graphs import REAL, RING, feed, ring_graph, save
 
 CHUNKS = 20
@@ -83,6 +86,23 @@ def test_a_circular_ring_goes_on_at_its_beginning(tmp_path: Path, index: int) ->
         states.append(engine.state("ring")[0, 0, :, 0].tolist())
     assert states[0] == states[1]
     assert sum(states[1]) == 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="of Linux alone")
+def test_a_signal_after_a_graph_is_gone_is_handled(tmp_path: Path) -> None:
+    before = signal_stack()
+    heard: list[int] = []
+    earlier = signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
+    try:
+        for in_place in (True, False):
+            engine = OpenVino().load(ring_graph(tmp_path), [RING], in_place=in_place)
+            engine.run(feed(1, 2))
+            assert signal_stack() == before
+        del engine
+        os.kill(os.getpid(), signal.SIGUSR1)
+    finally:
+        signal.signal(signal.SIGUSR1, earlier)
+    assert heard == [signal.SIGUSR1]
 
 
 def test_in_place_means_one_tensor_and_otherwise_there_are_two(tmp_path: Path) -> None:

@@ -3,9 +3,8 @@
 import asyncio
 import ipaddress
 import logging
+import os
 import signal
-import subprocess
-import sys
 
 import pytest
 from fastapi import FastAPI, Request
@@ -15,12 +14,11 @@ from streamgen.http import server
 from streamgen.protocol import MAX_TRANSPORT_BYTES
 from streamgen.settings import Settings
 
-SIGNALS = """
-import asyncio, os, sys
-from streamgen.http import server
 
-async def main(number: int) -> None:
-    heard, arrived = [], asyncio.Event()
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_the_first_signal_stops_and_the_next_one_does_not_wait(number: signal.Signals) -> None:
+    heard: list[str] = []
+    arrived = asyncio.Event()
 
     def hear(what: str) -> None:
         heard.append(what)
@@ -33,46 +31,21 @@ async def main(number: int) -> None:
             os.kill(os.getpid(), number)
             async with asyncio.timeout(10):
                 await arrived.wait()
-    print(*heard, asyncio.get_running_loop().remove_signal_handler(number))
+    assert heard == ["stop", "cancel", "cancel"]
+    assert not asyncio.get_running_loop().remove_signal_handler(number)  # it is as it was before
 
-asyncio.run(main(int(sys.argv[1])))
-"""
-EARLY = """
-import asyncio, os, signal
-from streamgen.http import server
 
-async def start() -> None:
-    with server._StopSignals(asyncio.current_task().cancel):
-        os.kill(os.getpid(), signal.SIGTERM)
-        await asyncio.Event().wait()
+async def test_a_signal_before_there_is_a_server_ends_the_start() -> None:
+    async def start() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        with server._StopSignals(task.cancel):
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.Event().wait()
 
-async def main() -> None:
-    try:
+    with pytest.raises(asyncio.CancelledError):
         async with asyncio.timeout(10):
             await asyncio.create_task(start())
-    except asyncio.CancelledError:
-        print("cancelled")
-
-asyncio.run(main())
-"""
-
-
-def run_alone(code: str, *arguments: str) -> str:
-    """What a program of its own prints: signals are for a whole process, and this one holds more than the server."""
-    done = subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, timeout=60, check=True
-    )
-    return done.stdout.strip()
-
-
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_the_first_signal_stops_and_the_next_one_does_not_wait(number: signal.Signals) -> None:
-    # At the end it is as it was before.
-    assert run_alone(SIGNALS, str(int(number))) == "stop cancel cancel False"
-
-
-def test_a_signal_before_there_is_a_server_ends_the_start() -> None:
-    assert run_alone(EARLY) == "cancelled"
 
 
 async def test_moderation_that_fails_or_ends_is_started_again(caplog: pytest.LogCaptureFixture) -> None:

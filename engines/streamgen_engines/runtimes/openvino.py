@@ -24,6 +24,7 @@ from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
+from streamgen_engines.runtimes.signal_stack import kept_signal_stack
 from streamgen_engines.runtimes.tensors import checked_inputs, static_spec, without_states
 
 logger = logging.getLogger(__name__)
@@ -69,7 +70,9 @@ class OpenVino:
             ) from error
         self._openvino: Any = openvino
         self._core = openvino.Core()
-        if "CPU" not in self._core.available_devices:
+        with kept_signal_stack():
+            devices = self._core.available_devices
+        if "CPU" not in devices:
             raise RuntimeUnavailableError(
                 f"OpenVINO {openvino.__version__} has no CPU plugin here; "
                 f"install it again with `pip install --force-reinstall openvino`"
@@ -120,8 +123,9 @@ class OpenVino:
             "DYNAMIC_QUANTIZATION_GROUP_SIZE": "0",
         }
         try:
-            compiled = self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
-            return OpenVinoEngine(self._openvino, compiled, path, states, in_place=in_place)
+            with kept_signal_stack():
+                compiled = self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
+                return OpenVinoEngine(self._openvino, compiled, path, states, in_place=in_place)
         except (RuntimeError, MemoryError) as error:
             unknown = _UNKNOWN_OPERATORS.search(str(error))
             if unknown is not None:
