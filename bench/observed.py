@@ -38,6 +38,7 @@ class Observed:
     shown_ms: list[float] = field(default_factory=list)  # every presented picture
     shown: list[Shown] = field(default_factory=list)  # those whose media time is known
     skew_ms: list[float] = field(default_factory=list)  # played picture minus played sound, by capture time
+    skew_at_ms: list[float] = field(default_factory=list)  # when that was
     sent: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     messages: list[tuple[float, dict[str, Any]]] = field(default_factory=list)
     lost: int = 0  # entries that did not fit into the page's lists
@@ -51,6 +52,7 @@ class Observed:
         self.sent += [(at_ms, json.loads(frame)) for at_ms, frame in log["sent"]]
         self.messages += [(at_ms, json.loads(frame)) for at_ms, frame in log["messages"]]
         self.skew_ms += [picture - sound for _, picture, sound in log["playout"]]
+        self.skew_at_ms += [at_ms for at_ms, _, _ in log["playout"]]
         self.lost = log["lost"]
         for at_ms, offset, media_time_s in log["sessions"]:
             if offset is not None:
@@ -70,6 +72,7 @@ class Observed:
             self.shown_ms,
             self.shown,
             self.skew_ms,
+            self.skew_at_ms,
             self.sent,
             self.messages,
         )

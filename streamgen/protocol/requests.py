@@ -40,16 +40,9 @@ def shown(text: str | None, blend: Sequence[Weighted]) -> str:
     return words if len(words) <= MAX_TEXT_CHARS else f"{words[: MAX_TEXT_CHARS - 1]}…"
 
 
-class PromptSet(FromClient):
-    """Play `text`, or the texts of `blend` together, from the next chunk that can still take it.
+class PromptWords(FromClient):
+    """What shall be shown and heard, and how the way there is; `PromptSet` says what each field means."""
 
-    `cut` also drops what the model remembers, `keep` all of it but the last so many chunks. `knobs` turn what the
-    channel offers in `state.choices`, for as long as this prompt plays. `target` says whether it is for the picture,
-    the sound or both. `transition_ms` is how long the way from what plays takes.
-    """
-
-    type: Literal["prompt.set"] = "prompt.set"
-    id: RequestId
     text: PromptText | None = None
     blend: Annotated[tuple[Weighted, ...], Field(max_length=MAX_BLENDED), BeforeValidator(as_tuple)] = ()
     cut: bool = False
@@ -62,6 +55,18 @@ class PromptSet(FromClient):
     def shown(self) -> str:
         """The text, or the texts of the blend with their shares, to be read."""
         return shown(self.text, self.blend)
+
+
+class PromptSet(PromptWords):
+    """Play `text`, or the texts of `blend` together, from the next chunk that can still take it.
+
+    `cut` also drops what the model remembers, `keep` all of it but the last so many chunks. `knobs` turn what the
+    channel offers in `state.choices`, for as long as this prompt plays. `target` says whether it is for the picture,
+    the sound or both. `transition_ms` is how long the way from what plays takes.
+    """
+
+    type: Literal["prompt.set"] = "prompt.set"
+    id: RequestId
 
 
 class ConfigUpdate(FromClient):

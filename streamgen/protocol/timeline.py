@@ -17,37 +17,19 @@ from streamgen.protocol.entries import (
     TimelineDocument,
     Times,
 )
-from streamgen.protocol.requests import Weighted, shown
+from streamgen.protocol.requests import PromptWords
 from streamgen.protocol.terms import (
-    MAX_BLENDED,
-    MAX_KEEP,
-    MAX_TRANSITION_MS,
     FromClient,
     FromServer,
-    Knobs,
     RequestId,
-    Target,
     as_tuple,
 )
 
 MAX_NEXT: Final = 16  # times that a `timeline` lists as the next ones
 
 
-class ScheduledPrompt(FromClient):
+class ScheduledPrompt(PromptWords):
     """What shall play: the fields of `prompt.set`."""
-
-    text: PromptText | None = None
-    blend: Annotated[tuple[Weighted, ...], Field(max_length=MAX_BLENDED), BeforeValidator(as_tuple)] = ()
-    cut: bool = False
-    keep: Annotated[int, Field(ge=0, le=MAX_KEEP)] | None = None
-    knobs: Knobs = Field(default={})
-    target: Target = "av"
-    transition_ms: Annotated[int, Field(ge=0, le=MAX_TRANSITION_MS)] = 0
-
-    @property
-    def shown(self) -> str:
-        """The text, or the texts of the blend with their shares, to be read."""
-        return shown(self.text, self.blend)
 
 
 class Schedule(FromClient):
