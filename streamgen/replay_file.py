@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 from streamgen.generation.pipeline import start_picture
+from streamgen.log.contents import Content, GeneratorStarted
 from streamgen.log.reader import LogReader
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.replay import replay
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.families import load
+from streamgen_engines.families import PocketDecoder, load
+from streamgen_engines.runtimes import runtime_named
 
 
 def replay_to_file(
@@ -48,7 +52,6 @@ def replay_to_file(
     opened = Bundle.open(bundle)
     start = start_picture(opened, picture)
     reader = LogReader(folder, channel)
-    decoder = load(opened, threads=threads or 1).decoder
     video, audio = opened.manifest.video, opened.manifest.audio
     chunks = 0
     with FileWriter(
@@ -60,11 +63,39 @@ def replay_to_file(
         channels=audio.channels,
         scale=scale,
     ) as writer:
-        contents = (each.content for each in reader)
+        decoding = _Decoding(opened, threads)
+        contents = decoding.following(each.content for each in reader)
         for latents in replay(contents, opened, life=life, pictures=() if start is None else (start,), threads=threads):
             if latents.index == 0:  # another generator began with a decoder of its own
-                decoder.reset(latents.seed)
+                decoder = decoding.begin(latents.seed)
             chunk = decoder.decode(latents)
             writer.write(chunk.video, chunk.audio)
             chunks += 1
     return chunks, float(chunks * opened.manifest.chunk_duration)
+
+
+class _Decoding:
+    """The decoder of the generator that is made again: on its runtime, with as many threads."""
+
+    def __init__(self, bundle: Bundle, threads: int | None) -> None:
+        self._bundle, self._threads = bundle, threads
+        self._started: GeneratorStarted | None = None
+        self._made: tuple[tuple[str, int], PocketDecoder] | None = None
+
+    def following(self, contents: Iterable[Content]) -> Iterator[Content]:
+        """The same contents; which generator is under way is noted."""
+        for content in contents:
+            if isinstance(content, GeneratorStarted):
+                self._started = content
+            yield content
+
+    def begin(self, seed: int) -> PocketDecoder:
+        """The decoder of the generator that has just begun."""
+        assert self._started is not None, "a chunk follows the beginning of its generator"
+        wanted = (self._started.runtime, self._threads or self._started.threads)
+        if self._made is None or self._made[0] != wanted:
+            runtime = partial(runtime_named, wanted[0])
+            self._made = (wanted, load(self._bundle, threads=wanted[1], runtime=runtime).decoder)
+        decoder = self._made[1]
+        decoder.reset(seed)
+        return decoder

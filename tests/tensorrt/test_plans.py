@@ -48,45 +48,57 @@ def test_a_plan_for_something_else_is_not_found(plans: PlanCache, other: PlanKey
 @pytest.mark.parametrize("kept", [0, 1, 500], ids=["empty", "one byte", "half"])
 def test_a_plan_that_was_cut_short_is_removed(plans: PlanCache, kept: int) -> None:
     (stored,) = plans.folder.glob("*.plan")
-    stored.write_bytes(PLAN.data[:kept])
+    stored.write_bytes(stored.read_bytes()[:kept])
     assert plans.find(KEY) is None
     assert files(plans) == []
 
 
 def test_a_plan_with_a_flipped_bit_is_removed(plans: PlanCache) -> None:
     (stored,) = plans.folder.glob("*.plan")
-    stored.write_bytes(bytes([PLAN.data[0] ^ 1]) + PLAN.data[1:])
+    data = stored.read_bytes()
+    stored.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     assert plans.find(KEY) is None
     assert files(plans) == []
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"x"', '{"version": 1}', "\xff"])
 def test_a_record_that_is_none_is_removed(plans: PlanCache, text: str) -> None:
-    (record,) = plans.folder.glob("*.json")
-    record.write_bytes(text.encode("latin-1"))
+    (stored,) = plans.folder.glob("*.plan")
+    stored.write_bytes(text.encode("latin-1") + b"\n" + PLAN.data)
     assert plans.find(KEY) is None
     assert files(plans) == []
 
 
 def test_a_record_that_was_renamed_to_this_gpu_is_not_believed(plans: PlanCache) -> None:
     """Somebody copies the folder of another machine over this one's and renames the files."""
-    (record,) = plans.folder.glob("*.json")
-    document = json.loads(record.read_text())
-    record.write_text(json.dumps({**document, "gpu": "NVIDIA H200"}))
+    (stored,) = plans.folder.glob("*.plan")
+    line, _, data = stored.read_bytes().partition(b"\n")
+    stored.write_bytes(json.dumps({**json.loads(line), "gpu": "NVIDIA H200"}).encode() + b"\n" + data)
     assert plans.find(KEY) is None
 
 
-def test_a_plan_without_its_record_is_removed(plans: PlanCache) -> None:
-    next(plans.folder.glob("*.json")).unlink()
+def test_a_plan_without_its_first_line_is_removed(plans: PlanCache) -> None:
+    (stored,) = plans.folder.glob("*.plan")
+    stored.write_bytes(PLAN.data)
     assert plans.find(KEY) is None
     assert files(plans) == []
+
+
+def test_what_cannot_be_read_now_is_left_alone(plans: PlanCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fails(path: Path) -> bytes:
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(Path, "read_bytes", fails)
+    assert plans.find(KEY) is None
+    monkeypatch.undo()
+    assert plans.find(KEY) == PLAN
 
 
 def test_a_new_plan_takes_the_place_of_the_old_one(plans: PlanCache) -> None:
     newer = replace(PLAN, data=b"newer", errors=None)
     plans.install(newer)
     assert plans.find(KEY) == newer
-    assert files(plans) == [".json", ".plan"]
+    assert files(plans) == [".plan"]
 
 
 def test_an_interrupted_write_leaves_the_old_plan(plans: PlanCache, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,22 +110,19 @@ def test_an_interrupted_write_leaves_the_old_plan(plans: PlanCache, monkeypatch:
         plans.install(replace(PLAN, data=b"newer"))
     monkeypatch.undo()
     assert plans.find(KEY) == PLAN
-    assert files(plans) == [".json", ".plan"]
+    assert files(plans) == [".plan"]
 
 
-def test_a_crash_between_the_two_files_leaves_no_plan(plans: PlanCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    real = os.replace
+def test_a_full_disk_leaves_the_old_plan(plans: PlanCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(source: str, target: Path) -> None:
+        raise OSError(28, "No space left on device")
 
-    def once(source: str, target: Path) -> None:
-        if Path(target).suffix == ".json":
-            raise OSError(28, "No space left on device")
-        real(source, target)
-
-    monkeypatch.setattr(os, "replace", once)
+    monkeypatch.setattr(os, "replace", full)
     with pytest.raises(PlanCacheError, match=r"No space left.*--cache"):
         plans.install(replace(PLAN, data=b"newer"))
     monkeypatch.undo()
-    assert plans.find(KEY) is None
+    assert plans.find(KEY) == PLAN
+    assert files(plans) == [".plan"]
 
 
 def test_timing_belongs_to_the_gpu_and_the_version(plans: PlanCache) -> None:

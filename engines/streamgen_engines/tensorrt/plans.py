@@ -1,9 +1,9 @@
 """Plans on disk, found again by everything that they depend on. What is foreign, cut short or damaged is not a plan.
 
-A plan is two files in one folder: `NAME.plan`, and `NAME.json`, which says what it was built from and for and what the
-plan's hash is. The record is written last, each file appears whole or not at all, and a plan that does not match its
-record counts as missing and is removed, so that it is built again. `NAME.kernels` is what TensorRT-RTX compiled when it
-loaded the plan, so that the next process need not.
+A plan is one file, `NAME.plan`: a line of JSON, which says what it was built from and for and what the hash of the rest
+is, and then the plan itself. It appears whole or not at all, so whoever else writes it at the same time leaves one of
+the two; one that does not match its first line is removed and built again. `NAME.kernels` is what TensorRT-RTX compiled
+when it loaded the plan, so that a later process need not.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from streamgen_engines.errors import EngineError
 
-VERSION: Final = 1
+VERSION: Final = 2
 """Of the record; others count as missing."""
 
 
@@ -91,12 +91,14 @@ class PlanCache:
 
     def find(self, key: PlanKey) -> Plan | None:
         """The plan of this key; None when there is none that is whole and meant for it, and what was not is removed."""
-        record, stored = self._paths(key)
         try:
-            found = json.loads(record.read_bytes())
-            data = stored.read_bytes()
-        except (OSError, ValueError):  # one of the two may be there
-            found, data = None, b""
+            line, _, data = self._path(key).read_bytes().partition(b"\n")
+        except OSError:  # there is none, or it cannot be read now
+            return None
+        try:
+            found = json.loads(line)
+        except ValueError:
+            found = None
         if not _matches(found, key) or found.get("sha256") != hashlib.sha256(data).hexdigest():
             with contextlib.suppress(PlanCacheError):  # what cannot be removed is not taken either
                 self.discard(key)
@@ -109,7 +111,6 @@ class PlanCache:
         Raises:
             PlanCacheError: the folder cannot be written.
         """
-        record, stored = self._paths(plan.key)
         document: dict[str, Any] = {
             **asdict(plan.key),
             "tensorrt": plan.key.version,
@@ -117,8 +118,7 @@ class PlanCache:
             "sha256": hashlib.sha256(plan.data).hexdigest(),
             "errors": None if plan.errors is None else dict(plan.errors),
         }
-        self._keep(stored, plan.data)
-        self._keep(record, (json.dumps(document, indent=1) + "\n").encode())
+        self._keep(self._path(plan.key), json.dumps(document).encode() + b"\n" + plan.data)
 
     def discard(self, key: PlanKey) -> None:
         """Remove a plan, if it is there.
@@ -126,7 +126,7 @@ class PlanCache:
         Raises:
             PlanCacheError: it is there and cannot be removed.
         """
-        for path in (*self._paths(key), self._kernels(key)):
+        for path in (self._path(key), self._kernels(key)):
             try:
                 path.unlink(missing_ok=True)
             except NotADirectoryError:  # nor is there a plan
@@ -181,8 +181,8 @@ class PlanCache:
                 f"with --cache"
             ) from error
 
-    def _paths(self, key: PlanKey) -> tuple[Path, Path]:
-        return self._folder / f"{key.name}.json", self._folder / f"{key.name}.plan"
+    def _path(self, key: PlanKey) -> Path:
+        return self._folder / f"{key.name}.plan"
 
     def _kernels(self, key: PlanKey) -> Path:
         return self._folder / f"{key.name}.kernels"
