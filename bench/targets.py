@@ -91,6 +91,12 @@ VOTERS_TARGETS: Final = (
     Target("connections lost", "none", figure("connections_lost"), lambda value: value == 0, "{:.0f}"),
     Target("underruns while everybody votes", "none", figure("underruns"), lambda value: value == 0, "{:.0f}"),
     Target("chunks later than with nobody there (p95)", "at most 50 ms", _later, lambda value: value <= 50),
+    Target(
+        "media left late, the worst of a second, everybody votes (p95)",
+        "at most 50 ms",
+        figure("release_lateness_ms", "voting", "p95"),
+        lambda value: value <= 50,
+    ),
 )
 
 VOTERS_DETAILS: Final[tuple[tuple[str, Read, str], ...]] = (
@@ -104,6 +110,12 @@ VOTERS_DETAILS: Final[tuple[tuple[str, Read, str], ...]] = (
     ("chunks told late, everybody connected (p95)", figure("chunk_lateness_ms", "connected", "p95"), "{:.1f} ms"),
     ("chunks told late, everybody votes (p95)", figure("chunk_lateness_ms", "voting", "p95"), "{:.1f} ms"),
     ("chunks told late, everybody votes (most)", figure("chunk_lateness_ms", "voting", "most"), "{:.1f} ms"),
+    (
+        "media left late, the worst of a second, nobody there (p95)",
+        figure("release_lateness_ms", "alone", "p95"),
+        "{:.1f} ms",
+    ),
+    ("media left late, everybody votes (most)", figure("release_lateness_ms", "voting", "most"), "{:.1f} ms"),
     ("restarts of the generator", figure("generator_restarts"), "{:.0f}"),
     ("cores used by the server while everybody votes", figure("cores_used", "server"), "{:.2f}"),
     ("cores used by the generator while everybody votes", figure("cores_used", "generator"), "{:.2f}"),

@@ -32,6 +32,7 @@ from streamgen.protocol import (
     AudienceControl,
     AudienceOverlay,
     Chunk,
+    Health,
     ProtocolError,
     encode,
     parse_server,
@@ -50,6 +51,7 @@ class Watcher:
     def __init__(self) -> None:
         self.vote: AudienceOverlay | None = None
         self.delays_s: dict[str, list[float]] = {phase: [] for phase in PHASES}
+        self.late_ms: dict[str, list[float]] = {phase: [] for phase in PHASES}  # of each second the latest release
         self.phase: str | None = None  # under which delays are noted; None: they are not
 
     def take(self, frame: str, at_s: float) -> None:
@@ -62,6 +64,8 @@ class Watcher:
             self.vote = message
         elif isinstance(message, Chunk) and self.phase is not None:
             self.delays_s[self.phase].append(at_s - message.media_time)
+        elif isinstance(message, Health) and self.phase is not None:
+            self.late_ms[self.phase].append(message.late_ms)
 
 
 def lateness_ms(delays_s: dict[str, list[float]]) -> dict[str, Summary | None]:
@@ -73,7 +77,7 @@ def lateness_ms(delays_s: dict[str, list[float]]) -> dict[str, Summary | None]:
 
 
 def figures(
-    seen: Seen, tally: Counter[str], delays_s: dict[str, list[float]], grown: dict[str, float], cores: dict[str, float]
+    seen: Seen, tally: Counter[str], watcher: Watcher, grown: dict[str, float], cores: dict[str, float]
 ) -> dict[str, Any]:
     """What is written down. `tally` is the server's own at the end, `grown` its counters while everybody voted."""
     wrong = sum(((tally - seen.choices) + (seen.choices - tally)).values())
@@ -86,7 +90,8 @@ def figures(
         "answer_ms": Summary.of(1000 * each for each in seen.answer_s),
         "shown_ms": Summary.of(1000 * each for each in seen.shown_s),
         "connections_lost": seen.lost,
-        "chunk_lateness_ms": lateness_ms(delays_s),
+        "chunk_lateness_ms": lateness_ms(watcher.delays_s),
+        "release_lateness_ms": {phase: Summary.of(late) for phase, late in watcher.late_ms.items()},
         "underruns": grown.get("streamgen_underruns_total"),
         "generator_restarts": grown.get("streamgen_generator_restarts_total"),
         "cores_used": cores,
@@ -125,7 +130,7 @@ async def measure(voters: int, votes: int, seconds: float, quiet_s: float, proce
                 after = await server.metrics()
                 tally = Counter({each.id: each.votes for each in watcher.vote.options if each.votes})
     grown = {name: after[name] - before.get(name, 0.0) for name in after}
-    return figures(seen, tally, watcher.delays_s, grown, cores)
+    return figures(seen, tally, watcher, grown, cores)
 
 
 def _configuration(folder: Path, secret: str, voters: int) -> Path:

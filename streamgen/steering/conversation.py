@@ -8,7 +8,6 @@ whose time is over, ends it.
 import asyncio
 import contextlib
 import logging
-import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -182,7 +181,7 @@ class _Reading:
 async def _send(line: Line, hub: SteeringHub, connection: Connection, timeout_s: float) -> None:
     while True:
         message = await connection.outbox.get()
-        wait_s = hub.turnstile.wait_s(time.monotonic())
+        wait_s = hub.turn_s(connection)
         if wait_s > 0.0:
             await asyncio.sleep(wait_s)
         async with asyncio.timeout(timeout_s):

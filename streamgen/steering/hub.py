@@ -111,7 +111,7 @@ class SteeringHub:
         self._media_time_s = media_time_s
         self._connections = Connections()
         self._encoded = EncodedOnce()
-        self.turnstile = Turnstile()  # for all who send
+        self._turnstile = Turnstile()  # for all who send
         self._pace = CrowdPace()
         # As many as the session lets wait, so that it never is full.
         self._screenings: asyncio.Queue[Screening] = asyncio.Queue(MAX_JUDGED)
@@ -363,6 +363,10 @@ class SteeringHub:
         """Tell a crowd how things stand, where it was not told at once."""
         if self._pace.owes_state(self._now_s()):
             self._deliver((Delivery(None, self.session.state()),))
+
+    def turn_s(self, connection: Connection) -> float:
+        """Take the next turn to send: in how many seconds it comes. Whoever leads does not wait behind a crowd."""
+        return 0.0 if connection.can & LEADS else self._turnstile.wait_s(self._now_s())
 
     def encoded(self, message: ServerMessage) -> str:
         """The JSON text of a message; made once of what goes to many."""

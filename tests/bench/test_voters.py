@@ -12,7 +12,7 @@ from bench.targets import VOTERS_DETAILS, VOTERS_TARGETS, details, rows
 from bench.voters import PHASES, Watcher, figures, lateness_ms
 from streamgen.audience.audience import Audience
 from streamgen.audience.settings import AudienceSettings
-from streamgen.protocol import AudienceControl, AudienceOverlay, Chunk, encode
+from streamgen.protocol import AudienceControl, AudienceOverlay, Chunk, Health, encode
 from streamgen.steering.voting import Voting
 from tests.bench.records import run
 from tests.client.station import on_air
@@ -71,32 +71,37 @@ def seen(**changes: object) -> Seen:
     return made
 
 
-DELAYS = {"alone": [10.0, 10.001], "connected": [10.002], "voting": [10.004]}
+def watched(*, late_ms: float = 3.0, **delays: list[float]) -> Watcher:
+    watcher = Watcher()
+    watcher.delays_s |= {"alone": [10.0, 10.001], "connected": [10.002], "voting": [10.004]} | delays
+    watcher.late_ms["voting"] = [late_ms]
+    return watcher
+
+
 GROWN = {"streamgen_underruns_total": 0.0, "streamgen_generator_restarts_total": 0.0}
 
 
 def test_figures_of_a_good_run_meet_every_target() -> None:
-    record = run("voters", figures(seen(), Counter({"o1": 2}), DELAYS, GROWN, {"server": 0.5}))
+    record = run("voters", figures(seen(), Counter({"o1": 2}), watched(), GROWN, {"server": 0.5}))
     record["figures"] = plain(record["figures"])
     assert [met for *_, met in rows(record, VOTERS_TARGETS)] == ["yes"] * len(VOTERS_TARGETS)
     assert dict(details(record, VOTERS_DETAILS))["votes taken per second"] == "2"
 
 
 @pytest.mark.parametrize(
-    ("saw", "tally", "delays", "grown"),
+    ("saw", "tally", "watcher", "grown"),
     [
-        (seen(), Counter({"o1": 1, "o2": 1}), DELAYS, GROWN),
-        (seen(), Counter({"o1": 1}), DELAYS, GROWN),
-        (seen(shown_s=[1.1]), Counter({"o1": 2}), DELAYS, GROWN),
-        (seen(lost=1), Counter({"o1": 2}), DELAYS, GROWN),
-        (seen(), Counter({"o1": 2}), DELAYS, {"streamgen_underruns_total": 1.0}),
-        (seen(), Counter({"o1": 2}), DELAYS | {"voting": [10.1]}, GROWN),
+        (seen(), Counter({"o1": 1, "o2": 1}), watched(), GROWN),
+        (seen(), Counter({"o1": 1}), watched(), GROWN),
+        (seen(shown_s=[1.1]), Counter({"o1": 2}), watched(), GROWN),
+        (seen(lost=1), Counter({"o1": 2}), watched(), GROWN),
+        (seen(), Counter({"o1": 2}), watched(), {"streamgen_underruns_total": 1.0}),
+        (seen(), Counter({"o1": 2}), watched(voting=[10.1]), GROWN),
+        (seen(), Counter({"o1": 2}), watched(late_ms=51), GROWN),
     ],
 )
-def test_each_target_can_be_missed(
-    saw: Seen, tally: Counter[str], delays: dict[str, list[float]], grown: dict[str, float]
-) -> None:
-    record = run("voters", figures(saw, tally, delays, grown, {}))
+def test_each_target_can_be_missed(saw: Seen, tally: Counter[str], watcher: Watcher, grown: dict[str, float]) -> None:
+    record = run("voters", figures(saw, tally, watcher, grown, {}))
     record["figures"] = plain(record["figures"])
     assert sum(met == "NO" for *_, met in rows(record, VOTERS_TARGETS)) == 1
 
@@ -116,6 +121,8 @@ def test_the_watcher_notes_chunks_only_in_a_phase() -> None:
     watcher.take(chunk, 12.5)
     watcher.take(encode(AudienceOverlay(revision=1, mode="single")), 12.6)
     watcher.take('{"type": "news"}', 12.7)
+    watcher.take(encode(Health(media_time=2.0, late_ms=4.5)), 12.8)
+    assert watcher.late_ms["voting"] == [4.5]
     assert watcher.delays_s["voting"] == [10.5]
     assert watcher.vote is not None
     assert lateness_ms(watcher.delays_s) == dict.fromkeys(PHASES), "nothing to compare with"

@@ -253,3 +253,11 @@ async def test_the_more_are_connected_the_less_often_all_of_them_are_told() -> N
         room.now_s = 20.0 + step / 10
         room.hub.chunk_started(record(200 + step, None, "sea"))
     assert [each.type for each in await drain(crowd[0])] == ["chunk"], "those that wait coalesce"
+
+
+async def test_whoever_leads_does_not_wait_behind_a_crowd() -> None:
+    room = Room()
+    voter = room.join("v")
+    waits = [room.hub.turn_s(voter) for _ in range(2000)]
+    assert waits[-1] > 0.1
+    assert room.hub.turn_s(room.operator) == 0.0
