@@ -154,7 +154,7 @@ def _measured(
 
 def strip_notes(path: Path) -> None:
     """Removes what only a developer reads: stack traces of the exporting machine, inferred shapes."""
-    model = onnx.load(path)
+    model = onnx.load(path, load_external_data=False)  # weights in a file of their own stay where they are
     for node in model.graph.node:
         node.ClearField("metadata_props")
         node.ClearField("doc_string")

@@ -12,13 +12,13 @@ import argparse
 import json
 import sys
 import tempfile
-import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from tokenizers import Tokenizer
 
+from streamgen_export.onnx_export import write
 from streamgen_export.quantise import quantise_linears
 from streamgen_export.text_fidelity import measure, sentences
 from streamgen_export.text_licence import write_licences
@@ -27,7 +27,6 @@ from streamgen_export.text_vocabulary import prune
 from streamgen_export.text_weights import Checkpoint, CheckpointError, read_checkpoint
 from streamgen_export.text_words import PackedWordTable, pack_rows
 
-OPSET = 24
 _PURPOSE = "Export the MiniLM sentence encoder into a bundle."
 WORDS = "embeddings.word_embeddings.weight"
 
@@ -54,21 +53,7 @@ def export_encoder(encoder: SentenceEncoder, path: Path) -> None:
     """
     ids = torch.zeros((1, MAX_TOKENS), dtype=torch.int64)
     mask = torch.ones((1, MAX_TOKENS), dtype=torch.int64)
-    with warnings.catch_warnings():
-        # The exporter uses parts of torch that torch itself has deprecated.
-        warnings.simplefilter("ignore")
-        program = torch.onnx.export(
-            encoder.eval(),
-            (ids, mask),
-            dynamo=True,
-            opset_version=OPSET,
-            input_names=["input_ids", "attention_mask"],
-            output_names=["context", "pooled"],
-            verbose=False,
-        )
-    if program is None:
-        raise RuntimeError("the exporter returned no program")
-    program.save(str(path), external_data=False)
+    write(path, encoder, {"input_ids": ids, "attention_mask": mask}, ["context", "pooled"])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

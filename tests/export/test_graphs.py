@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from streamgen_export.onnx_export import difference
 from streamgen_export.pocket import graphs
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, PocketConfig
 from streamgen_export.pocket.encoders import Encoders
@@ -31,7 +32,7 @@ def test_denoise_matches_torch(tmp_path: Path, config: PocketConfig) -> None:
     _awake(model)
     module = graphs.write_denoise(tmp_path / "denoise.onnx", model)
     calls = graphs.denoise_calls(config, CHUNKS)
-    found = graphs.difference(tmp_path / "denoise.onnx", module, calls, module.states())
+    found = difference(tmp_path / "denoise.onnx", module, calls, module.states())
     assert set(found) == {"video_velocity", "audio_velocity"}
     assert max(found.values()) < graphs.TOLERANCES["denoise"]
 
@@ -41,12 +42,12 @@ def test_decoders_match_torch(tmp_path: Path, config: PocketConfig) -> None:
     encoders = Encoders(config).eval()
     _awake(encoders)
     video, audio = graphs.write_decoders(tmp_path, encoders, config)
-    found = graphs.difference(
+    found = difference(
         tmp_path / "decode_video.onnx", video, graphs.decode_video_calls(config, CHUNKS), video.states(config)
     )
     assert set(found) == {"frames"}
     assert found["frames"] <= graphs.TOLERANCES["decode_video"]
-    found = graphs.difference(
+    found = difference(
         tmp_path / "decode_audio.onnx", audio, graphs.decode_audio_calls(config, CHUNKS), audio.states(config)
     )
     assert set(found) == {"samples"}
@@ -58,7 +59,7 @@ def test_the_picture_encoder_matches_torch_and_training(tmp_path: Path) -> None:
     _awake(encoders)
     module = graphs.write_encoder(tmp_path / "encode_picture.onnx", encoders, TINY)
     calls = graphs.encode_picture_calls(TINY, CHUNKS)
-    found = graphs.difference(tmp_path / "encode_picture.onnx", module, calls, {})
+    found = difference(tmp_path / "encode_picture.onnx", module, calls, {})
     assert set(found) == {"latent"}
     assert found["latent"] < graphs.TOLERANCES["encode_picture"]
     # Training encodes four equal pictures, in bfloat16.

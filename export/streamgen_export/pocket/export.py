@@ -21,6 +21,7 @@ from torch import nn
 from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_export.compact import store_as_int8
+from streamgen_export.onnx_export import Array, difference
 from streamgen_export.pocket import checkpoint, graphs
 from streamgen_export.pocket.config import CONFIGS, PocketConfig
 from streamgen_export.pocket.encoders import load_encoders
@@ -133,7 +134,7 @@ def export(
         denoise = graphs.write_denoise(folder / "denoise.onnx", model)
         video, audio = graphs.write_decoders(folder, encoders, config)
         encoder = graphs.write_encoder(folder / "encode_picture.onnx", encoders, config)
-        calls: dict[str, tuple[nn.Module, list[dict[str, graphs.Array]], Mapping[str, tuple[int, ...]]]] = {
+        calls: dict[str, tuple[nn.Module, list[dict[str, Array]], Mapping[str, tuple[int, ...]]]] = {
             "denoise": (denoise, graphs.denoise_calls(config, CHECKED_CHUNKS), denoise.states()),
             "decode_video": (video, graphs.decode_video_calls(config, CHECKED_CHUNKS), DecodeVideo.states(config)),
             "decode_audio": (audio, graphs.decode_audio_calls(config, CHECKED_CHUNKS), DecodeAudio.states(config)),
@@ -141,7 +142,7 @@ def export(
         }
         parity: dict[str, Any] = {}
         for name, (module, inputs, states) in calls.items():
-            found = graphs.difference(folder / f"{name}.onnx", module, inputs, states)
+            found = difference(folder / f"{name}.onnx", module, inputs, states)
             if max(found.values()) > graphs.TOLERANCES[name]:
                 raise ParityError(f"{name}.onnx differs from torch: {found}, allowed {graphs.TOLERANCES[name]}")
             parity[name] = {"float32_max_difference": found}

@@ -5,28 +5,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from streamgen_export.onnx_export import ring_write
 from streamgen_export.pocket.audio_autoencoder import REACH, WIDTH, unscaled
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.synth import Synthesiser
 from streamgen_export.pocket.transformer import MASKED, JointTransformer, Text, attention, rotate
 from streamgen_export.pocket.video_autoencoder import faded, shrunk
-
-
-@torch.library.custom_op("streamgen::ring_write", mutates_args=())
-def ring_write(ring: Tensor, update: Tensor, index: Tensor) -> Tensor:
-    """Write `update` [1, H, N, Dh] into `ring` [1, H, S, Dh] from position index [1] on.
-
-    An operator of its own so that it exports as `TensorScatter`, which runtimes do in place.
-    """
-    places = index + torch.arange(update.shape[2], device=ring.device)
-    return ring.index_copy(2, places, update)
-
-
-@ring_write.register_fake
-def _(ring: Tensor, update: Tensor, index: Tensor) -> Tensor:
-    del update, index
-    return torch.empty_like(ring)
 
 
 class RingAttention:

@@ -1,0 +1,135 @@
+"""torch modules to ONNX graphs, for every family, and the check of a graph against its module.
+
+A graph has static shapes. What a module carries from call to call goes in as `x` and comes back as `x_out`. Attention
+over a ring writes with `ring_write`, which becomes `TensorScatter`; `scaled_dot_product_attention` becomes `Attention`.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+import torch
+from numpy.typing import NDArray
+from onnxscript.onnx_opset import opset24 as op
+from torch import Tensor, nn
+
+from streamgen_export.quantise import rollout, strip_notes
+
+OPSET: Final = 24
+LARGEST_FILE: Final = 1_900_000_000
+"""Bytes of weights that still go into the graph's own file: Protocol Buffers end at 2 GiB."""
+WEIGHTS_SUFFIX: Final = ".weights"
+"""Larger graphs have their weights in a file beside them, named like the graph with this at its end."""
+
+Array = NDArray[np.generic]
+
+
+@torch.library.custom_op("streamgen::ring_write", mutates_args=())
+def ring_write(ring: Tensor, update: Tensor, index: Tensor) -> Tensor:
+    """Write `update` [1, H, N, Dh] into `ring` [1, H, S, Dh] from position index [1] on.
+
+    An operator of its own so that it exports as `TensorScatter`, which runtimes do in place.
+    """
+    places = index + torch.arange(update.shape[2], device=ring.device)
+    return ring.index_copy(2, places, update)
+
+
+@ring_write.register_fake
+def _(ring: Tensor, update: Tensor, index: Tensor) -> Tensor:
+    del update, index
+    return torch.empty_like(ring)
+
+
+def write(
+    path: Path,
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    states: Sequence[str] = (),
+) -> None:
+    """Export with static shapes. Weights of more than `LARGEST_FILE` lie in a file beside the graph.
+
+    Args:
+        path: the graph's file; its folder is made when it is missing.
+        module: called with the inputs in their order; returns the outputs, then the new states.
+        inputs: an example of every input, states among them, in the order of the arguments.
+        outputs: names of what is returned, states left out.
+        states: names of the inputs that are carried, in the order in which their new values are returned.
+    """
+    translations: dict[Any, Any] = {
+        torch.ops.streamgen.ring_write.default: _ring_write,
+        torch.ops.aten.rms_norm.default: _rms_norm,
+    }
+    with warnings.catch_warnings(), torch.no_grad():
+        warnings.simplefilter("ignore")  # the exporter's own deprecations, nothing about the graph
+        program = torch.onnx.export(
+            module.eval(),
+            tuple(inputs.values()),
+            input_names=list(inputs),
+            output_names=[*outputs, *(f"{name}_out" for name in states)],
+            opset_version=OPSET,
+            dynamo=True,
+            verbose=False,
+            custom_translation_table=translations,
+        )
+    if program is None:
+        raise RuntimeError(f"torch exported nothing for {path.name}")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
+        onnx.save_model(
+            program.model_proto,
+            str(path),
+            save_as_external_data=True,
+            location=path.name + WEIGHTS_SUFFIX,
+            all_tensors_to_one_file=True,
+        )
+    else:
+        program.save(str(path), external_data=False)
+    strip_notes(path)
+    onnx.checker.check_model(str(path))
+
+
+def zeros(states: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
+    """Every state before the first chunk."""
+    return {name: torch.zeros(shape) for name, shape in states.items()}
+
+
+def difference(
+    path: Path, module: nn.Module, calls: Sequence[Mapping[str, Array]], states: Mapping[str, tuple[int, ...]]
+) -> dict[str, float]:
+    """Largest difference of each output between torch and ONNX Runtime, each carrying its own states."""
+    ran = rollout(path, list(calls), {name: f"{name}_out" for name in states})
+    carried = list(zeros(states).values())
+    names = list(ran.outputs[0])
+    worst = dict.fromkeys(names, 0.0)
+    with torch.no_grad():
+        for call, outputs in zip(calls, ran.outputs, strict=True):
+            returned = module(*(torch.from_numpy(np.asarray(value)) for value in call.values()), *carried)
+            returned = (returned,) if isinstance(returned, Tensor) else returned
+            carried = list(returned[len(names) :])
+            for name, tensor in zip(names, returned, strict=False):
+                gap = np.abs(tensor.numpy().astype(np.float64) - np.asarray(outputs[name], np.float64)).max()
+                worst[name] = max(worst[name], float(gap))
+    return worst
+
+
+def _ring_write(ring: Any, update: Any, index: Any) -> Any:
+    return op.TensorScatter(ring, update, index, axis=2, mode="linear")
+
+
+def _rms_norm(x: Any, shape: Any, weight: Any = None, eps: float = 1e-6) -> Any:
+    """RMS normalisation of the last axis in plain operators: ONNX Runtime's own `RMSNormalization` is not vectorised.
+
+    A gain is a product of its own in every model here, so there is no weight.
+    """
+    del shape
+    if weight is not None:
+        raise NotImplementedError("normalise without a weight, and multiply by it")
+    last: Any = op.Constant(value_ints=[-1])
+    mean = op.ReduceMean(op.Mul(x, x), last, keepdims=1)
+    return op.Mul(x, op.Reciprocal(op.Sqrt(op.Add(mean, op.Constant(value_float=eps)))))
