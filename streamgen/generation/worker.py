@@ -16,6 +16,7 @@ connection closes, so it never outlives a parent that was killed.
 """
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -191,7 +192,7 @@ class Worker:
                 case Stop():
                     pass
                 case _:
-                    events += self._turns.obey(command)
+                    events += self._turns.obey(command, played_s=self._played_s(time.monotonic_ns()))
             self._changed.notify_all()
         for event in events:
             self._outbox.send(event)
@@ -278,6 +279,13 @@ class Worker:
         if begun is None or self._schedule.epoch_ns is None:
             return chunk_ns / _NS_PER_S
         return (max(self._schedule.epoch_ns + chunk_ns, now_ns) - begun.media_epoch_ns) / _NS_PER_S
+
+    def _played_s(self, now_ns: int) -> float:
+        """Media time that is seen now; minus infinity before the programme begins."""
+        begun = self._turns.begun
+        if begun is None or self._schedule.epoch_ns is None:
+            return -math.inf
+        return (now_ns - begun.media_epoch_ns) / _NS_PER_S
 
     @property
     def _per_step(self) -> int:
