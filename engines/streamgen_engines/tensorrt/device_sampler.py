@@ -12,6 +12,7 @@ the same for all shapes, and a record of its own.
 Every value is that of `HostSampler` but for rounding.
 """
 
+import contextlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -44,21 +45,6 @@ _REMEMBER: Final = "remember"
 """The kind of work that writes a finished chunk into the ring."""
 
 
-@dataclass(frozen=True, slots=True)
-class SamplerPlans:
-    """Plans on one device: the denoise graph, and those of `sampler_graphs`."""
-
-    denoise: Executable
-    step: Executable
-    weigh: Executable
-    finish: Executable
-
-    @property
-    def all(self) -> tuple[Executable, ...]:
-        """Every one."""
-        return (self.denoise, self.step, self.weigh, self.finish)
-
-
 class Shape(NamedTuple):
     """What decides which work is enqueued for a chunk.
 
@@ -73,6 +59,21 @@ class Shape(NamedTuple):
     guided: bool
     shown: int
     heard: int
+
+
+@dataclass(frozen=True, slots=True)
+class SamplerPlans:
+    """Plans on one device: the denoise graph, and those of `sampler_graphs`."""
+
+    denoise: Executable
+    step: Executable
+    weigh: Executable
+    finish: Executable
+
+    def of(self, shape: Shape) -> tuple[Executable, ...]:
+        """Those that take part in a chunk."""
+        plain = (self.denoise, self.step, self.finish)
+        return (*plain, self.weigh) if max(shape.shown, shape.heard) > 1 else plain
 
 
 class DeviceSampler:
@@ -93,8 +94,9 @@ class DeviceSampler:
         self._plans, self._device = plans, device
         self._closed = False
         self._turn = 0
+        self._buffers: tuple[LatentBuffer, ...] = ()
         self._held = Allocations(device)
-        self._records = Records(device, self._recordable, enabled=record)
+        self._records = Records(device, enabled=record)
         device.use()
         try:
             self._block = ChunkBlock(device, self._held, manifest)
@@ -143,12 +145,12 @@ class DeviceSampler:
         shape = Shape(recipe.steps, recipe.guided, len(recipe.shown), len(recipe.heard))
         self._tell(recipe)
         self._block.fill(recipe, start, echo)
-        self._records.do(shape, lambda: self._sample(shape))
+        self._records.do(shape, lambda: self._sample(shape), self._plans.of(shape))
         buffer = self._buffers[self._turn]
         self._turn = (self._turn + 1) % BUFFERS
         buffer.fill(self._outcome)
         self._device.record_event(self._done)
-        self._records.do(_REMEMBER, self._remember)
+        self._records.do(_REMEMBER, self._remember, (self._plans.denoise,))
         self._device.synchronise_event(self._done)
         latents = buffer.latents()
         require_finite(latents)
@@ -164,7 +166,7 @@ class DeviceSampler:
         self._block.upload(0)
         self._device.copy(self._context.video, self._block.start.video, self._sizes.video)
         self._device.copy(self._context.audio, self._block.start.audio, self._sizes.audio)
-        self._records.do(_REMEMBER, self._remember)
+        self._records.do(_REMEMBER, self._remember, (self._plans.denoise,))
         self._device.synchronise()
 
     def copy_slot(self, source: slice, target: slice) -> None:
@@ -189,8 +191,10 @@ class DeviceSampler:
             return
         self._closed = True
         self._device.use()
-        for buffer in getattr(self, "_buffers", ()):
-            buffer.take_back()
+        with contextlib.suppress(GraphRunError):  # a device that has failed is left all the same
+            for buffer in self._buffers:
+                buffer.take_back()
+            self._device.synchronise()
         self._records.close()
         self._held.close()
 
@@ -198,9 +202,6 @@ class DeviceSampler:
         if self._closed:
             raise GraphRunError("the sampler has been closed; load the bundle again")
         self._device.use()
-
-    def _recordable(self) -> bool:
-        return all(plan.capturable(self._device.stream) for plan in self._plans.all)
 
     def _tell(self, recipe: Recipe) -> None:
         """Bring texts that changed to the GPU."""

@@ -1,14 +1,15 @@
 """Work that is done step by step the first time, recorded the second, and played from then on."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Final
 
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.tensorrt.device import Device
+from streamgen_engines.tensorrt.executable import Executable
 
 CAPACITY: Final = 16
-"""Kinds of work that are known at once. Full-policy: the one that was not used for longest is dropped, and begins anew."""
+"""Kinds of work that are known at once. Full-policy: the one not used for longest is dropped, and begins anew."""
 _SEEN: Final = 0
 _STEPS: Final = -1
 
@@ -18,15 +19,12 @@ class Records:
 
     Args:
         device: whose stream.
-        recordable: whether the plans that take part can be recorded; asked after they have run once.
         enabled: False does everything step by step.
         capacity: kinds of work that are known at once.
     """
 
-    def __init__(
-        self, device: Device, recordable: Callable[[], bool], *, enabled: bool = True, capacity: int = CAPACITY
-    ) -> None:
-        self._device, self._recordable = device, recordable
+    def __init__(self, device: Device, *, enabled: bool = True, capacity: int = CAPACITY) -> None:
+        self._device = device
         self._enabled, self._capacity = enabled, capacity
         self._known: OrderedDict[Hashable, int] = OrderedDict()
 
@@ -35,12 +33,13 @@ class Records:
         """Records that there are."""
         return sum(found not in (_SEEN, _STEPS) for found in self._known.values())
 
-    def do(self, kind: Hashable, work: Callable[[], None]) -> None:
+    def do(self, kind: Hashable, work: Callable[[], None], plans: Sequence[Executable]) -> None:
         """Enqueue work.
 
         Args:
             kind: work of the same kind enqueues the same on the same addresses.
             work: enqueues it, step by step.
+            plans: those that take part.
 
         Raises:
             GraphRunError: the device refuses it.
@@ -54,7 +53,7 @@ class Records:
             return
         self._known.move_to_end(kind)
         if known == _SEEN:
-            known = self._known[kind] = self._capture(work)
+            known = self._known[kind] = self._capture(work, plans)
         if known == _STEPS:
             work()
         else:
@@ -65,9 +64,9 @@ class Records:
         while self._known:
             self._forget(self._known.popitem()[1])
 
-    def _capture(self, work: Callable[[], None]) -> int:
+    def _capture(self, work: Callable[[], None], plans: Sequence[Executable]) -> int:
         """The record of some work. What cannot be recorded is no error: it is done step by step for good."""
-        if not self._recordable():
+        if not all(plan.capturable(self._device.stream) for plan in plans):
             return _STEPS
         self._device.synchronise()  # what was enqueued before belongs to this chunk alone
         self._device.begin_capture()

@@ -72,8 +72,9 @@ class LentLatents:
             False when the device is another GPU, the buffer was taken back, or another stream has read this side.
         """
         with self._lock:  # a buffer is not taken back between the copy and its event
-            reader = self._readers.setdefault(side, device.stream)
-            if self._over or device.index != self._index or reader != device.stream:
+            if self._over or device.index != self._index:
+                return False
+            if self._readers.setdefault(side, device.stream) != device.stream:
                 return False
             place = self._places[side]
             device.copy(address, place.address, place.size)
