@@ -114,7 +114,8 @@ def test_the_fake_runtime_makes_whole_chunks() -> None:
 
 @pytest.mark.parametrize("record", [True, False], ids=["recorded", "step by step"])
 @pytest.mark.parametrize(
-    ("steps", "guidance", "split", "exact", "alone"), itertools.product((None, 2), (1.0, 2.5), *[(False, True)] * 3)
+    ("steps", "guidance", "split", "exact", "alone"),
+    list(itertools.product((None, 2), (1.0, 2.5), *[(False, True)] * 3)),
 )
 def test_chunks_are_those_of_the_host(
     tiny: Bundle,
@@ -166,8 +167,7 @@ def test_a_transition_and_a_settled_prompt_that_moves_the_sink(tiny: Bundle, bal
 
 
 def test_a_gpu_that_cannot_record_makes_the_same(tiny: Bundle, ball: Prompt) -> None:
-    for refusal in ({"captures": False}, {"recordable": False}):
-        runtime = FakeRuntime(**refusal)
+    for runtime in (FakeRuntime(captures=False), FakeRuntime(recordable=False)):
         compare(tiny, [Condition(ball)] * 4, runtime)
         assert (runtime.sampler.recorded, runtime.device.played) == (0, 0)
 

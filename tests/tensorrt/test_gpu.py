@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -131,7 +132,7 @@ def test_rows_and_events_are_in_the_order_of_two_streams() -> None:
     reads.close()
 
 
-LOOPS = {
+LOOPS: dict[str, dict[str, Any]] = {
     "guided": {"guidance": 2.0},
     "unguided": {"guidance": 1.0},
     "split": {"split": True},
@@ -150,7 +151,7 @@ def test_chunks_of_the_device_are_those_of_its_own_passes_on_the_host(runtime: T
     chosen = dict(LOOPS[kind])
     prompt = text.blend([("waves break on a beach", 1), ("rain", 2)]) if chosen.get("exact") else one
     sound = other if chosen.pop("split", False) else None
-    first = Condition(prompt, sound=sound, **chosen)  # type: ignore[arg-type]
+    first = Condition(prompt, sound=sound, **chosen)
     log = [first] * 4 + [replace(first, prompt=other)] * 3 + [replace(first, cut=True)] + [first] * 4
     tested = PocketGenerator(opened, runtime, seed=3)
     sampler = tested._chunks

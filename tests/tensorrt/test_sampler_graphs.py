@@ -132,7 +132,7 @@ def test_the_end_is_the_guard_and_the_noised_context(ranged: bool) -> None:
     require(found, "context_", noised(clean, echo, of.sampler.context_noise))
     energy = 1.0 + np.mean(clean.video**2) + np.mean(clean.audio**2)
     np.testing.assert_allclose(found["total_energy"], [energy], rtol=1e-5)
-    assert (np.abs(clean.video - x.video).max() > 0.1) is ranged
+    assert bool(np.abs(clean.video - x.video).max() > 0.1) is ranged
 
 
 @pytest.mark.parametrize("bundle", ["testcard", "pocket-small", "pocket"])

@@ -125,8 +125,8 @@ class TensorRt:
 
     def close(self) -> None:
         """Close every engine that was loaded here, and the GPU's streams. Idempotent."""
-        for executable, key in self._executables:
-            self._keep_kernels(key, executable.kernels())
+        for executable, kept in self._executables:
+            self._keep_kernels(kept, executable.kernels())
         self._executables.clear()
         for sampler in reversed(self._samplers):
             sampler.close()
