@@ -250,6 +250,22 @@ def test_a_pass_that_fails_is_told_and_reset_mends_it(tiny: Bundle, ball: Prompt
     require_close(made, right)
 
 
+def test_what_was_lost_with_a_failure_is_brought_again(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
+    """A device that fails need not have done what was enqueued before, such as copies of texts."""
+    right = run(PocketGenerator(tiny, OnnxRuntimeCpu(), seed=2), [Condition(sea)] * 3)
+    runtime = FakeRuntime(record=False)
+    generator = PocketGenerator(tiny, runtime, seed=2)
+    generator.step(Condition(ball))
+    runtime.device.synchronise()
+    runtime.denoise.fails_in = runtime.denoise.calls + 1
+    with pytest.raises(GraphRunError, match="refuses"):
+        generator.step(Condition(sea))
+    runtime.device.waiting.clear()
+    generator.reset()
+    made = run(generator, [Condition(sea)] * 3)
+    require_close([replace(chunk, index=index) for index, chunk in enumerate(made)], right)
+
+
 def test_a_record_that_fails_is_told_and_reset_mends_it(
     tiny: Bundle, ball: Prompt, monkeypatch: pytest.MonkeyPatch
 ) -> None:
