@@ -16,6 +16,7 @@ def executable(device: FakeDevice, model: bytes, **options: Any) -> FakeExecutab
     """A graph as a plan; caches that it writes with `TensorScatter` share the memory of the input, as with TensorRT."""
     settings = onnxruntime.SessionOptions()
     settings.intra_op_num_threads = settings.inter_op_num_threads = 1
+    settings.log_severity_level = 3  # it warns of every cache that is not written in place
     session = onnxruntime.InferenceSession(model, settings, ["CPUExecutionProvider"])
     outputs = specs(session.get_outputs())
 

@@ -1,5 +1,7 @@
 """Latents that a decoder takes from the GPU: only events order its stream and that of the sampler."""
 
+import random
+
 import numpy as np
 import pytest
 
@@ -134,6 +136,41 @@ def test_pictures_and_sound_are_those_of_the_host(
     for a, b in zip(made, right, strict=True):
         assert np.abs(a.video.astype(int) - b.video).max() <= 1  # a level that lies between two
         np.testing.assert_allclose(a.audio, b.audio, atol=1e-3)  # phases add up over chunks
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_any_programme_is_that_of_the_host_however_far_behind_the_decoder_is(tiny: Bundle, seed: int) -> None:
+    drawn = random.Random(seed)
+    text = TextEncoder(tiny, OnnxRuntimeCpu())
+    prompts = [text.encode("rain"), text.encode("sea"), text.blend([("rain", 1), ("sea", 2), ("a ball", 1)])]
+    log: list[Condition] = []
+    for _ in range(15):
+        log += [
+            Condition(
+                drawn.choice(prompts),
+                steps=drawn.choice([None, None, 1, 5]),
+                guidance=drawn.choice([None, 1.0, 3.0]),
+                exact=drawn.random() < 0.4,
+                sound=drawn.choice([None, *prompts]),
+                alone_above=drawn.choice([None, 0.6]),
+                seed=drawn.choice([None, None, 7]),
+                cut=drawn.random() < 0.1,
+            )
+        ] * drawn.choice([1, 2, 3])
+    host = PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu())
+    right = [host[1].decode(host[0].step(condition)) for condition in log]
+    runtime = FakeRuntime(FakeGpu(stirred=seed or None))
+    generator, decoder = PocketGenerator(tiny, runtime), PocketDecoder(tiny, runtime)
+    made: list[Chunk] = []
+    waiting: list[LatentChunk] = []
+    for condition in log:
+        waiting.append(generator.step(condition))
+        while len(waiting) > drawn.randrange(BUFFERS + 2):
+            made.append(decoder.decode(waiting.pop(0)))
+    made += [decoder.decode(latents) for latents in waiting]
+    for a, b in zip(made, right, strict=True):
+        assert np.abs(a.video.astype(int) - b.video).max() <= 1
+        np.testing.assert_allclose(a.audio, b.audio, atol=2e-3)
 
 
 def test_latents_are_not_copied_to_the_gpu_again(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
