@@ -112,7 +112,11 @@ class TensorRt:
         # Between the passes every bit counts and nothing is heavy.
         step, weigh, finish = (
             self._executable(prepare(source, "fp32", name=name), (), name)
-            for source, name in ((graphs.step, "step"), (graphs.weigh, "weigh"), (graphs.finish, "finish"))
+            for source, name in (
+                (graphs.step, "sampler step"),
+                (graphs.weigh, "sampler weigh"),
+                (graphs.finish, "sampler finish"),
+            )
         )
         denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
         sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
