@@ -35,6 +35,7 @@ from streamgen.generation.pipeline import (
     EncodeStage,
     encode_request,
     start_picture,
+    wanted_planes,
     with_timings,
 )
 from streamgen.generation.process import GeneratorSettings
@@ -84,7 +85,8 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     try:
         bundle = Bundle.open(settings.bundle)
         runtime = partial(runtime_named, settings.runtime)
-        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime)
+        planes = wanted_planes(bundle.manifest, settings.scale)
+        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime, planes=planes)
         worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
         _warm_up(model)
     except Exception as error:  # the process's outermost edge: the parent learns why, and decides

@@ -25,6 +25,7 @@ class Binding:
 
     cudaError_t = Error  # noqa: N815
     cudaStreamNonBlocking = 1  # noqa: N815
+    cudaEventDisableTiming = 2  # noqa: N815
     cudaMemcpyKind = SimpleNamespace(  # noqa: N815
         cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3
     )
@@ -41,6 +42,7 @@ class Binding:
             "cudaMalloc": 4096,
             "cudaStreamEndCapture": 500,
             "cudaGraphInstantiate": 600,
+            "cudaEventCreateWithFlags": 900,
             "cudaGetErrorString": b"out of memory",
         }
 
@@ -113,6 +115,22 @@ def test_a_record_is_made_played_and_forgotten(binding: Binding) -> None:
     assert [call[0] for call in binding.calls[-6:]] == [
         *("cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate"),
         *("cudaGraphDestroy", "cudaGraphLaunch", "cudaGraphExecDestroy"),
+    ]
+
+
+def test_events_are_recorded_on_one_stream_and_waited_for_on_another(binding: Binding) -> None:
+    first = CudaDevice(0)
+    binding.returns["cudaStreamCreateWithFlags"] = 78
+    second = CudaDevice(0)
+    event = first.event()
+    first.record_event(event)
+    second.wait_event(event)
+    second.free_event(event)
+    assert binding.calls[-4:] == [
+        ("cudaEventCreateWithFlags", 2),
+        ("cudaEventRecord", 900, 77),
+        ("cudaStreamWaitEvent", 78, 900, 0),
+        ("cudaEventDestroy", 900),
     ]
 
 

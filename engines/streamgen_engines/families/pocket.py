@@ -3,17 +3,20 @@
 `PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, UInt8Array
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, Size, UInt8Array
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.guard import StatisticsGuard
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.planes.interface import PlanesRuntime, advance, begin
+from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
 from streamgen_engines.prompt import Prompt, moved, null_prompt
 from streamgen_engines.ring import SINK_SLOT, KvRing
 from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
@@ -201,9 +204,28 @@ class PocketGenerator:
 class PocketDecoder:
     """Latent chunks to pictures and sound, strictly causal: chunks join without a seam."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        seed: int = 0,
+        *,
+        threads: int = 1,
+        planes: PlaneRequest | None = None,
+    ) -> None:
+        """Load both decoders.
+
+        Args:
+            bundle: whose graphs.
+            runtime: what they run on.
+            seed: of the noise in the sound.
+            threads: compute threads of each graph.
+            planes: what chunks shall have besides RGB, or in its place, where the runtime makes it. One that does not
+                gives RGB alone, for whoever makes planes on the CPU.
+        """
         manifest = bundle.manifest
-        self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
+        self._video, self._planes = _load_video(bundle, runtime, threads, planes)
+        self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
         self._seed = check_seed(seed)
@@ -223,13 +245,16 @@ class PocketDecoder:
             self._video.reset()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
-            self._video.run({"latent": latents.before})
+            advance(self._video, {"latent": latents.before})
         noise = self._random.standard_normal(self._sound_shape, np.float32)
-        frames = self._video.run({"latent": latents.video})["frames"]
+        fetch = begin(self._video, {"latent": latents.video})
+        # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
         samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
+        shown = fetch()
         if not np.isfinite(samples).all():
             raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
-        return Chunk(latents.index, frames, samples)
+        planes = {size: shown[name] for size, name in self._planes.items()}
+        return Chunk(latents.index, shown.get(RGB_OUTPUT, self._no_pictures), samples, planes)
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
@@ -294,6 +319,19 @@ def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, thr
     return engine
 
 
+def _load_video(
+    bundle: Bundle, runtime: Runtime, threads: int, planes: PlaneRequest | None
+) -> tuple[Engine, Mapping[Size, str]]:
+    """The decoder of pictures, and which of its outputs has the planes of each size."""
+    manifest = bundle.manifest
+    if planes is None or not isinstance(runtime, PlanesRuntime):
+        return _load(bundle, runtime, "decode_video", _video_signature(manifest), threads), {}
+    states = manifest.graphs["decode_video"].states
+    engine = runtime.load_planes(bundle.path("decode_video"), states, planes, threads=threads)
+    engine.signature.require(_video_signature(manifest, planes), graph="decode_video")
+    return engine, planes.outputs()
+
+
 def _denoise_signature(manifest: Manifest) -> Signature:
     text = manifest.text
     video = _float(1, *manifest.video.latent)
@@ -313,10 +351,14 @@ def _denoise_signature(manifest: Manifest) -> Signature:
     )
 
 
-def _video_signature(manifest: Manifest) -> Signature:
+def _video_signature(manifest: Manifest, planes: PlaneRequest | None = None) -> Signature:
     video = manifest.video
-    frames = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
-    return Signature({"latent": _float(1, *video.latent)}, {"frames": frames})
+    shown: dict[str, TensorSpec] = {}
+    if planes is None or planes.rgb:
+        shown[RGB_OUTPUT] = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
+    for size, name in (planes.outputs() if planes is not None else {}).items():
+        shown[name] = TensorSpec(planes_shape(video.frames_per_chunk, size), "uint8")
+    return Signature({"latent": _float(1, *video.latent)}, shown)
 
 
 def _audio_signature(manifest: Manifest) -> Signature:

@@ -122,6 +122,23 @@ class CudaDevice:
         """Wait until all that was enqueued is done."""
         self._did(self._api.cudaStreamSynchronize(self._stream))
 
+    def event(self) -> int:
+        """A mark in the order of a stream; what names it."""
+        (event,) = self._did(self._api.cudaEventCreateWithFlags(self._api.cudaEventDisableTiming))
+        return int(event)
+
+    def record_event(self, event: int) -> None:
+        """Enqueue the mark here."""
+        self._did(self._api.cudaEventRecord(event, self._stream))
+
+    def wait_event(self, event: int) -> None:
+        """What is enqueued from here on is done after the mark, where it lies now."""
+        self._did(self._api.cudaStreamWaitEvent(self._stream, event, 0))
+
+    def free_event(self, event: int) -> None:
+        """Give an event back."""
+        self._did(self._api.cudaEventDestroy(event))
+
     def begin_capture(self) -> None:
         """From here on, what is enqueued is recorded and not done."""
         mode = self._api.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal  # other threads may allocate meanwhile

@@ -77,6 +77,22 @@ class Device(Protocol):
         """Wait until all that was enqueued is done."""
         ...
 
+    def event(self) -> int:
+        """A mark in the order of a stream, which may be that of another device on this GPU; what names it."""
+        ...
+
+    def record_event(self, event: int) -> None:
+        """Enqueue the mark here. Not while work is recorded. Recording it again moves it."""
+        ...
+
+    def wait_event(self, event: int) -> None:
+        """What is enqueued from here on is done after the mark, where it lies now. Not while work is recorded."""
+        ...
+
+    def free_event(self, event: int) -> None:
+        """Give an event back."""
+        ...
+
     def begin_capture(self) -> None:
         """From here on, what is enqueued is recorded and not done."""
         ...
