@@ -1,7 +1,7 @@
 """What planes cost on a CPU: a graph that makes them against libswscale. `python -m bench.planes`
 
-For the record: it is why a runtime of CPUs makes none (docs/tensorrt.md). Times are of one thread, per picture and for
-all sizes of the ladder, medians of runs that take turns.
+For the record: it is why a runtime of CPUs makes none (docs/tensorrt.md). Times are those of the processor, for one
+thread, per picture and for all sizes of the ladder, medians of runs that take turns.
 """
 
 import argparse
@@ -57,10 +57,12 @@ def main() -> None:
     times: dict[str, list[float]] = {name: [] for name in steps}
     for _ in range(given.runs):
         for name, step in steps.items():
-            started = time.perf_counter()
+            started = time.process_time()
             step()
-            times[name].append(_MS_PER_S * (time.perf_counter() - started) / video.frames_per_chunk)
-    print(f"{manifest.name} {video.width}x{video.height} to {request}, ms per picture, median of {given.runs}")
+            times[name].append(_MS_PER_S * (time.process_time() - started) / video.frames_per_chunk)
+    print(
+        f"{manifest.name} {video.width}x{video.height} to {request}, ms of one core per picture, median of {given.runs}"
+    )
     for name, each in times.items():
         print(f"  {name}: {statistics.median(each):.2f}")
     work = sum(products((video.width, video.height), size) for size in request.sizes)

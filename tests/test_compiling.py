@@ -66,7 +66,7 @@ def test_int8_of_a_bundle_for_cpus_is_refused_with_what_to_do(monkeypatch: pytes
     monkeypatch.setattr(compiling, "gpu_count", lambda: 0)
     code, out, _ = run("testcard", "--dry-run", "--precision", "int8")
     assert code == 1
-    assert out.count("FAILED: testcard/") == 4
+    assert out.count("FAILED: testcard/") == 5
     assert "--precision fp16" in out
 
 

@@ -80,7 +80,37 @@ def gaps(pictures: Pictures, size: Size, *, half: bool = True) -> tuple[Gap, Gap
     ends = (0, width * height, width * height * 5 // 4, width * height * 3 // 2)
     told = []
     for start, end in pairwise(ends):
-        off = np.abs(made[:, start:end].astype(int) - right[:, start:end])
-        square = float((off**2).mean())
-        told.append(Gap(float(off.mean()), int(off.max()), 10 * math.log10(255**2 / max(square, 1e-9))))
+        told.append(gap(made[:, start:end], right[:, start:end]))
     return told[0], told[1], told[2]
+
+
+def gap(made: Pictures, right: Pictures) -> Gap:
+    off = np.abs(made.astype(int) - right)
+    square = float((off**2).mean())
+    return Gap(float(off.mean()), int(off.max()), 10 * math.log10(255**2 / max(square, 1e-9)))
+
+
+@pytest.mark.parametrize("half", [True, False], ids=["float16", "float32"])
+@pytest.mark.parametrize("size", [*LARGER, *SAME, *SMALLER], ids=str)
+def test_no_number_is_off_by_more_than_one(decoded: Pictures, drawn: Pictures, size: Size, half: bool) -> None:
+    """Both round nearly the same number, so they are never further apart than 1.
+
+    When this was written the mean was 0.17 in rings that are finer than a pixel, and 0.12 in decoded pictures.
+    """
+    for pictures in (decoded, drawn):
+        for gap in gaps(pictures, size, half=half):
+            assert gap.most <= 1
+            assert gap.mean < 0.2
+            assert gap.psnr > 55
+
+
+@pytest.mark.parametrize("size", [(896, 512), (448, 256), (224, 128)], ids=str)
+def test_chroma_elsewhere_would_be_seen_by_these_numbers(drawn: Pictures, size: Size) -> None:
+    """Chroma that lies on the left of two pixels, the other usual place, is a quarter of its sample away."""
+    width, height = size
+    planes = Scaler((448, 256), size).planes(drawn[1])
+    chroma = planes.reshape(-1)[width * height :].reshape(2, height // 2, width // 2)
+    moved = np.rint(0.75 * chroma + 0.25 * np.roll(chroma, 1, axis=2)).astype(np.uint8)
+    found = gap(moved, chroma)
+    assert found.most > 20
+    assert found.psnr < 50

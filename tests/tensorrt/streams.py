@@ -28,7 +28,7 @@ class FakeStream(FakeDevice):
 
     def __init__(self, first: "FakeStream | None" = None, *, captures: bool = True, deaf: bool = False) -> None:
         super().__init__(captures=captures)
-        self.first = self if first is None else first.first
+        self.first: FakeStream = self if first is None else first.first
         self.deaf = deaf
         self.made = 0  # events
         self.events: dict[int, Mark | None] = {} if first is None else self.first.events

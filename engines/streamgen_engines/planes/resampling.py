@@ -22,6 +22,7 @@ from streamgen_engines.chunk import Size
 
 Matrix = NDArray[np.float64]
 LOBES: Final = 3
+_NOTHING: Final = 1e-12
 _Weights = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -88,7 +89,8 @@ def _matrix(source: int, target: int, weights: _Weights, reach: float) -> Matrix
     for tap in range(int(np.ceil(2 * reach)) + 2):
         place = first + tap
         np.add.at(made, (np.arange(target), np.clip(place, 0, source - 1)), weights(place - middles))
-    return made / made.sum(axis=1, keepdims=True)
+    made[np.abs(made) < _NOTHING] = 0.0  # what sin(pi) is in floating point
+    return _normalised(made)
 
 
 def _pairs(source: int) -> Matrix:
@@ -96,4 +98,9 @@ def _pairs(source: int) -> Matrix:
     made = np.zeros((-(-source // 2), source))
     for row in range(len(made)):
         made[row, 2 * row : 2 * row + 2] = 1.0
-    return made / made.sum(axis=1, keepdims=True)
+    return _normalised(made)
+
+
+def _normalised(rows: Matrix) -> Matrix:
+    sums: Matrix = rows.sum(axis=1, keepdims=True)
+    return rows / sums
