@@ -1,6 +1,8 @@
 """Planes that a decoder makes on the way to the encoders: which it is asked for, and what becomes of them."""
 
 import dataclasses
+import logging
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -138,9 +140,9 @@ def test_the_generator_asks_for_the_planes_that_it_encodes(monkeypatch: pytest.M
             assert "loaded" in str(event)
 
     monkeypatch.setattr(worker, "load", loading)
-    monkeypatch.setattr(worker.signal, "signal", lambda *arguments: None)
-    monkeypatch.setattr(worker.signal, "pthread_sigmask", lambda *arguments: None)
-    monkeypatch.setattr(worker.logging, "basicConfig", lambda **options: None)
+    monkeypatch.setattr(signal, "signal", lambda *arguments: None)
+    monkeypatch.setattr(signal, "pthread_sigmask", lambda *arguments: None)
+    monkeypatch.setattr(logging, "basicConfig", lambda **options: None)
     settings = GeneratorSettings(write_tiny_bundle(tmp_path), scale=4)
     with pytest.raises(SystemExit):
         worker.run(Ear(), settings)  # type: ignore[arg-type]

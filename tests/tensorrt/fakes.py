@@ -74,6 +74,18 @@ class FakeDevice:
         for work in waiting:
             work()
 
+    def event(self) -> int:
+        raise AssertionError("this stream is alone; see streams.py")
+
+    def record_event(self, event: int) -> None:
+        raise AssertionError("this stream is alone; see streams.py")
+
+    def wait_event(self, event: int) -> None:
+        raise AssertionError("this stream is alone; see streams.py")
+
+    def free_event(self, event: int) -> None:
+        raise AssertionError("this stream is alone; see streams.py")
+
     def begin_capture(self) -> None:
         assert not self.waiting, "work from before the capture is still waiting"
         self.capturing = []

@@ -106,7 +106,7 @@ class World:
         def compute(given: dict[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
             return dict(zip(sides[1], session.run(list(sides[1]), given), strict=True))
 
-        made = FakeExecutable(self.devices[-1], *sides, compute)
+        made = FakeExecutable(self.devices[-1], sides[0], sides[1], compute)
         made.kernels = lambda: b""  # type: ignore[attr-defined]
         return made
 
