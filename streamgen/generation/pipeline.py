@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar, runtime_checkable
 
 from streamgen.generation.prompt_flow import PromptFlow
 from streamgen.generation.prompts import Taken
@@ -59,6 +59,20 @@ class Decoder(Protocol):
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew."""
+        ...
+
+
+@runtime_checkable
+class BesideDecoder(Protocol):
+    """A decoder that may work while its caller does something else."""
+
+    @property
+    def works_beside(self) -> bool:
+        """Whether it does."""
+        ...
+
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        """Begin to decode a chunk; what is returned waits for it."""
         ...
 
 
@@ -206,12 +220,37 @@ class DecodeStage:
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
+        self._beside = decoder if isinstance(decoder, BesideDecoder) and decoder.works_beside else None
+
+    @property
+    def works_beside(self) -> bool:
+        """Whether chunks can be decoded while the caller does something else."""
+        return self._beside is not None
 
     def decode(self, denoised: Denoised) -> Decoded:
         """Decode the next chunk; none may be left out."""
         started = time.perf_counter_ns()
         chunk = _twice(lambda: self._decoder.decode(denoised.latents), self._decoder.reset)
         return Decoded(chunk, with_timings(denoised.record, {"decode": _ms_since(started)}))
+
+    def begin(self, denoised: Denoised) -> Callable[[], Decoded]:
+        """Begin to decode the next chunk; the one before has been waited for. Only where it `works_beside`.
+
+        What is returned waits for the chunk, and decodes it anew if that was in vain.
+        """
+        assert self._beside is not None, "this decoder does nothing beside its caller"
+        decoder, beside, latents = self._decoder, self._beside, denoised.latents
+        started = time.perf_counter_ns()
+        fetch = _twice(lambda: beside.begin(latents), decoder.reset)
+        begun_ms = _ms_since(started)
+
+        def finish() -> Decoded:
+            resumed = time.perf_counter_ns()
+            waiting = [fetch]
+            chunk = _twice(lambda: waiting.pop()() if waiting else decoder.decode(latents), decoder.reset)
+            return Decoded(chunk, with_timings(denoised.record, {"decode": begun_ms + _ms_since(resumed)}))
+
+        return finish
 
 
 class EncodeStage:

@@ -3,7 +3,7 @@
 import dataclasses
 import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.generation import worker
-from streamgen.generation.pipeline import Decoded, EncodeStage, wanted_planes
+from streamgen.generation.pipeline import Decoded, DecodeStage, Denoised, EncodeStage, wanted_planes
 from streamgen.generation.process import GeneratorSettings
 from streamgen.media.scaler import Scaler
-from streamgen.packets import VIDEO_CODECS, ChunkRecord, Layer
+from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer
 from streamgen_engines.bundle import Bundle, bundled
-from streamgen_engines.chunk import Chunk, Size
+from streamgen_engines.chunk import Chunk, LatentChunk, Size
+from streamgen_engines.errors import GraphRunError
 from streamgen_engines.families import load
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
@@ -147,3 +148,99 @@ def test_the_generator_asks_for_the_planes_that_it_encodes(monkeypatch: pytest.M
     with pytest.raises(SystemExit):
         worker.run(Ear(), settings)  # type: ignore[arg-type]
     assert asked == [PlaneRequest(SIZES)]
+
+
+class Scripted:
+    """A decoder that notes what it is asked for; its chunks have the planes of the ladder and no RGB."""
+
+    def __init__(self, log: list[str], *, works_beside: bool = True) -> None:
+        self.log, self.works_beside = log, works_beside
+        self.fails: set[str] = set()
+        self.fetched: Callable[[int], None] = lambda index: None
+
+    def decode(self, latents: LatentChunk) -> Chunk:
+        self._note("decode", latents)
+        return decoded(latents.index, SIZES, rgb=False).chunk
+
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        self._note("begin", latents)
+
+        def finished() -> Chunk:
+            self._note("fetch", latents)
+            return decoded(latents.index, SIZES, rgb=False).chunk
+
+        return finished
+
+    def reset(self, seed: int | None = None) -> None:
+        self.log.append("reset")
+
+    def _note(self, what: str, latents: LatentChunk) -> None:
+        said = f"{what} {latents.index}"
+        self.log.append(said)
+        if what != "begin":
+            self.fetched(latents.index)
+        if said in self.fails:
+            self.fails.remove(said)
+            raise GraphRunError("refused")
+
+
+def denoised(index: int) -> Denoised:
+    latents = LatentChunk(index, np.zeros((1, 48, 6, 10), np.float32), np.zeros((1, 16, 8), np.float32))
+    return Denoised(latents, dataclasses.replace(decoded(index).record, timings_ms={"denoise": 1.0}))
+
+
+@pytest.mark.parametrize("fails", ["begin 1", "fetch 1"])
+def test_a_chunk_that_was_begun_in_vain_is_decoded_anew(fails: str) -> None:
+    log: list[str] = []
+    decoder = Scripted(log)
+    stage = DecodeStage(decoder)
+    assert stage.works_beside
+    decoder.fails = {fails}
+    made = stage.begin(denoised(1))()
+    assert made.chunk.index == 1
+    assert set(made.chunk.planes) == set(SIZES)
+    assert set(made.record.timings_ms) == {"denoise", "decode"}
+    again = ["begin 1", "fetch 1"] if fails == "begin 1" else ["decode 1"]
+    assert log == (["begin 1"] if fails == "begin 1" else ["begin 1", "fetch 1"]) + ["reset", *again]
+
+
+@pytest.mark.parametrize("works_beside", [True, False])
+def test_what_is_denoised_already_is_decoded_while_the_chunk_before_is_encoded(
+    works_beside: bool, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    log: list[str] = []
+    model = load(Bundle.open(write_tiny_bundle(tmp_path)))
+    decoder = Scripted(log, works_beside=works_beside)
+    made: list[int] = []
+
+    class Outbox:
+        def send(self, event: object) -> None:
+            if isinstance(event, EncodedChunk):
+                made.append(event.index)
+                log.append(f"sent {event.index}")
+                if event.index == 3:
+                    tested._stopping = True
+                elif tested._denoised is None and event.index == 2:
+                    tested._denoised = denoised(3)
+
+    scripted = dataclasses.replace(model, decoder=decoder)  # type: ignore[arg-type]
+    tested = worker.Worker(scripted, GeneratorSettings(tmp_path), Outbox())  # type: ignore[arg-type]
+
+    def denoise_two_more(index: int) -> None:
+        """Chunks 1 and 2 are there while the one before is decoded, chunk 3 comes late."""
+        if index < 2:
+            tested._denoised = denoised(index + 1)
+
+    decoder.fetched = denoise_two_more
+    tested._schedule.epoch_ns = 0
+    tested._denoised = denoised(0)
+    tested._run_media()
+    tested._encode.close()
+    assert made == [0, 1, 2, 3]
+    if works_beside:
+        assert log == [
+            *("decode 0", "begin 1", "sent 0", "fetch 1", "begin 2", "sent 1", "fetch 2", "sent 2"),
+            *("decode 3", "sent 3"),
+        ]
+    else:
+        assert log == [f"{what} {index}" for index in range(4) for what in ("decode", "sent")]

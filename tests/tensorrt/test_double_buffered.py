@@ -209,3 +209,16 @@ def test_each_turn_needs_a_stream() -> None:
     inner = TensorRtEngine(executable, device, [], name="test", fetches=False)
     with pytest.raises(ValueError, match="2 turns, and 1 streams"):
         DoubleBufferedEngine(inner, [FakeStream(device)], name="test")
+
+
+def test_a_reset_leaves_what_was_fetched_last_and_takes_the_other_turn() -> None:
+    """Whoever begins a run in vain, resets and begins again still has the results of the one before."""
+    for before in (1, 2):
+        rig = Rig()
+        for _ in range(before):
+            kept = rig.engine.run(call(1.0))["y"]
+        copy = kept.copy()
+        rig.engine.start(call(9.0))
+        rig.engine.reset()
+        np.testing.assert_array_equal(rig.engine.run(call(2.0))["y"], np.full(4, 20))
+        np.testing.assert_array_equal(kept, copy)

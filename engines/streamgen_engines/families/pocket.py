@@ -3,7 +3,7 @@
 `PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import numpy as np
@@ -15,7 +15,7 @@ from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.guard import StatisticsGuard
 from streamgen_engines.manifest import Manifest
-from streamgen_engines.planes.interface import PlanesRuntime, advance, begin
+from streamgen_engines.planes.interface import Beginning, PlanesRuntime, advance, begin
 from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
 from streamgen_engines.prompt import Prompt, moved, null_prompt
 from streamgen_engines.ring import SINK_SLOT, KvRing
@@ -231,12 +231,24 @@ class PocketDecoder:
         self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _SOUND_STREAM))
 
+    @property
+    def works_beside(self) -> bool:
+        """Whether pictures are decoded while the caller does something else, once they have begun."""
+        return isinstance(self._video, Beginning)
+
     def decode(self, latents: LatentChunk) -> Chunk:
         """Decode the next chunk; chunks must come in order and none may be left out.
 
         Raises:
             NonFiniteError: the sound is not a number; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
+        """
+        return self.begin(latents)()
+
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        """Begin to decode the next chunk, whose sound is ready then; what is returned waits for its pictures.
+
+        It is to be called before the chunk after the next begins. The same errors, here and there, as `decode`.
         """
         if latents.seed != self._seed:
             self._reseed(latents.seed)
@@ -250,11 +262,15 @@ class PocketDecoder:
         fetch = begin(self._video, {"latent": latents.video})
         # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
         samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
-        shown = fetch()
         if not np.isfinite(samples).all():
             raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
-        planes = {size: shown[name] for size, name in self._planes.items()}
-        return Chunk(latents.index, shown.get(RGB_OUTPUT, self._no_pictures), samples, planes)
+
+        def finished() -> Chunk:
+            shown = fetch()
+            planes = {size: shown[name] for size, name in self._planes.items()}
+            return Chunk(latents.index, shown.get(RGB_OUTPUT, self._no_pictures), samples, planes)
+
+        return finished
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""

@@ -34,7 +34,7 @@ class _Result:
     array: Array
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Turn:
     """What every other run uses.
 
@@ -70,6 +70,8 @@ class DoubleBufferedEngine:
             raise ValueError(f"there are {TURNS} turns, and {len(copying)} streams to copy on; give one for each")
         self._inner, self._device, self._name = inner, inner.device, name
         self._runs = 0
+        self._next = 0  # turn of the next run
+        self._fetched_last = TURNS - 1
         self._closed = False
         self._addresses: list[int] = []
         self._memories: list[UInt8Array] = []
@@ -104,8 +106,9 @@ class DoubleBufferedEngine:
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
         self._inner.enqueue(inputs)
-        run, turn = self._runs, self._turns[self._runs % TURNS]
+        run, turn = self._runs, self._turns[self._next]
         self._runs += 1
+        self._next = (self._next + 1) % TURNS
         turn.run = run
         for name, result in turn.results.items():
             address, size = self._inner.result(name)
@@ -131,12 +134,13 @@ class DoubleBufferedEngine:
         return self._inner.state(name)
 
     def reset(self) -> None:
-        """Set every carried state to zero; results that are under way are lost."""
+        """Set every carried state to zero. Results that are under way are lost; those that were fetched last stay."""
         for turn in self._turns:
             turn.run = -1
             turn.copying.use()
             turn.copying.synchronise()
         self._inner.reset()
+        self._next = (self._fetched_last + 1) % TURNS
 
     def close(self) -> None:
         """Give back the memory of both turns. Idempotent; a run raises `GraphRunError` afterwards."""
@@ -174,4 +178,5 @@ class DoubleBufferedEngine:
             )
         turn.copying.use()
         turn.copying.synchronise()
+        self._fetched_last = self._turns.index(turn)
         return {name: result.array for name, result in turn.results.items()}
