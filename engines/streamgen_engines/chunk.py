@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ Float32Array: TypeAlias = NDArray[np.float32]
 UInt8Array: TypeAlias = NDArray[np.uint8]
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
+Side: TypeAlias = Literal["video", "audio"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,6 +28,18 @@ class Latents:
     audio: Float32Array
 
 
+class Resident(Protocol):
+    """Latents that still lie on the device that made them, for an engine on the same one."""
+
+    def copy_to(self, side: Side, device: Any, address: int) -> bool:
+        """Enqueue a copy of one side to an address of a `tensorrt.device.Device`.
+
+        Returns:
+            False when they do not lie there, or not any more: take the arrays of the chunk instead.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentChunk:
     """A generated chunk before decoding; owns its arrays.
@@ -38,6 +51,7 @@ class LatentChunk:
         seed: seed that made this chunk, and that makes the noise of its sound.
         cut: the context was dropped before this chunk, so the picture does not continue the last one.
         before: float32 `[1, C, H/16, W/16]`, the picture that this chunk continues instead; None = there is none.
+        resident: where the same latents still lie on a device; None = nowhere.
     """
 
     index: int
@@ -46,6 +60,7 @@ class LatentChunk:
     seed: int = 0
     cut: bool = False
     before: Float32Array | None = None
+    resident: Resident | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

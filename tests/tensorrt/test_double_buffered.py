@@ -66,7 +66,8 @@ def test_results_are_those_of_each_run(options: dict[str, Any]) -> None:
 def test_results_are_page_locked_memory_of_two_turns_and_nothing_is_copied_on_the_host() -> None:
     rig = Rig()
     places = [rig.engine.run(call(value))["picture"].ctypes.data for value in VALUES]
-    assert set(places) <= set(rig.device.pinned)
+    pinned = [memory.ctypes.data for stream in rig.copying for memory in stream.pinned]
+    assert set(places) <= set(pinned)
     assert len(set(places)) == 2
     assert places == places[:2] * 3
 
@@ -179,7 +180,8 @@ def test_closing_gives_everything_back_once() -> None:
     rig.engine.start(call(1.0))
     rig.close()
     rig.close()
-    assert (rig.device.memory, rig.device.pinned, rig.device.records, rig.device.events) == ({}, [], {}, {})
+    assert (rig.device.memory, rig.device.pinned, rig.device.records, rig.device.shared.marks) == ({}, [], {}, {})
+    assert [stream.pinned for stream in rig.copying] == [[], []]
     with pytest.raises(GraphRunError, match="closed"):
         rig.engine.run(call(1.0))
 
@@ -200,7 +202,7 @@ def test_nothing_leaks_where_the_gpu_has_no_room(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(device, "allocate", full)
     with pytest.raises(GraphRunError, match="out of memory"):
         DoubleBufferedEngine(inner, [FakeStream(device), FakeStream(device)], name="test")
-    assert (len(device.memory), len(device.pinned), device.events) == (*before, {})
+    assert (len(device.memory), len(device.pinned), device.shared.marks) == (*before, {})
 
 
 def test_each_turn_needs_a_stream() -> None:
@@ -222,3 +224,20 @@ def test_a_reset_leaves_what_was_fetched_last_and_takes_the_other_turn() -> None
         rig.engine.reset()
         np.testing.assert_array_equal(rig.engine.run(call(2.0))["y"], np.full(4, 20))
         np.testing.assert_array_equal(kept, copy)
+
+
+def test_inputs_may_lie_on_the_gpu_already() -> None:
+    rig = Rig()
+    there = rig.device.allocate(16)
+    memory = rig.device.staging(16)
+    memory.view(np.float32)[:] = 3.0
+    rig.device.upload(there, memory)
+
+    def copy(device: Any, address: int) -> bool:
+        device.copy(address, there, 16)
+        return True
+
+    for total in (3, 6, 9):
+        made = begin(rig.engine, call(100.0), {"x": copy})()
+        np.testing.assert_array_equal(made["y"], np.full(4, 10 * total))
+    assert rig.inner.recorded

@@ -6,8 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen_engines.bundle import bundled
+from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import GraphLoadError, RuntimeUnavailableError
+from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.builder import Built
@@ -16,8 +18,11 @@ from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache
 from streamgen_engines.tensorrt.runtime import TensorRt
+from streamgen_engines.text import TextEncoder
+from tests.tensorrt.computing import executable
 from tests.tensorrt.fakes import FakeDevice, FakeExecutable
 from tests.tensorrt.rtx import needs_rtx
+from tests.tiny_bundle import write_tiny_bundle
 
 X = TensorSpec((2,), "float32")
 GRAPH = bundled("testcard").path("text")
@@ -124,6 +129,37 @@ def test_another_precision_is_another_plan(world: World, plans: PlanCache) -> No
     assert world.builds == 1
     TensorRt(plans=plans, precision="fp32").load(path)
     assert world.builds == 2
+
+
+def test_a_stream_of_the_runtime_is_that_of_the_host(
+    world: World, plans: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plans are the prepared graphs themselves here, and compute on the fake GPU; found again, they are not built."""
+    bundle = Bundle.open(write_tiny_bundle(tmp_path / "tiny"))
+
+    def build(flavour: Flavour, model: bytes, **options: Any) -> Built:
+        world.builds += 1
+        return Built(model, NetworkReport({}, {}, 0, 0, 0, 6), b"")
+
+    def load(flavour: Flavour, plan: bytes, name: str, *, kernels: bytes = b"") -> FakeExecutable:
+        made = executable(world.devices[-1], plan)
+        made.kernels = lambda: b"compiled"  # type: ignore[attr-defined]
+        return made
+
+    monkeypatch.setattr(module, "build", build)
+    monkeypatch.setattr(module, "TensorRtExecutable", load)
+    log = [Condition(TextEncoder(bundle, OnnxRuntimeCpu()).encode("a red ball bounces"))] * 10
+    host = PocketGenerator(bundle, OnnxRuntimeCpu(), seed=3)
+    right = [host.step(condition) for condition in log]
+    for _ in range(2):
+        runtime = TensorRt(plans=plans, precision="fp32")
+        generator = PocketGenerator(bundle, runtime, seed=3)
+        for condition, chunk in zip(log, right, strict=True):
+            np.testing.assert_allclose(generator.step(condition).video, chunk.video, atol=1e-4)
+        runtime.close()
+        runtime.close()
+        assert world.builds == 4
+    assert all(device.closed and not device.memory and not device.pinned for device in world.devices)
 
 
 @needs_rtx

@@ -6,7 +6,7 @@ from typing import Protocol, runtime_checkable
 
 from streamgen_engines.manifest import State
 from streamgen_engines.planes.request import PlaneRequest
-from streamgen_engines.runtimes.interface import Array, Engine
+from streamgen_engines.runtimes.interface import Array, Engine, Placed, PlacingEngine
 
 Fetch = Callable[[], dict[str, Array]]
 """Waits for the results of one run and gives them; to be called once."""
@@ -31,8 +31,8 @@ class PlanesRuntime(Protocol):
 class Beginning(Protocol):
     """An engine that works while its caller does something else."""
 
-    def start(self, inputs: Mapping[str, Array]) -> Fetch:
-        """Begin a run; states advance. Results are given by what is returned."""
+    def start(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> Fetch:
+        """Begin what `PlacingEngine.run_placed` does; states advance. Results are given by what is returned."""
         ...
 
     def advance(self, inputs: Mapping[str, Array]) -> None:
@@ -40,11 +40,11 @@ class Beginning(Protocol):
         ...
 
 
-def begin(engine: Engine, inputs: Mapping[str, Array]) -> Fetch:
-    """Begin a run where the engine can, and do it whole where it cannot."""
+def begin(engine: Engine, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> Fetch:
+    """Begin a run where the engine can, and do it whole where it cannot; with inputs from where they lie, if it can."""
     if isinstance(engine, Beginning):
-        return engine.start(inputs)
-    made = engine.run(inputs)
+        return engine.start(inputs, placed or {})
+    made = engine.run_placed(inputs, placed) if placed and isinstance(engine, PlacingEngine) else engine.run(inputs)
     return lambda: made
 
 

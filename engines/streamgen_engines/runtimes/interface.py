@@ -1,9 +1,9 @@
 """What every runtime offers: load a graph with its carried states, run it, look at the states."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -11,6 +11,8 @@ from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.manifest import State
 
 Array: TypeAlias = NDArray[Any]
+Placed: TypeAlias = Callable[[Any, int], bool]
+"""(device, address) -> whether a copy of an input to that address of the device was enqueued; see `chunk.Resident`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +67,20 @@ class Engine(Protocol):
 
     def reset(self) -> None:
         """Set every carried state to zero."""
+        ...
+
+
+@runtime_checkable
+class PlacingEngine(Protocol):
+    """An engine that can take inputs from where they already lie on its device."""
+
+    def run_placed(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> dict[str, Array]:
+        """Run once, as `Engine.run` does.
+
+        Args:
+            inputs: all of them, for what cannot be taken from the device.
+            placed: those that may be, by name.
+        """
         ...
 
 

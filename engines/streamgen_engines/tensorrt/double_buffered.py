@@ -18,7 +18,7 @@ import numpy as np
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.planes.interface import Fetch
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 
@@ -74,14 +74,14 @@ class DoubleBufferedEngine:
         self._fetched_last = TURNS - 1
         self._closed = False
         self._addresses: list[int] = []
-        self._memories: list[UInt8Array] = []
+        self._memories: list[tuple[Device, UInt8Array]] = []
         self._turns: list[_Turn] = []
         self._device.use()
         try:
             for each in copying:
                 turn = _Turn(each, self._device.event(), {})
                 self._turns.append(turn)
-                turn.results = {result: self._result(spec) for result, spec in inner.signature.outputs.items()}
+                turn.results = {result: self._result(each, spec) for result, spec in inner.signature.outputs.items()}
             self._device.synchronise()
         except BaseException:
             self.close()
@@ -92,8 +92,12 @@ class DoubleBufferedEngine:
         """Inputs and outputs, without the carried states."""
         return self._inner.signature
 
-    def start(self, inputs: Mapping[str, Array]) -> Fetch:
+    def start(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> Fetch:
         """Begin a run. It waits for the last one, but not for its results to come back.
+
+        Args:
+            inputs: all of them, for what cannot be taken from the GPU.
+            placed: those that may be, by name.
 
         Returns:
             What waits for the results and gives them. They are valid until the run after the next begins; from then on
@@ -105,7 +109,7 @@ class DoubleBufferedEngine:
         """
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
-        self._inner.enqueue(inputs)
+        self._inner.enqueue(inputs, placed or {})
         run, turn = self._runs, self._turns[self._next]
         self._runs += 1
         self._next = (self._next + 1) % TURNS
@@ -126,7 +130,7 @@ class DoubleBufferedEngine:
 
     def advance(self, inputs: Mapping[str, Array]) -> None:
         """Run for the sake of the states: no turn is taken, and nothing comes back."""
-        self._inner.enqueue(inputs)
+        self._inner.enqueue(inputs, {})
         self._inner.wait()
 
     def state(self, name: str) -> Array:
@@ -155,19 +159,19 @@ class DoubleBufferedEngine:
             self._device.free_event(turn.made)
         for address in reversed(self._addresses):
             self._device.free(address)
-        for memory in reversed(self._memories):
-            self._device.free_staging(memory)
+        for device, memory in reversed(self._memories):
+            device.free_staging(memory)
         self._turns.clear()
         self._addresses.clear()
         self._memories.clear()
 
-    def _result(self, spec: TensorSpec) -> _Result:
+    def _result(self, copying: Device, spec: TensorSpec) -> _Result:
         kind = np.dtype(spec.dtype)
         size = prod(spec.shape) * kind.itemsize
         address = self._device.allocate(size)
         self._addresses.append(address)
-        memory = self._device.staging(size)
-        self._memories.append(memory)
+        memory = copying.staging(size)
+        self._memories.append((copying, memory))
         return _Result(address, memory, memory.view(kind).reshape(spec.shape))
 
     def _fetched(self, run: int, turn: _Turn) -> dict[str, Array]:

@@ -21,7 +21,7 @@ import numpy as np
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 
@@ -75,7 +75,8 @@ class TensorRtEngine:
         inputs, outputs = dict(executable.inputs), dict(executable.outputs)
         specs = [_take_state(state, inputs, outputs, name) for state in states]
         self._signature = Signature(inputs, outputs)
-        self._record: int | None = None
+        self._records: dict[frozenset[str], int] = {}  # by the inputs that lie on the GPU already
+        self._tried: set[frozenset[str]] = set()
         self._may_record = record
         self._runs = 0
         self._under_way = False
@@ -107,7 +108,7 @@ class TensorRtEngine:
     @property
     def recorded(self) -> bool:
         """Whether runs are played from a record now."""
-        return self._record is not None
+        return bool(self._records)
 
     @property
     def in_place(self) -> frozenset[str]:
@@ -127,29 +128,40 @@ class TensorRtEngine:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
-        self.enqueue(inputs)
+        return self.run_placed(inputs, {})
+
+    def run_placed(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> dict[str, Array]:
+        """Run the graph once, with some inputs from where they already lie on the GPU; see `run`.
+
+        Args:
+            inputs: all of them, for what cannot be taken from the GPU.
+            placed: those that may be, by name.
+        """
+        self.enqueue(inputs, placed)
         self.wait()
         return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
 
-    def enqueue(self, inputs: Mapping[str, Array]) -> None:
-        """Begin a run, once the last one is done: its inputs lie where these will. The same errors as `run`."""
+    def enqueue(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
+        """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
-        self._check(inputs)
+        self._check(inputs, placed)
         self._device.use()
         self.wait()
+        there = frozenset(name for name, copy in placed.items() if copy(self._device, self._inputs[name].address))
         for name, tensor in self._inputs.items():
-            np.copyto(tensor.array, inputs[name])
+            if name not in there:
+                np.copyto(tensor.array, inputs[name])
         for name in sorted(self._lent):
             read = self._states[name].read
             self._device.upload(read.address, read.memory)
         self._lent.clear()
-        if self._record is None and self._may_record and self._runs > 0:
-            self._capture()
-        if self._record is not None:
-            self._device.play(self._record)
+        if self._may_record and self._runs > 0 and there not in self._tried:
+            self._capture(there)
+        if there in self._records:
+            self._device.play(self._records[there])
         else:
-            self._steps()
+            self._steps(there)
         self._under_way = True
 
     def wait(self) -> None:
@@ -191,9 +203,9 @@ class TensorRtEngine:
             return
         self._closed = True
         self._device.use()
-        if self._record is not None:
-            self._device.forget(self._record)
-            self._record = None
+        for record in self._records.values():
+            self._device.forget(record)
+        self._records.clear()
         for address in reversed(self._addresses):
             self._device.free(address)
         for memory in reversed(self._memories):
@@ -201,11 +213,12 @@ class TensorRtEngine:
         self._addresses.clear()
         self._memories.clear()
 
-    def _steps(self) -> None:
-        """One run from staging to staging, enqueued or recorded."""
+    def _steps(self, there: frozenset[str]) -> None:
+        """One run from staging to staging, enqueued or recorded, but for the inputs that are on the GPU already."""
         device = self._device
-        for tensor in self._inputs.values():
-            device.upload(tensor.address, tensor.memory)
+        for name, tensor in self._inputs.items():
+            if name not in there:
+                device.upload(tensor.address, tensor.memory)
         self._executable.enqueue(device.stream)
         for carried in self._states.values():
             if not carried.in_place:
@@ -213,24 +226,24 @@ class TensorRtEngine:
         for tensor in self._outputs.values():
             device.download(tensor.memory, tensor.address)
 
-    def _capture(self) -> None:
+    def _capture(self, there: frozenset[str]) -> None:
         """Record the steps. What cannot be recorded is no error: it is done step by step."""
-        self._may_record = False  # one attempt
+        self._tried.add(there)  # one attempt
         if not self._executable.capturable(self._device.stream):
             return
         self._device.synchronise()  # lent states are on their way, and belong to this run alone
         self._device.begin_capture()
         try:
-            self._steps()
+            self._steps(there)
         except GraphRunError:
             self._device.abort_capture()
             return
         try:
-            self._record = self._device.end_capture()
+            self._records[there] = self._device.end_capture()
         except GraphRunError:
             self._device.abort_capture()
 
-    def _check(self, inputs: Mapping[str, Array]) -> None:
+    def _check(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
         for name, spec in self._signature.inputs.items():
             if name not in inputs:
                 raise GraphMismatchError(f"{self._name} needs input {name} ({spec})")
@@ -238,6 +251,9 @@ class TensorRtEngine:
             if array.shape != spec.shape or array.dtype.name != spec.dtype:
                 found = TensorSpec(array.shape, array.dtype.name)
                 raise GraphMismatchError(f"{self._name}: input {name} is {found}, should be {spec}")
+        for name in placed:
+            if name not in self._signature.inputs:
+                raise GraphMismatchError(f"{self._name} has no input {name} to be taken from the GPU")
         if len(inputs) != len(self._signature.inputs):
             unknown = ", ".join(sorted(inputs.keys() - self._signature.inputs.keys()))
             raise GraphMismatchError(f"{self._name} has no input {unknown}")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
+from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.manifest import Graph, State
 from streamgen_engines.planes.request import PlaneRequest
@@ -11,6 +12,7 @@ from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
 from streamgen_engines.tensorrt.device import Device
+from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
 from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
@@ -18,6 +20,7 @@ from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavou
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, user_folder
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
+from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 _log = logging.getLogger(__name__)
 
@@ -76,6 +79,8 @@ class TensorRt:
         self._precision = precision
         self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
         self._buffered: list[DoubleBufferedEngine] = []
+        self._samplers: list[DeviceSampler] = []
+        self._executables: list[tuple[TensorRtExecutable, PlanKey]] = []  # of the samplers
         self._devices: list[CudaDevice] = [self._gpu]
 
     @property
@@ -124,6 +129,28 @@ class TensorRt:
                 _log.warning("the plan of %s is built again: %s", name, error)
         return self._loaded(self._built(prepared.model, key, states, name), states, name, key, fetches=fetches)
 
+    def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
+        """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
+
+        Raises:
+            GraphLoadError: TensorRT rejects a graph, or loads not even a fresh plan.
+            GraphMismatchError: a state is not an input and an output of the denoise graph.
+        """
+        device = CudaDevice(self._index)
+        self._devices.append(device)
+        manifest = bundle.manifest
+        path, graphs = bundle.path("denoise"), sampler_graphs(manifest)
+        states = manifest.graphs["denoise"].states
+        # Between the passes every bit counts and nothing is heavy.
+        step, weigh, finish = (
+            self._executable(prepare(source, "fp32", name=name), (), name)
+            for source, name in ((graphs.step, "step"), (graphs.weigh, "weigh"), (graphs.finish, "finish"))
+        )
+        denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
+        sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
+        self._samplers.append(sampler)
+        return sampler
+
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it."""
         return self._loaded(data, graph.states, name)
@@ -133,6 +160,12 @@ class TensorRt:
         for buffered in reversed(self._buffered):
             buffered.close()
         self._buffered.clear()
+        for executable, kept in self._executables:
+            self._keep_kernels(kept, executable.kernels())
+        self._executables.clear()
+        for sampler in reversed(self._samplers):
+            sampler.close()
+        self._samplers.clear()
         for engine, key in reversed(self._engines):
             if key is not None:
                 self._keep_kernels(key, engine.kernels())
@@ -145,6 +178,23 @@ class TensorRt:
     def gpu(self) -> CudaDevice:
         """The GPU."""
         return self._gpu
+
+    def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
+        """The plan of a prepared graph, loaded: from the cache, or built."""
+        key = plan_key(self._flavour, prepared, self._gpu.gpu)
+        kernels = self._plans.kernels(key)
+        found = self._plans.find(key)
+        if found is not None:
+            try:
+                executable = TensorRtExecutable(self._flavour, found.data, name, kernels=kernels)
+            except GraphLoadError as error:
+                _log.warning("the plan of %s is built again: %s", name, error)
+                found = None
+        if found is None:
+            plan = self._built(prepared.model, key, states, name)
+            executable = TensorRtExecutable(self._flavour, plan, name, kernels=kernels)
+        self._executables.append((executable, key))
+        return executable
 
     def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str) -> bytes:
         _log.info("building the plan of %s for %s; this is done once", name, key.gpu)
