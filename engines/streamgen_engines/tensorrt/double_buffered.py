@@ -74,14 +74,14 @@ class DoubleBufferedEngine:
         self._fetched_last = TURNS - 1
         self._closed = False
         self._addresses: list[int] = []
-        self._memories: list[UInt8Array] = []
+        self._memories: list[tuple[Device, UInt8Array]] = []
         self._turns: list[_Turn] = []
         self._device.use()
         try:
             for each in copying:
                 turn = _Turn(each, self._device.event(), {})
                 self._turns.append(turn)
-                turn.results = {result: self._result(spec) for result, spec in inner.signature.outputs.items()}
+                turn.results = {result: self._result(each, spec) for result, spec in inner.signature.outputs.items()}
             self._device.synchronise()
         except BaseException:
             self.close()
@@ -155,19 +155,19 @@ class DoubleBufferedEngine:
             self._device.free_event(turn.made)
         for address in reversed(self._addresses):
             self._device.free(address)
-        for memory in reversed(self._memories):
-            self._device.free_staging(memory)
+        for device, memory in reversed(self._memories):
+            device.free_staging(memory)
         self._turns.clear()
         self._addresses.clear()
         self._memories.clear()
 
-    def _result(self, spec: TensorSpec) -> _Result:
+    def _result(self, copying: Device, spec: TensorSpec) -> _Result:
         kind = np.dtype(spec.dtype)
         size = prod(spec.shape) * kind.itemsize
         address = self._device.allocate(size)
         self._addresses.append(address)
-        memory = self._device.staging(size)
-        self._memories.append(memory)
+        memory = copying.staging(size)
+        self._memories.append((copying, memory))
         return _Result(address, memory, memory.view(kind).reshape(spec.shape))
 
     def _fetched(self, run: int, turn: _Turn) -> dict[str, Array]:
