@@ -71,6 +71,8 @@ def compile_bundle(
     opened = bundle_at(bundle)
     flavour = load_flavour(name)
 
+    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.media.video_encoder import usual_scale
     from streamgen_engines.runtimes import OnnxRuntimeCpu
     from streamgen_engines.tensorrt.compile import Compiler, gpu_here
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder
@@ -96,6 +98,7 @@ def compile_bundle(
             precision=chosen,
             load=gpu.load_plan if gpu is not None else None,
             reference=OnnxRuntimeCpu() if check else None,
+            planes=wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height)),
             progress=told,
         )
         with bar:

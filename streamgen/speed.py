@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final
 
-from streamgen.generation.pipeline import Pipeline
+from streamgen.generation.pipeline import Pipeline, wanted_planes
 from streamgen.media.video_encoder import usual_scale
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
@@ -48,9 +48,9 @@ def measure(
     """
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
-    with Pipeline(
-        load(bundle, runtime=partial(runtime_named, runtime)), scale=usual_scale(manifest.video.height)
-    ) as pipeline:
+    scale = usual_scale(manifest.video.height)
+    model = load(bundle, runtime=partial(runtime_named, runtime), planes=wanted_planes(manifest, scale))
+    with Pipeline(model, scale=scale) as pipeline:
         pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
         timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]

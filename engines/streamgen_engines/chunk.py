@@ -1,7 +1,8 @@
 """What moves from stage to stage: latents from the generator, then the decoded picture and sound."""
 
 import hashlib
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import numpy as np
@@ -9,6 +10,8 @@ from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
 UInt8Array: TypeAlias = NDArray[np.uint8]
+Size: TypeAlias = tuple[int, int]
+"""Width and height in pixels."""
 Side: TypeAlias = Literal["video", "audio"]
 
 
@@ -62,17 +65,26 @@ class LatentChunk:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Chunk:
-    """A decoded chunk; owns its arrays.
+    """A decoded chunk; owns its arrays, unless it has planes: pictures of such a chunk may be memory that the decoder
+    uses again, and are valid until it has been called twice more.
 
     Attributes:
         index: number of the chunk, as in `LatentChunk`.
-        video: uint8 `[T, H, W, 3]`, RGB.
+        video: uint8 `[T, H, W, 3]`, RGB; T is 0 where a decoder was asked for planes alone.
         audio: float32 `[channels, samples]` in [-1, 1].
+        planes: the same pictures as YUV 4:2:0 (BT.601, limited range) of other sizes, made by the decoder: uint8
+            `[T, 3/2 height, width]` by (width, height), Y above U above V unless it was asked for another order.
     """
 
     index: int
     video: UInt8Array
     audio: Float32Array
+    planes: Mapping[Size, UInt8Array] = field(default_factory=dict)
+
+    @property
+    def pictures(self) -> int:
+        """How many there are."""
+        return len(next(iter(self.planes.values()), self.video))
 
 
 def picture_name(latent: Float32Array) -> str:

@@ -30,12 +30,14 @@ from typing import Final
 import psutil
 
 from streamgen.generation.pipeline import (
+    Decoded,
     DecodeStage,
     Denoised,
     DenoiseStage,
     EncodeStage,
     encode_request,
     start_picture,
+    wanted_planes,
     with_timings,
 )
 from streamgen.generation.process import GeneratorSettings
@@ -85,7 +87,8 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     try:
         bundle = Bundle.open(settings.bundle)
         runtime = partial(runtime_named, settings.runtime)
-        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime)
+        planes = wanted_planes(bundle.manifest, settings.scale)
+        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime, planes=planes)
         worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
         _warm_up(model)
     except Exception as error:  # the process's outermost edge: the parent learns why, and decides
@@ -295,9 +298,14 @@ class Worker:
     # Media thread.
 
     def _run_media(self) -> None:
-        while (handed := self._next_denoised()) is not None:
+        ahead: tuple[Denoised, int] | None = None
+        begun: Callable[[], Decoded] | None = None
+        while (handed := ahead or self._next_denoised()) is not None:
             denoised, denoised_ns = handed
-            decoded = self._decode.decode(denoised)
+            decoded = self._decode.decode(denoised) if begun is None else begun()
+            # A GPU decodes what is there already while this chunk is encoded.
+            ahead = self._next_denoised(wait=False) if self._decode.works_beside else None
+            begun = self._decode.begin(ahead[0]) if ahead is not None else None
             with self._changed:
                 layers, keyframes = self._layers, frozenset(self._keyframes)
                 self._keyframes.clear()
@@ -313,9 +321,10 @@ class Worker:
                 self._stats_ns = now_ns
                 self._outbox.send(self._stats(encoded.index, lead_ns))
 
-    def _next_denoised(self) -> tuple[Denoised, int] | None:
+    def _next_denoised(self, *, wait: bool = True) -> tuple[Denoised, int] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._denoised is not None or self._stopping)
+            if wait:
+                self._changed.wait_for(lambda: self._denoised is not None or self._stopping)
             if self._stopping or self._denoised is None:
                 return None
             denoised, self._denoised = self._denoised, None

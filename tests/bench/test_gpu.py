@@ -66,6 +66,8 @@ def test_every_graph_is_run_and_told() -> None:
         assert (graph["recorded"], graph["in_place"], graph["layers"], graph["attentions"]) == (True, 1, 5, 1)
     assert [engine.runs for engine in runtime.engines[:4]] == [gpu.WARM_UP + 3] * 4
     assert figures["realtime_ratio"] > 0
+    assert figures["decode_ms"].count == 2
+    assert figures["planes"] is None  # the stand-in makes none
     assert figures["gpu"] == "Fake 9000"
 
 

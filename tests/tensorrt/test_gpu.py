@@ -8,9 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamgen.generation.pipeline import wanted_planes
+from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
+from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.manifest import State
+from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.runtimes import Engine, OnnxRuntimeCpu
 from streamgen_engines.tensorrt.compile import Compiler
 from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
@@ -101,6 +105,50 @@ def test_a_plan_that_tensorrt_refuses_is_built_again(runtime: TensorRt, tmp_path
     record.write_text(json.dumps({**document, "sha256": digest}))
     runtime.load(opened.path("text"))
     assert stored.read_bytes()[:8] != b"nonsense"
+
+
+def test_one_stream_waits_for_an_event_of_another() -> None:
+    first, second = CudaDevice(0), CudaDevice(0)
+    size = 64 * 2**20
+    source, target, back = first.allocate(size), first.allocate(size), second.staging(size)
+    filled = first.staging(size)
+    filled.fill(7)
+    first.synchronise()
+    event = first.event()
+    first.upload(source, filled)
+    first.copy(target, source, size)
+    first.record_event(event)
+    second.wait_event(event)
+    second.download(back, target)
+    second.synchronise()
+    assert (back == 7).all()
+    first.free_event(event)
+    for address in (source, target):
+        first.free(address)
+    first.free_staging(filled)
+    second.free_staging(back)
+    first.close()
+    second.close()
+
+
+def test_planes_are_those_of_libswscale(runtime: TensorRt) -> None:
+    opened = bundled("pocket")
+    request = PlaneRequest(wanted_planes(opened.manifest, 2).sizes, rgb=True)
+    decoder = PocketDecoder(opened, runtime, planes=request)
+    random = np.random.default_rng(1)
+    video, audio = (1, *opened.manifest.video.latent), (1, *opened.manifest.audio.latent)
+    scalers = {
+        size: Scaler((opened.manifest.video.width, opened.manifest.video.height), size) for size in request.sizes
+    }
+    for index in range(8):
+        chunk = decoder.decode(
+            LatentChunk(index, random.standard_normal(video, np.float32), random.standard_normal(audio, np.float32))
+        )
+        for size, scaler in scalers.items():
+            right = np.stack([scaler.planes(picture) for picture in chunk.video])
+            off = np.abs(chunk.planes[size].astype(int) - right)
+            assert off.max() <= 3
+            assert off.mean() < 0.3
 
 
 def test_rows_and_events_are_in_the_order_of_two_streams() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import UnknownFamilyError
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.text import TextEncoder
 
@@ -29,7 +30,14 @@ class Model:
     decoder: PocketDecoder
 
 
-def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[], Runtime] = OnnxRuntimeCpu) -> Model:
+def load(
+    bundle: Bundle,
+    threads: int = 1,
+    *,
+    seed: int = 0,
+    runtime: Callable[[], Runtime] = OnnxRuntimeCpu,
+    planes: PlaneRequest | None = None,
+) -> Model:
     """Load every graph of a bundle.
 
     Args:
@@ -38,6 +46,7 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[
         seed: of the generator and the decoder.
         runtime: makes what the graphs run on (`runtimes.runtime_named`). Each part gets one of its own, because the
             parts may live on different threads, and not every runtime can serve several.
+        planes: what the decoder gives besides RGB, or in its place, on a runtime that makes it; None = RGB alone.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
@@ -54,7 +63,7 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[
         bundle,
         TextEncoder(bundle, runtime()),
         PocketGenerator(bundle, runtime(), seed, threads=threads),
-        PocketDecoder(bundle, runtime(), seed, threads=threads),
+        PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes),
     )
 
 

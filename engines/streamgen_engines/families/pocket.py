@@ -3,23 +3,25 @@
 `PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Final
 
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, Side, UInt8Array
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, Side, Size, UInt8Array
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.host_sampler import HostSampler
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.planes.interface import Beginning, PlanesRuntime, advance, begin
+from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
 from streamgen_engines.prompt import Prompt, moved
 from streamgen_engines.recipe import ChunkSampler, Made, Parts, Recipe, SamplingRuntime
 from streamgen_engines.ring import SINK_SLOT, KvRing
-from streamgen_engines.runtimes.interface import Array, Engine, PlacingEngine, Runtime, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Engine, Placed, Runtime, Signature, TensorSpec
 from streamgen_engines.sampler import noised, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
@@ -184,13 +186,37 @@ class PocketGenerator:
 class PocketDecoder:
     """Latent chunks to pictures and sound, strictly causal: chunks join without a seam."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        seed: int = 0,
+        *,
+        threads: int = 1,
+        planes: PlaneRequest | None = None,
+    ) -> None:
+        """Load both decoders.
+
+        Args:
+            bundle: whose graphs.
+            runtime: what they run on.
+            seed: of the noise in the sound.
+            threads: compute threads of each graph.
+            planes: what chunks shall have besides RGB, or in its place, where the runtime makes it. One that does not
+                gives RGB alone, for whoever makes planes on the CPU.
+        """
         manifest = bundle.manifest
-        self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
+        self._video, self._planes = _load_video(bundle, runtime, threads, planes)
+        self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
         self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _SOUND_STREAM))
+
+    @property
+    def works_beside(self) -> bool:
+        """Whether pictures are decoded while the caller does something else, once they have begun."""
+        return isinstance(self._video, Beginning)
 
     def decode(self, latents: LatentChunk) -> Chunk:
         """Decode the next chunk; chunks must come in order and none may be left out.
@@ -199,6 +225,13 @@ class PocketDecoder:
             NonFiniteError: the sound is not a number; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
         """
+        return self.begin(latents)()
+
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        """Begin to decode the next chunk, whose sound is ready then; what is returned waits for its pictures.
+
+        It is to be called before the chunk after the next begins. The same errors, here and there, as `decode`.
+        """
         if latents.seed != self._seed:
             self._reseed(latents.seed)
         if latents.cut:
@@ -206,13 +239,20 @@ class PocketDecoder:
             self._video.reset()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
-            self._video.run({"latent": latents.before})
+            advance(self._video, {"latent": latents.before})
         noise = self._random.standard_normal(self._sound_shape, np.float32)
-        frames = _run(self._video, latents, "video", {"latent": latents.video})["frames"]
-        samples = _run(self._audio, latents, "audio", {"latent": latents.audio, "noise": noise})["samples"]
+        fetch = begin(self._video, {"latent": latents.video}, _placed(latents, "video"))
+        # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
+        samples = begin(self._audio, {"latent": latents.audio, "noise": noise}, _placed(latents, "audio"))()["samples"]
         if not np.isfinite(samples).all():
             raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
-        return Chunk(latents.index, frames, samples)
+
+        def finished() -> Chunk:
+            shown = fetch()
+            planes = {size: shown[name] for size, name in self._planes.items()}
+            return Chunk(latents.index, shown.get(RGB_OUTPUT, self._no_pictures), samples, planes)
+
+        return finished
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
@@ -267,17 +307,28 @@ def _parts(prompt: Prompt, *, exact: bool) -> Parts:
     return prompt.alone if exact else ((prompt, 1.0),)
 
 
-def _run(engine: Engine, latents: LatentChunk, side: Side, inputs: Mapping[str, Array]) -> dict[str, Array]:
-    """Decode one side, whose latent is taken from where it lies when the engine can reach that."""
-    if latents.resident is None or not isinstance(engine, PlacingEngine):
-        return engine.run(inputs)
-    return engine.run_placed(inputs, {"latent": partial(latents.resident.copy_to, side)})
+def _placed(latents: LatentChunk, side: Side) -> Mapping[str, Placed]:
+    """The latent of one side where it lies already, for an engine that can reach that."""
+    return {} if latents.resident is None else {"latent": partial(latents.resident.copy_to, side)}
 
 
 def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, threads: int) -> Engine:
     engine = runtime.load(bundle.path(graph), bundle.manifest.graphs[graph].states, threads=threads)
     engine.signature.require(expected, graph=graph)
     return engine
+
+
+def _load_video(
+    bundle: Bundle, runtime: Runtime, threads: int, planes: PlaneRequest | None
+) -> tuple[Engine, Mapping[Size, str]]:
+    """The decoder of pictures, and which of its outputs has the planes of each size."""
+    manifest = bundle.manifest
+    if planes is None or not isinstance(runtime, PlanesRuntime):
+        return _load(bundle, runtime, "decode_video", _video_signature(manifest), threads), {}
+    states = manifest.graphs["decode_video"].states
+    engine = runtime.load_planes(bundle.path("decode_video"), states, planes, threads=threads)
+    engine.signature.require(_video_signature(manifest, planes), graph="decode_video")
+    return engine, planes.outputs()
 
 
 def _denoise_signature(manifest: Manifest) -> Signature:
@@ -299,10 +350,14 @@ def _denoise_signature(manifest: Manifest) -> Signature:
     )
 
 
-def _video_signature(manifest: Manifest) -> Signature:
+def _video_signature(manifest: Manifest, planes: PlaneRequest | None = None) -> Signature:
     video = manifest.video
-    frames = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
-    return Signature({"latent": _float(1, *video.latent)}, {"frames": frames})
+    shown: dict[str, TensorSpec] = {}
+    if planes is None or planes.rgb:
+        shown[RGB_OUTPUT] = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
+    for size, name in (planes.outputs() if planes is not None else {}).items():
+        shown[name] = TensorSpec(planes_shape(video.frames_per_chunk, size), "uint8")
+    return Signature({"latent": _float(1, *video.latent)}, shown)
 
 
 def _audio_signature(manifest: Manifest) -> Signature:

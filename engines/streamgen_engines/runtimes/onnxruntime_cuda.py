@@ -24,6 +24,7 @@ import onnxruntime
 
 from streamgen_engines.errors import GraphLoadError, RuntimeUnavailableError
 from streamgen_engines.manifest import State
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
@@ -93,13 +94,38 @@ class OnnxRuntimeCuda:
                 tensor has no static shape.
             OutOfMemoryError: graph and states do not fit into the device's memory.
         """
+        return self._loaded(str(path), path, states, threads, in_place=in_place)
+
+    def load_planes(
+        self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
+    ) -> "DeviceEngine":
+        """Load a graph that makes pictures, with planes of them as outputs; results belong to the caller.
+
+        Raises:
+            RuntimeUnavailableError: the package `onnx` is not installed; or as `load`.
+            GraphLoadError: the graph makes no pictures; or as `load`.
+            GraphMismatchError, OutOfMemoryError: as `load`.
+        """
+        try:
+            from streamgen_engines.planes.model import with_planes
+        except ImportError as error:
+            raise RuntimeUnavailableError(
+                f"onnx is not installed ({error}), and without it the GPU cannot make pictures as encoders take them; "
+                f"add it with `pip install onnx`"
+            ) from error
+        return self._loaded(with_planes(path, request), path, states, threads, in_place=False)
+
+    def _loaded(
+        self, source: str | bytes, path: Path, states: Sequence[State], threads: int, *, in_place: bool
+    ) -> "DeviceEngine":
+        """An engine of a file, or of what a file was made into."""
         options = session_options(threads)
         options.add_session_config_entry(_ASSIGNMENT, "1")
         settings = {"device_id": str(self._device_id), "enable_cuda_graph": str(int(self._cuda_graph))}
         name = f"ONNX Runtime {self._ort.__version__} for CUDA"
         try:
             session = self._ort.InferenceSession(
-                str(path), sess_options=options, providers=[(PROVIDER, settings), _HOST_PROVIDER], enable_fallback=0
+                source, sess_options=options, providers=[(PROVIDER, settings), _HOST_PROVIDER], enable_fallback=0
             )
             # Without a device, driver or library ONNX Runtime takes the CPU and says so in its own log only.
             if PROVIDER not in session.get_providers():

@@ -58,10 +58,18 @@ class TensorRtEngine:
         states: what the graph carries from call to call.
         name: how error messages name it.
         record: False never records, and does every run step by step.
+        fetches: False leaves results on the GPU, where `result` tells; for whoever copies them in another way.
     """
 
     def __init__(
-        self, executable: Executable, device: Device, states: Sequence[State], *, name: str, record: bool = True
+        self,
+        executable: Executable,
+        device: Device,
+        states: Sequence[State],
+        *,
+        name: str,
+        record: bool = True,
+        fetches: bool = True,
     ) -> None:
         self._executable, self._device, self._name = executable, device, name
         inputs, outputs = dict(executable.inputs), dict(executable.outputs)
@@ -71,6 +79,7 @@ class TensorRtEngine:
         self._tried: set[frozenset[str]] = set()
         self._may_record = record
         self._runs = 0
+        self._under_way = False
         self._closed = False
         self._lent: set[str] = set()  # states of which the caller holds the copy
         self._addresses: list[int] = []
@@ -78,7 +87,8 @@ class TensorRtEngine:
         device.use()
         try:
             self._inputs = {tensor: self._tensor(tensor, spec) for tensor, spec in inputs.items()}
-            self._outputs = {tensor: self._tensor(tensor, spec) for tensor, spec in outputs.items()}
+            self._outputs = {tensor: self._tensor(tensor, spec) for tensor, spec in outputs.items() if fetches}
+            self._left = {tensor: self._bound(tensor, spec) for tensor, spec in outputs.items() if not fetches}
             self._states = {state.name: self._carried(state, spec) for state, spec in zip(states, specs, strict=True)}
             device.synchronise()
         except BaseException:
@@ -89,6 +99,11 @@ class TensorRtEngine:
     def signature(self) -> Signature:
         """Inputs and outputs, without the carried states."""
         return self._signature
+
+    @property
+    def device(self) -> Device:
+        """Where it runs, with its stream."""
+        return self._device
 
     @property
     def recorded(self) -> bool:
@@ -107,7 +122,7 @@ class TensorRtEngine:
             inputs: every input that is not a state, with exactly the shape and type of the signature.
 
         Returns:
-            Every output that is not a state, as fresh arrays that belong to the caller.
+            Every output that is not a state, as fresh arrays that belong to the caller; none that is left on the GPU.
 
         Raises:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
@@ -122,10 +137,17 @@ class TensorRtEngine:
             inputs: all of them, for what cannot be taken from the GPU.
             placed: those that may be, by name.
         """
+        self.enqueue(inputs, placed)
+        self.wait()
+        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+
+    def enqueue(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
+        """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
         self._check(inputs, placed)
         self._device.use()
+        self.wait()
         there = frozenset(name for name, copy in placed.items() if copy(self._device, self._inputs[name].address))
         for name, tensor in self._inputs.items():
             if name not in there:
@@ -140,9 +162,18 @@ class TensorRtEngine:
             self._device.play(self._records[there])
         else:
             self._steps(there)
-        self._device.synchronise()
-        self._runs += 1
-        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+        self._under_way = True
+
+    def wait(self) -> None:
+        """Wait until a run that was begun is done."""
+        if self._under_way:
+            self._under_way = False
+            self._device.synchronise()
+            self._runs += 1
+
+    def result(self, name: str) -> tuple[int, int]:
+        """Where a result is left on the GPU, and how many bytes it has; the next run writes over it."""
+        return self._left[name]
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
@@ -156,6 +187,7 @@ class TensorRtEngine:
 
     def reset(self) -> None:
         """Set every carried state to zero."""
+        self._under_way = False
         self._lent.clear()
         self._device.use()
         for carried in self._states.values():
@@ -240,13 +272,17 @@ class TensorRtEngine:
         return _Carried(read, written, size)
 
     def _tensor(self, name: str, spec: TensorSpec) -> _Tensor:
-        kind = np.dtype(spec.dtype)
-        size = prod(spec.shape) * kind.itemsize
-        address = self._allocate(size)
+        address, size = self._bound(name, spec)
         memory = self._device.staging(size)
         self._memories.append(memory)
+        return _Tensor(address, memory, memory.view(np.dtype(spec.dtype)).reshape(spec.shape))
+
+    def _bound(self, name: str, spec: TensorSpec) -> tuple[int, int]:
+        """Memory of the GPU for a tensor: its address and size."""
+        size = prod(spec.shape) * np.dtype(spec.dtype).itemsize
+        address = self._allocate(size)
         self._executable.bind(name, address)
-        return _Tensor(address, memory, memory.view(kind).reshape(spec.shape))
+        return address, size
 
     def _allocate(self, size: int) -> int:
         address = self._device.allocate(size)

@@ -7,11 +7,13 @@ from pathlib import Path
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.manifest import Graph, State
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
@@ -26,9 +28,17 @@ _log = logging.getLogger(__name__)
 class LoadedPlan(TensorRtEngine):
     """An engine with what TensorRT says of it."""
 
-    def __init__(self, executable: TensorRtExecutable, device: Device, states: Sequence[State], *, name: str) -> None:
+    def __init__(
+        self,
+        executable: TensorRtExecutable,
+        device: Device,
+        states: Sequence[State],
+        *,
+        name: str,
+        fetches: bool = True,
+    ) -> None:
         self._loaded = executable
-        super().__init__(executable, device, states, name=name)
+        super().__init__(executable, device, states, name=name, fetches=fetches)
 
     def kernels(self) -> bytes:
         """What TensorRT-RTX has compiled for it so far."""
@@ -68,6 +78,7 @@ class TensorRt:
         self._plans = plans or PlanCache(user_folder())
         self._precision = precision
         self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
+        self._buffered: list[DoubleBufferedEngine] = []
         self._samplers: list[DeviceSampler] = []
         self._executables: list[tuple[TensorRtExecutable, PlanKey]] = []  # of the samplers
         self._devices: list[CudaDevice] = [self._gpu]
@@ -87,15 +98,36 @@ class TensorRt:
             GraphLoadError: TensorRT rejects the graph, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
         """
-        prepared = prepare(path.read_bytes(), self._precision, name=path.name)
+        return self._planned(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
+
+    def load_planes(
+        self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
+    ) -> DoubleBufferedEngine:
+        """Load a graph that makes pictures, with planes of them as outputs.
+
+        Results are page-locked memory, and valid until the run after the next begins.
+
+        Raises:
+            GraphLoadError: it makes no pictures, TensorRT rejects it, or loads not even a fresh plan.
+            GraphMismatchError: a state is not an input and an output of the stated shape and type.
+        """
+        prepared = prepare(path.read_bytes(), self._precision, name=path.name, planes=request)
+        inner = self._planned(prepared, states, path.name, fetches=False)
+        copying = [CudaDevice(self._index) for _ in range(TURNS)]
+        self._devices += copying
+        made = DoubleBufferedEngine(inner, copying, name=path.name)
+        self._buffered.append(made)
+        return made
+
+    def _planned(self, prepared: Prepared, states: Sequence[State], name: str, *, fetches: bool = True) -> LoadedPlan:
         key = plan_key(self._flavour, prepared, self._gpu.gpu)
         found = self._plans.find(key)
         if found is not None:
             try:
-                return self._loaded(found.data, states, path.name, key)
+                return self._loaded(found.data, states, name, key, fetches=fetches)
             except GraphLoadError as error:
-                _log.warning("the plan of %s is built again: %s", path.name, error)
-        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key)
+                _log.warning("the plan of %s is built again: %s", name, error)
+        return self._loaded(self._built(prepared.model, key, states, name), states, name, key, fetches=fetches)
 
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
@@ -129,6 +161,9 @@ class TensorRt:
 
     def close(self) -> None:
         """Close every engine that was loaded here, and the GPU's streams. Idempotent."""
+        for buffered in reversed(self._buffered):
+            buffered.close()
+        self._buffered.clear()
         for executable, kept in self._executables:
             self._keep_kernels(kept, executable.kernels())
         self._executables.clear()
@@ -181,12 +216,14 @@ class TensorRt:
         except PlanCacheError as error:  # the next start compiles them again
             _log.warning("compiled kernels are not kept: %s", error)
 
-    def _loaded(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
+    def _loaded(
+        self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None, *, fetches: bool = True
+    ) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
         self._devices.append(device)
         kernels = self._plans.kernels(key) if key is not None else b""
         executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-        engine = LoadedPlan(executable, device, states, name=name)
+        engine = LoadedPlan(executable, device, states, name=name, fetches=fetches)
         self._engines.append((engine, key))
         return engine
