@@ -103,9 +103,17 @@ class TimedRuntime:
         """That of the real one."""
         return self._runtime.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load a graph."""
-        engine = self._runtime.load(path, states, threads=threads, in_place=in_place)
+        engine = self._runtime.load(path, states, threads=threads, in_place=in_place, held=held)
         return _TimedEngine(engine, path.stem, self._stopwatch)
 
 
@@ -122,6 +130,9 @@ class _TimedEngine:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         with self._stopwatch.time(self._name):
             return self._engine.run(inputs)
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self._engine.hold(arrays)
 
     def state(self, name: str) -> Array:
         return self._engine.state(name)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
 UInt8Array: TypeAlias = NDArray[np.uint8]
+Int64Array: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,11 +31,12 @@ class LatentChunk:
 
     Attributes:
         index: number of the chunk since the generator was made; never repeats, never goes back.
-        video: float32 `[1, C, H/16, W/16]`.
-        audio: float32 `[1, C, T]`.
+        video: float32 `[1, C, H/16, W/16]`; of the family `wan` `[1, C, F, H/8, W/8]` with F latent frames.
+        audio: float32 `[1, C, T]`; of the family `wan`, whose models make no sound, `[1, 0, 0]`.
         seed: seed that made this chunk, and that makes the noise of its sound.
         cut: the context was dropped before this chunk, so the picture does not continue the last one.
         before: float32 `[1, C, H/16, W/16]`, the picture that this chunk continues instead; None = there is none.
+        heard: what the sound is told, for families that make it from the pictures.
     """
 
     index: int
@@ -43,6 +45,7 @@ class LatentChunk:
     seed: int = 0
     cut: bool = False
     before: Float32Array | None = None
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -35,6 +35,9 @@ class WatchedEngine:
         self.given.append(dict(inputs))
         return self.engine.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.engine.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.engine.state(name)
 
@@ -48,8 +51,16 @@ class WatchedRuntime:
     def __init__(self) -> None:
         self.engine: WatchedEngine
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
-        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place))
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
+        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place, held=held))
         return self.engine
 
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, UInt8Array
+from streamgen_engines.condition import SUDDEN as SUDDEN
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
-from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
+from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError, UnknownFamilyError
 from streamgen_engines.guard import StatisticsGuard
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import Prompt, moved, null_prompt
 from streamgen_engines.ring import SINK_SLOT, KvRing
 from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
@@ -21,10 +22,6 @@ from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
-
-SUDDEN: Final = 0.5
-"""A prompt that gives more than this share to other texts than the one before changes suddenly: it may hide the past,
-and guidance is raised. Less is a step of a transition or a blend that is shifted, and flows on."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -35,7 +32,7 @@ class PocketGenerator:
     """The chunk loop: noise to clean latents, each chunk seen by those after it through the ring."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
-        manifest = bundle.manifest
+        manifest = _pocket(bundle)
         self._sampler = manifest.sampler
         guard = manifest.sampler.guard
         self._limit = guard.limit if guard is not None else None
@@ -202,7 +199,7 @@ class PocketDecoder:
     """Latent chunks to pictures and sound, strictly causal: chunks join without a seam."""
 
     def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
-        manifest = bundle.manifest
+        manifest = _pocket(bundle)
         self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
@@ -279,6 +276,15 @@ class PictureEncoder:
         return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
 
 
+def _pocket(bundle: Bundle) -> PocketManifest:
+    manifest = bundle.manifest
+    if not isinstance(manifest, PocketManifest):
+        raise UnknownFamilyError(
+            f"bundle {manifest.name} is of the family {manifest.family!r}, and this is the code of 'pocket'"
+        )
+    return manifest
+
+
 def _alone(condition: Condition, sigma: float) -> bool:
     return condition.alone_above is not None and sigma > condition.alone_above
 
@@ -294,7 +300,7 @@ def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, thr
     return engine
 
 
-def _denoise_signature(manifest: Manifest) -> Signature:
+def _denoise_signature(manifest: PocketManifest) -> Signature:
     text = manifest.text
     video = _float(1, *manifest.video.latent)
     audio = _float(1, *manifest.audio.latent)
@@ -313,13 +319,13 @@ def _denoise_signature(manifest: Manifest) -> Signature:
     )
 
 
-def _video_signature(manifest: Manifest) -> Signature:
+def _video_signature(manifest: PocketManifest) -> Signature:
     video = manifest.video
     frames = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
     return Signature({"latent": _float(1, *video.latent)}, {"frames": frames})
 
 
-def _audio_signature(manifest: Manifest) -> Signature:
+def _audio_signature(manifest: PocketManifest) -> Signature:
     audio = manifest.audio
     samples = _float(audio.channels, audio.samples_per_chunk)
     return Signature({"latent": _float(1, *audio.latent), "noise": samples}, {"samples": samples})

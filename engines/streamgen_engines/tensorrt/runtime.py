@@ -23,9 +23,17 @@ _log = logging.getLogger(__name__)
 class LoadedPlan(TensorRtEngine):
     """An engine with what TensorRT says of it."""
 
-    def __init__(self, executable: TensorRtExecutable, device: Device, states: Sequence[State], *, name: str) -> None:
+    def __init__(
+        self,
+        executable: TensorRtExecutable,
+        device: Device,
+        states: Sequence[State],
+        *,
+        name: str,
+        held: Sequence[str] = (),
+    ) -> None:
         self._loaded = executable
-        super().__init__(executable, device, states, name=name)
+        super().__init__(executable, device, states, name=name, held=held)
 
     def kernels(self) -> bytes:
         """What TensorRT-RTX has compiled for it so far."""
@@ -72,7 +80,15 @@ class TensorRt:
         """Short name, as `streamgen doctor` prints it."""
         return self._flavour.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> LoadedPlan:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         """Load one graph; its plan is built when there is none that fits.
 
         A plan that TensorRT does not load, whatever the record beside it says, is built again once. `threads` is of no
@@ -87,10 +103,10 @@ class TensorRt:
         found = self._plans.find(key)
         if found is not None:
             try:
-                return self._loaded(found.data, states, path.name, key)
+                return self._loaded(found.data, states, path.name, key, held)
             except GraphLoadError as error:
                 _log.warning("the plan of %s is built again: %s", path.name, error)
-        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key)
+        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key, held)
 
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it."""
@@ -127,12 +143,19 @@ class TensorRt:
         except PlanCacheError as error:  # the next start compiles them again
             _log.warning("compiled kernels are not kept: %s", error)
 
-    def _loaded(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
+    def _loaded(
+        self,
+        data: bytes,
+        states: Sequence[State],
+        name: str,
+        key: PlanKey | None = None,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
         self._devices.append(device)
         kernels = self._plans.kernels(key) if key is not None else b""
         executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-        engine = LoadedPlan(executable, device, states, name=name)
+        engine = LoadedPlan(executable, device, states, name=name, held=held)
         self._engines.append((engine, key))
         return engine
