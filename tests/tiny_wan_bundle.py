@@ -36,6 +36,7 @@ from streamgen_engines.manifest import (
     WanSampler,
     WanVideo,
 )
+from streamgen_engines.manifest.wan import Switch
 from streamgen_export.onnx_net import OnnxNet
 from tests.tiny_bundle import sha256
 
@@ -90,7 +91,7 @@ def write_tiny_wan_bundle(
     first: bool = True,
     clean_pass: bool = True,
     renoise: Literal["fresh", "predicted"] = "fresh",
-    switch: Literal["keep", "recache"] = "keep",
+    switch: Switch = "keep",
 ) -> Path:
     """Write the bundle into `folder` (made when missing) and return it.
 

@@ -152,6 +152,19 @@ def test_a_bundle_can_recache_by_itself_where_a_prompt_changes_suddenly(
     check(tested.step(Condition(ball, recache=False)), reference.make(told(ball)))
 
 
+@pytest.mark.parametrize("switch", ["blend", "cut"])
+def test_a_bundle_can_blend_or_cut_by_itself(write: Write, ball: Prompt, sea: Prompt, switch: str) -> None:
+    tested, reference = generator(write(switch=switch)), Reference()
+    for number in range(11):
+        made = tested.step(Condition(ball if number < 4 else sea))
+        if switch == "cut":
+            assert made.cut is (number in (0, 4))
+            check(made, reference.make(told(ball if number < 4 else sea), cut=number == 4))
+        else:
+            parts = transition(ball, sea, (number - 3) / 4).alone
+            check(made, reference.make(mixed([(told(part), share) for part, share in parts])))
+
+
 def test_recache_with_keep_reads_only_what_is_kept(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
     tested, reference = after(tiny, 6, ball)
     for number in range(6):

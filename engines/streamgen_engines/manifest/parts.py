@@ -82,7 +82,7 @@ class AttentionPart(Part):
     layers: Positive
     heads: Positive
     head_dim: Positive
-    window: Positive
+    window: Annotated[int, Field(ge=0)]
     sink: Annotated[int, Field(ge=0)]
 
 

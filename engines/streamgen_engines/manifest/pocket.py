@@ -34,6 +34,7 @@ class Attention(AttentionPart):
     """The transformer's key/value ring; `window` and `sink` count chunks, `tokens` is per chunk."""
 
     tokens: Positive
+    window: Positive
     sink: Annotated[int, Field(ge=0, le=1)]
 
     @property

@@ -28,6 +28,7 @@ REQUIRED_GRAPHS: Final = ("text", "prompt_kv", "denoise", "decode_video")
 PICTURES_PER_LATENT: Final = 4
 PIXELS_PER_CELL: Final = 8
 """The autoencoder's strides in time and space (Wan 2.1, section 4.1)."""
+Switch = Literal["keep", "blend", "recache", "cut"]
 TRAINING_STEPS: Final = 1000
 """Time steps of the noise schedule: sigma 1 is step 1000."""
 
@@ -64,7 +65,8 @@ class WanSampler(SamplerPart):
     sigmas: tuple[float, ...] = ()
     renoise: Literal["fresh", "predicted"] = "fresh"  # noise of the next level: drawn, or the one that was predicted
     clean_pass: bool = True  # a last pass writes the clean chunk; False: the ring keeps what the last step wrote
-    switch: Literal["keep", "recache"] = "keep"  # what a sudden new prompt does to the ring where nothing is asked
+    switch: Switch = "keep"  # what a sudden new prompt does to the past where nothing is asked
+    blend_chunks: Positive = 4  # that a blend takes
 
     @property
     def levels(self) -> tuple[float, ...]:

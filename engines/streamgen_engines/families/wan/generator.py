@@ -1,13 +1,9 @@
 """The chunk loop of the `wan` family: noise to clean latents, each chunk seen by those after it through the ring.
 
-What a new prompt does to the past is chosen per request:
-
-- **keep**: the ring stays as it is, and the past goes on as it was told then;
-- **blend over N chunks**: the prompt moves there in steps (`prompt.transition`), each a mix of both texts;
-- **recache**: what is visible of the past is passed again under the new prompt, chunk by chunk and oldest first, so
-  that the ring says what it would say had the past been told so (LongLive, Yang et al. 2025, section 3.2). It costs a
-  pass for every chunk in sight, once; the latents for it are kept in the host's memory, as many as the ring has slots;
-- **cut**: nothing of the past is seen, and the decoder begins anew as well.
+What a new prompt does to the past is chosen per request (`switch`). To read the past again (LongLive, Yang et al. 2025,
+section 3.2) what is visible of it is passed under the new prompt, chunk by chunk and oldest first, so that the ring
+says what it would say had the past been told so. That costs a pass for every chunk in sight, once; the latents for it
+are kept in the host's memory, as many as the ring has slots. The chunks of the sink are read again like all others.
 """
 
 from typing import Final
@@ -16,15 +12,16 @@ import numpy as np
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk
-from streamgen_engines.condition import SUDDEN, Condition, check_seed
+from streamgen_engines.condition import Condition, check_seed
 from streamgen_engines.errors import ConditionError, NonFiniteError
 from streamgen_engines.families.wan.positions import TemporalRotary, sinusoid
 from streamgen_engines.families.wan.prompt_kv import PromptKv
 from streamgen_engines.families.wan.sampling import Seen, Velocity, sample
 from streamgen_engines.families.wan.signatures import denoise_signature
+from streamgen_engines.families.wan.switch import PromptSwitch
 from streamgen_engines.frame_ring import FrameRing
 from streamgen_engines.manifest import WanManifest
-from streamgen_engines.prompt import Prompt, moved
+from streamgen_engines.prompt import Prompt
 from streamgen_engines.runtimes.interface import Runtime
 from streamgen_engines.sampler import schedule
 
@@ -70,7 +67,7 @@ class WanGenerator:
         self._told = PromptKv(bundle, manifest, runtime, self._engine, threads=threads)
         self._index = 0
         self._seen: dict[int, Seen] = {}  # what the keys and values of each visible slot were made from
-        self._shown: Prompt | None = None  # prompt of the last chunk
+        self._switch = PromptSwitch(self._sampler.switch, self._sampler.blend_chunks)
         self._fresh = True  # the next chunk continues no picture
         self._seed = check_seed(seed)
         self._drawn = 0  # chunks since the seed was set
@@ -84,18 +81,18 @@ class WanGenerator:
             GraphRunError: a graph failed; `reset()` before the next step.
         """
         _check(condition)
-        self._follow(condition)
+        prompt = self._follow(condition)
         clean, last = sample(
             self._noise(),
             schedule(self._sampler.levels, condition.steps),
-            self._velocity(condition),
+            self._velocity(condition, prompt),
             fresh=self._sampler.renoise == "fresh",
         )
         if not np.isfinite(clean).all():
             raise NonFiniteError(
                 "the latents are not numbers any more; reset the generator, and check the bundle's graphs"
             )
-        self._remember(clean, last, condition)
+        self._remember(clean, last, prompt, exact=condition.exact)
         return self._deliver(clean, condition)
 
     def reset(self, seed: int | None = None) -> None:
@@ -107,29 +104,24 @@ class WanGenerator:
         self._engine.reset()
         self._ring.cut()
         self._seen.clear()
-        self._shown = None
+        self._switch.reset()
         self._fresh = True
         self._reseed(self._seed if seed is None else check_seed(seed))
 
-    def _follow(self, condition: Condition) -> None:
-        """Take over what differs from the last chunk's condition, before the chunk is computed."""
+    def _follow(self, condition: Condition) -> Prompt:
+        """Take over what differs from the last chunk's condition, before the chunk is computed; what it is told."""
         if condition.seed is not None and condition.seed != self._seed:
             self._reseed(condition.seed)
-        if condition.cut:
+        switched = self._switch.follow(condition)
+        if switched.cut:
             self._ring.cut()
             self._fresh = True
         elif condition.keep is not None:
             self._ring.forget(condition.keep)
         self._seen = {slot: self._seen[slot] for slot in self._ring.past}
-        if self._recaches(condition):
-            self._recache(condition.prompt)
-        self._shown = condition.prompt
-
-    def _recaches(self, condition: Condition) -> bool:
-        if condition.recache is not None:
-            return condition.recache
-        sudden = self._shown is not None and moved(self._shown, condition.prompt) > SUDDEN
-        return sudden and self._sampler.switch == "recache"
+        if switched.recache:
+            self._recache(switched.prompt)
+        return switched.prompt
 
     def _recache(self, prompt: Prompt) -> None:
         """Write what is visible of the past again, under this prompt."""
@@ -150,8 +142,8 @@ class WanGenerator:
         self._drawn += 1
         return noise
 
-    def _velocity(self, condition: Condition) -> Velocity:
-        parts = condition.prompt.alone if condition.exact else ((condition.prompt, 1.0),)
+    def _velocity(self, condition: Condition, told: Prompt) -> Velocity:
+        parts = told.alone if condition.exact else ((told, 1.0),)
 
         def velocity(x: Float32Array, sigma: float) -> Float32Array:
             alone = condition.alone_above is not None and sigma > condition.alone_above
@@ -183,14 +175,14 @@ class WanGenerator:
             }
         )["velocity"]
 
-    def _remember(self, clean: Float32Array, last: Seen, condition: Condition) -> None:
+    def _remember(self, clean: Float32Array, last: Seen, prompt: Prompt, *, exact: bool) -> None:
         """Leave the finished chunk in the ring as the model is used to see the past: clean, or as its last step saw it.
 
         Without a clean pass the last step has written it, unless that was several passes with a text each.
         """
         seen = Seen(clean, 0.0) if self._sampler.clean_pass else last
-        if self._sampler.clean_pass or (condition.exact and condition.prompt.parts):
-            self._pass(seen.latent, seen.sigma, condition.prompt)
+        if self._sampler.clean_pass or (exact and prompt.parts):
+            self._pass(seen.latent, seen.sigma, prompt)
         self._advance(seen)
 
     def _advance(self, seen: Seen) -> None:
