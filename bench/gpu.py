@@ -15,12 +15,11 @@ from bench import record
 from bench.figures import Summary
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
-from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
+from streamgen_engines.families import Condition, load
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.flavour import FLAVOURS
 from streamgen_engines.tensorrt.recording import record_calls
 from streamgen_engines.tensorrt.runtime import TensorRt
-from streamgen_engines.text import TextEncoder
 
 RUNS: Final = 200
 CHUNKS: Final = 100
@@ -53,13 +52,13 @@ def measure(
             "device_bytes": report.device_bytes,
         }
         tell(f"{name}: {figures['graphs'][name]['ms']}")
-    prompt = TextEncoder(bundle, runtime).encode(PROMPT)
-    generator, decoder = PocketGenerator(bundle, runtime), PocketDecoder(bundle, runtime)
+    model = load(bundle, runtime=lambda: runtime)
+    condition = Condition(model.text.encode(PROMPT))
     for _ in range(WARM_UP):
-        decoder.decode(generator.step(Condition(prompt)))
+        model.decoder.decode(model.generator.step(condition))
     started = time.perf_counter()
     for _ in range(chunks):
-        decoder.decode(generator.step(Condition(prompt)))
+        model.decoder.decode(model.generator.step(condition))
     took_s = time.perf_counter() - started
     figures["realtime_ratio"] = float(chunks * bundle.manifest.chunk_duration) / took_s
     return figures

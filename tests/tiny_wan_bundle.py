@@ -40,7 +40,7 @@ from streamgen_engines.manifest.wan import Switch
 from streamgen_export.onnx_net import OnnxNet
 from tests.tiny_bundle import sha256
 
-Reals = NDArray[np.float32]
+Reals = NDArray[Any]
 
 CHANNELS: Final = 4
 ROWS, COLUMNS = 6, 10
@@ -66,7 +66,8 @@ def _weights() -> dict[str, Reals]:
     random = np.random.default_rng(11)
 
     def linear(inputs: int, outputs: int, scale: float = 1.0) -> Reals:
-        return (scale * random.standard_normal((inputs, outputs)) / inputs**0.5).astype(np.float32)
+        made: Reals = (scale * random.standard_normal((inputs, outputs)) / inputs**0.5).astype(np.float32)
+        return made
 
     made = {"in": linear(TOKEN_WIDTH, WIDTH), "time": linear(TIME_WIDTH, WIDTH, 2.0), "out": linear(WIDTH, TOKEN_WIDTH)}
     for layer in range(LAYERS):
@@ -337,7 +338,7 @@ class TinyWan:
         """The velocity of a chunk that sees `past`, oldest first, and what it leaves behind."""
         high, wide = ROWS // PATCH, COLUMNS // PATCH
         pieces = latent.reshape(CHANNELS, self.chunk, high, PATCH, wide, PATCH).transpose(1, 2, 4, 0, 3, 5)
-        x = pieces.reshape(-1, TOKEN_WIDTH) @ WEIGHTS["in"]
+        x: Reals = pieces.reshape(-1, TOKEN_WIDTH) @ WEIGHTS["in"]
         angles = 1000 * sigma * 10_000.0 ** (-np.arange(128) / 128)
         x = x + np.concatenate([np.cos(angles), np.sin(angles)]).astype(np.float32) @ WEIGHTS["time"]
         left = Kept(latent, sigma)
@@ -372,4 +373,5 @@ def _attended(query: Reals, key: Reals, value: Reals) -> Reals:
     scores = query @ key.transpose(0, 2, 1) * np.float32(HEAD_DIM**-0.5)
     weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
     weights /= weights.sum(axis=-1, keepdims=True)
-    return (weights @ value).transpose(1, 0, 2).reshape(-1, WIDTH)
+    joined: Reals = (weights @ value).transpose(1, 0, 2).reshape(-1, WIDTH)
+    return joined

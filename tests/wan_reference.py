@@ -11,14 +11,14 @@ Told = list[tuple[Reals, Reals]]
 
 def mixed(parts: Sequence[tuple[Told, float]]) -> Told:
     """The weighted mean of keys and values in each layer."""
-    layers = range(len(parts[0][0]))
-    return [
-        (
-            sum((np.float32(share) * told[n][0] for told, share in parts), np.float32(0)),
-            sum((np.float32(share) * told[n][1] for told, share in parts), np.float32(0)),
-        )
-        for n in layers
-    ]
+    (first, share), *rest = parts
+    total = [(np.float32(share) * key, np.float32(share) * value) for key, value in first]
+    for told, share in rest:
+        total = [
+            (key + np.float32(share) * k, value + np.float32(share) * v)
+            for (key, value), (k, v) in zip(total, told, strict=True)
+        ]
+    return total
 
 
 class Reference:

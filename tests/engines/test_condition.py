@@ -11,6 +11,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import ConditionError
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import Prompt, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
@@ -94,6 +95,7 @@ def test_the_ring_remembers_a_chunk_under_both_prompts(tiny: Bundle, ball: Promp
     generator.step(condition)
     assert condition.remembered.shares == ((ball.text, 0.5), (sea.text, 0.5))
     np.testing.assert_array_equal(engine.told[-1], condition.remembered.pooled)
+    assert isinstance(tiny.manifest, PocketManifest)
     assert engine.sigmas[-1] == pytest.approx(tiny.manifest.sampler.context_noise)
 
 

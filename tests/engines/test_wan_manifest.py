@@ -51,7 +51,6 @@ def test_shifted_time_steps_are_the_published_noise_levels(raw: dict[str, Any]) 
 @pytest.mark.parametrize(
     ("path", "value", "told"),
     [
-        (("video", "frames_per_chunk"), 9, "frames_per_chunk is 9, but 3 latent frames.*make 12 pictures"),
         (("video", "width"), 160, "160x48, but latents of 10x6 cells .*make 80x48"),
         (("video", "latent"), [4, 6, 10], "field video.latent"),
         (("attention", "window"), 7, "attention.window is 7 latent frames.*chunks of 3"),
@@ -66,7 +65,7 @@ def test_shifted_time_steps_are_the_published_noise_levels(raw: dict[str, Any]) 
         (("sampler", "timesteps"), [], "either timesteps with their shift, or sigmas"),
         (("sampler", "sigmas"), [1.0, 0.0], "either timesteps with their shift, or sigmas"),
         (("sampler", "least_steps"), 5, "least_steps is 5, but the model makes 4 steps"),
-        (("sampler", "switch"), "cut", "field sampler.switch"),
+        (("sampler", "switch"), "stop", "field sampler.switch"),
         (("audio", "samples_per_chunk"), 35_999, "samples_per_chunk is 35999.*exactly 36000"),
         (("decoding", "lead"), 3, "decoding.lead is 3, but the bundle has a graph decode_video_first"),
         (("decoding", "lead"), 4, "field decoding.lead"),
@@ -79,6 +78,12 @@ def test_a_wrong_field_is_named(raw: dict[str, Any], path: tuple[str, ...], valu
         part = part[key]
     part[path[-1]] = value
     with pytest.raises(ManifestError, match=rf"^some/manifest\.json: .*{told}.*export the bundle again"):
+        read(raw)
+
+
+def test_a_chunk_has_four_pictures_for_each_latent_frame(raw: dict[str, Any]) -> None:
+    raw["video"]["frames_per_chunk"], raw["audio"]["samples_per_chunk"] = 9, 27_000
+    with pytest.raises(ManifestError, match=r"frames_per_chunk is 9, but 3 latent frames .* make 12 pictures"):
         read(raw)
 
 

@@ -105,7 +105,7 @@ class SamplerPart(Part):
 
     @model_validator(mode="after")
     def _least_steps_are_there(self) -> Self:
-        if self.least_steps > self.steps:
+        if 0 < self.steps < self.least_steps:  # a model without any step is refused with a reason of its own
             raise ValueError(f"least_steps is {self.least_steps}, but the model makes {self.steps} steps")
         return self
 

@@ -219,14 +219,15 @@ class OpenVinoEngine:
         return {name: tensor.data.copy() for name, tensor in self._outputs.items()}
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
-        """Give held inputs. A contiguous array is read where it lies, so that it must not change any more.
+        """Give held inputs. A contiguous array that may be written to is read where it lies, so that it must not change
+        any more; OpenVINO shares no others, and they are copied.
 
         Raises:
             GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
         """
         for name, array in checked_held(self._signature, arrays, self._path.name).items():
             kept = np.ascontiguousarray(array)
-            tensor = self._openvino.Tensor(kept, shared_memory=True)
+            tensor = self._openvino.Tensor(kept, shared_memory=kept.flags.writeable)
             self._held[name] = (kept, tensor)
             for request in self._requests:
                 request.set_tensor(name, tensor)
