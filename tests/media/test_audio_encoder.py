@@ -134,11 +134,11 @@ def test_a_fade_begins_with_the_sound_that_waits_for_its_packet(chunks: int) -> 
     assert ends - start == (480 if chunks == 1 else 0)
     steps = np.abs(np.diff(heard[0, start - 960 : start + len(fade) * 960]))
     assert steps.max() < 2.5 * 0.3 * 2 * np.pi * 440 / 48_000
-    lag = encoder.delay
+    lag = OPUS_DELAY_SAMPLES  # after the resampler, where the fade begins
     fresh = AudioEncoder(RATE, 2)
     going_on = decode_opus(packet.data for packet in fresh.encode(sound))
     # What waited is heard as it would have been, but for how a codec rounds it beside the fade that follows.
     waited, expected = heard[:, start : ends + lag], going_on[:, start : ends + lag]
-    assert np.linalg.norm(waited - expected) < 0.2 * np.linalg.norm(expected)
+    assert np.linalg.norm(waited - expected) < 0.35 * np.linalg.norm(expected)
     assert np.linalg.norm(waited - going_on[:, start + 480 : ends + lag + 480]) > np.linalg.norm(expected)
     assert np.abs(heard[:, ends + lag + FADE_SAMPLES + 240 :]).max() < 5e-3
