@@ -13,6 +13,7 @@ import pytest
 from streamgen.doctor import check_bundle
 from streamgen.generation.pipeline import DenoiseStage, Pipeline, start_picture
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.http.server import moderation
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
 from streamgen.log.reader import LogReader
@@ -35,6 +36,7 @@ from streamgen.packets import (
 from streamgen.render import render
 from streamgen.replay import replay
 from streamgen.replay_file import replay_to_file
+from streamgen.settings import Settings
 from streamgen.speed import measure
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
@@ -46,6 +48,7 @@ from tests.media.decoding import decode_opus
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
 VP8 = frozenset({Layer("vp8", 0)})
+_CRUEL = "bodies lie in their own blood after the attack"
 PICTURE_TICKS = 5_625  # 90 kHz at 16 a second
 CHUNK_SAMPLES = 36_000
 
@@ -232,3 +235,12 @@ def _shown_brightness(chunks: list[EncodedChunk]) -> list[float]:
         frames = [frame for packet in chunk.video for frame in decoder.decode(av.Packet(packet.data))]
         found.append(float(np.mean([frame.to_ndarray(format="rgb24").mean() for frame in frames])))
     return found
+
+
+async def test_its_texts_are_moderated_by_the_encoder_of_the_bundled_model(folder: Path) -> None:
+    """Its own gives no vector by which a text could be compared with a policy."""
+    async with moderation(Settings(moderation="auto"), folder) as judge:
+        assert judge is not None
+        harmless, cruel = [await judge(text) for text in ("a calm sea at night", _CRUEL)]
+    assert harmless.decision == "allow"
+    assert "similarity" in {evidence.part for evidence in cruel.evidence}  # no list has its words

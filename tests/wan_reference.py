@@ -12,7 +12,7 @@ Told = list[tuple[Reals, Reals]]
 def mixed(parts: Sequence[tuple[Told, float]]) -> Told:
     """The weighted mean of keys and values in each layer."""
     (first, share), *rest = parts
-    total = [(np.float32(share) * key, np.float32(share) * value) for key, value in first]
+    total: Told = [(np.float32(share) * key, np.float32(share) * value) for key, value in first]
     for told, share in rest:
         total = [
             (key + np.float32(share) * k, value + np.float32(share) * v)

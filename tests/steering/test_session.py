@@ -496,7 +496,7 @@ RECACHES: tuple[Any, ...] = (
 )
 def test_a_model_that_cannot_read_its_past_again_is_not_asked_to(message: Any, field: str) -> None:
     session = running()
-    can = ALL | {"schedule"}
+    can: frozenset[Permission] = ALL | frozenset({"schedule"})
     session.offer({})
     asked = session.request("ann", message, can)
     assert asked.commands == ()
