@@ -15,11 +15,12 @@ from bench import record
 from bench.figures import Summary
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
-from streamgen_engines.families import Condition, load
+from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.flavour import FLAVOURS
 from streamgen_engines.tensorrt.recording import record_calls
 from streamgen_engines.tensorrt.runtime import TensorRt
+from streamgen_engines.text import TextEncoder
 
 RUNS: Final = 200
 CHUNKS: Final = 100
@@ -52,13 +53,13 @@ def measure(
             "device_bytes": report.device_bytes,
         }
         tell(f"{name}: {figures['graphs'][name]['ms']}")
-    model = load(bundle, runtime=lambda: runtime)
-    condition = Condition(model.text.encode(PROMPT))
+    prompt = TextEncoder(bundle, runtime).encode(PROMPT)
+    generator, decoder = PocketGenerator(bundle, runtime), PocketDecoder(bundle, runtime)
     for _ in range(WARM_UP):
-        model.decoder.decode(model.generator.step(condition))
+        decoder.decode(generator.step(Condition(prompt)))
     started = time.perf_counter()
     for _ in range(chunks):
-        model.decoder.decode(model.generator.step(condition))
+        decoder.decode(generator.step(Condition(prompt)))
     took_s = time.perf_counter() - started
     figures["realtime_ratio"] = float(chunks * bundle.manifest.chunk_duration) / took_s
     return figures

@@ -59,6 +59,7 @@ LEVELS: Final = (1.0, 0.9375, 5 / 6, 0.625)
 """What the time steps 1000, 750, 500, 250 are with a shift of 5."""
 
 FLOAT: Final = TensorProto.FLOAT
+HALF: Final = TensorProto.FLOAT16
 INT64: Final = TensorProto.INT64
 
 
@@ -93,6 +94,7 @@ def write_tiny_wan_bundle(
     clean_pass: bool = True,
     renoise: Literal["fresh", "predicted"] = "fresh",
     switch: Switch = "keep",
+    half: bool = False,
 ) -> Path:
     """Write the bundle into `folder` (made when missing) and return it.
 
@@ -102,21 +104,23 @@ def write_tiny_wan_bundle(
         chunk, window, sink: latent frames.
         first: with a graph of its own for a stream's first latent frame; without, the first 3 pictures are led in.
         clean_pass, renoise, switch: of the sampler.
+        half: the ring, and the keys and values of prompts, are float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("streamgen_engines") / "bundles" / "pocket") as source:
         shutil.copy(source / "tokenizer.json", folder / "tokenizer.json")
     frames = sink + window + chunk
     carried = (State(name="carried_0", shape=(1, CHANNELS, 2, ROWS, COLUMNS), dtype="float32"),)
+    dtype: Literal["float32", "float16"] = "float16" if half else "float32"
     ring = tuple(
-        State(name=f"{kind}_{layer}", shape=(1, HEADS, frames * FRAME_TOKENS, HEAD_DIM), dtype="float32")
+        State(name=f"{kind}_{layer}", shape=(1, HEADS, frames * FRAME_TOKENS, HEAD_DIM), dtype=dtype)
         for layer in range(LAYERS)
         for kind in ("key", "value")
     )
     graphs: dict[str, tuple[Any, tuple[State, ...]]] = {
         "text": (_text(), ()),
-        "prompt_kv": (_prompt_kv(), ()),
-        "denoise": (_denoise(chunk, frames), ring),
+        "prompt_kv": (_prompt_kv(half=half), ()),
+        "denoise": (_denoise(chunk, frames, half=half), ring),
         "decode_video": (_decode_video(), carried),
     }
     if first:
@@ -138,7 +142,7 @@ def write_tiny_wan_bundle(
             latent=(CHANNELS, chunk, ROWS, COLUMNS),
         ),
         audio=WanAudio(sample_rate=RATE, channels=2, samples_per_chunk=4 * chunk * RATE // 16),
-        attention=WanAttention(layers=LAYERS, heads=HEADS, head_dim=HEAD_DIM, window=window, sink=sink),
+        attention=WanAttention(layers=LAYERS, heads=HEADS, head_dim=HEAD_DIM, window=window, sink=sink, dtype=dtype),
         sampler=WanSampler(
             timesteps=(1000.0, 750.0, 500.0, 250.0),
             shift=5.0,
@@ -176,18 +180,20 @@ def _text() -> Any:
     )
 
 
-def _prompt_kv() -> Any:
+def _prompt_kv(*, half: bool) -> Any:
     net = OnnxNet("tiny")
     for layer in range(LAYERS):
         for kind, short in (("key", "pk"), ("value", "pv")):
             rows = net("Tanh", net("MatMul", "context", net.constant(WEIGHTS[f"{short}{layer}"])))
             split = net("Reshape", rows, net.shape(1, TEXT_TOKENS, HEADS, HEAD_DIM))
-            net("Transpose", split, perm=[0, 2, 1, 3], out=f"prompt_{kind}_{layer}")
-    return net.model({"context": (FLOAT, (1, TEXT_TOKENS, TEXT_WIDTH))}, _prompt_tensors())
+            by_head = net("Transpose", split, perm=[0, 2, 1, 3])
+            net("Cast", by_head, to=HALF if half else FLOAT, out=f"prompt_{kind}_{layer}")
+    return net.model({"context": (FLOAT, (1, TEXT_TOKENS, TEXT_WIDTH))}, _prompt_tensors(HALF if half else FLOAT))
 
 
-def _denoise(chunk: int, frames: int) -> Any:
+def _denoise(chunk: int, frames: int, *, half: bool) -> Any:
     net = OnnxNet("tiny")
+    kept = HALF if half else FLOAT  # type of the ring and of what is held
     count, rows = chunk * FRAME_TOKENS, frames * FRAME_TOKENS
 
     def heads(value: str) -> str:
@@ -225,20 +231,28 @@ def _denoise(chunk: int, frames: int) -> Any:
     for layer in range(LAYERS):
         new = heads(linear(x, f"k{layer}")), heads(linear(x, f"v{layer}"))
         key, value = (
-            net("TensorScatter", f"{kind}_{layer}", each, "write_index", out=f"{kind}_{layer}_out", axis=2)
+            net(
+                "TensorScatter",
+                f"{kind}_{layer}",
+                net("Cast", each, to=kept),
+                "write_index",
+                out=f"{kind}_{layer}_out",
+                axis=2,
+            )
             for kind, each in zip(("key", "value"), new, strict=True)
         )
+        key, value = net("Cast", key, to=FLOAT), net("Cast", value, to=FLOAT)
         query = turned(heads(linear(x, f"q{layer}")), *queries)
         x = net("Tanh", net("Add", x, linear(attended(query, turned(key, *keys), value, hidden), f"o{layer}")))
         asked = heads(linear(x, f"cq{layer}"))
-        told = attended(asked, f"prompt_key_{layer}", f"prompt_value_{layer}")
+        told = attended(asked, *(net("Cast", f"prompt_{kind}_{layer}", to=FLOAT) for kind in ("key", "value")))
         x = net("Tanh", net("Add", x, linear(told, f"co{layer}")))
     out = net("Reshape", net("Tanh", linear(x, "out")), net.shape(chunk, high, wide, CHANNELS, PATCH, PATCH))
     out = net("Transpose", out, perm=[3, 0, 1, 4, 2, 5])
     latent = (1, CHANNELS, chunk, ROWS, COLUMNS)
     net("Reshape", out, net.shape(*latent), out="velocity")
     ring = {
-        f"{kind}_{layer}": (FLOAT, (1, HEADS, rows, HEAD_DIM)) for layer in range(LAYERS) for kind in ("key", "value")
+        f"{kind}_{layer}": (kept, (1, HEADS, rows, HEAD_DIM)) for layer in range(LAYERS) for kind in ("key", "value")
     }
     inputs = {
         "latent": (FLOAT, latent),
@@ -251,14 +265,14 @@ def _denoise(chunk: int, frames: int) -> Any:
         "write_index": (INT64, (1,)),
     }
     return net.model(
-        {**inputs, **_prompt_tensors(), **ring},
+        {**inputs, **_prompt_tensors(kept), **ring},
         {"velocity": (FLOAT, latent), **{f"{name}_out": spec for name, spec in ring.items()}},
     )
 
 
-def _prompt_tensors() -> dict[str, tuple[int, Any]]:
+def _prompt_tensors(kind_of_number: int) -> dict[str, tuple[int, Any]]:
     shape = (1, HEADS, TEXT_TOKENS, HEAD_DIM)
-    return {f"prompt_{kind}_{layer}": (FLOAT, shape) for layer in range(LAYERS) for kind in ("key", "value")}
+    return {f"prompt_{kind}_{layer}": (kind_of_number, shape) for layer in range(LAYERS) for kind in ("key", "value")}
 
 
 _FRAME: Final = (1, CHANNELS, 1, ROWS, COLUMNS)

@@ -222,3 +222,22 @@ def test_alone_above_hides_the_past_from_the_noisy_steps_only(tiny: Bundle, ball
 def test_settings_that_mean_nothing_are_refused(ball: Prompt, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConditionError, match=message):
         Condition(ball, **settings)
+
+
+def test_a_family_that_cannot_read_its_past_again_goes_on_as_without_it(
+    tiny: Bundle, ball: Prompt, sea: Prompt
+) -> None:
+    assert not tiny.manifest.abilities.recaches
+    streams = []
+    for recache in (None, True):
+        generator, engine = watched(tiny)
+        latents = [generator.step(Condition(ball)) for _ in range(3)]
+        latents.append(generator.step(Condition(sea, recache=recache)))
+        streams.append((engine.runs, [each.video.tobytes() for each in latents]))
+    assert streams[0] == streams[1]
+
+
+def test_a_past_that_is_cut_off_cannot_be_read_again(ball: Prompt) -> None:
+    with pytest.raises(ConditionError, match="recache reads the past again, but cut drops it"):
+        Condition(ball, recache=True, cut=True)
+    assert Condition(ball, recache=False, cut=True).cut

@@ -335,3 +335,15 @@ def test_keys_and_values_are_held_once_for_as_long_as_a_prompt_plays(tiny: Bundl
     for share in (0.5, 0.5, 1.0):
         tested.step(Condition(transition(ball, sea, share)))
     assert (len(held), kv.runs) == (5, 2)
+
+
+def test_rings_and_prompts_may_be_half_precision(write: Write, ball: Prompt, sea: Prompt) -> None:
+    tested, reference = generator(write(half=True)), Reference()
+    assert {tested._engine.state(name).dtype.name for name in ("key_0", "value_1")} == {"float16"}
+    for number in range(8):
+        prompt = transition(ball, sea, number / 7)
+        parts = [(told(part), share) for part, share in prompt.alone]
+        recache = True if number == 4 else None
+        made = tested.step(Condition(prompt, recache=recache)).video
+        off = np.abs(made - reference.make(mixed(parts), recache=bool(recache))).max()
+        assert off < APART

@@ -135,8 +135,9 @@ class OpenVino:
         }
         try:
             with kept_signal_stack():
-                compiled = self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
-                return OpenVinoEngine(self._openvino, compiled, path, states, in_place=in_place, held=held)
+                model = self._core.read_model(str(path))
+                compiled = self._core.compile_model(model, "CPU", settings)
+                return OpenVinoEngine(self._openvino, model, compiled, path, states, in_place=in_place, held=held)
         except (RuntimeError, MemoryError) as error:
             unknown = _UNKNOWN_OPERATORS.search(str(error))
             if unknown is not None:
@@ -159,6 +160,7 @@ class OpenVinoEngine:
     def __init__(
         self,
         openvino: Any,
+        model: Any,
         compiled: Any,
         path: Path,
         states: Sequence[State],
@@ -168,7 +170,8 @@ class OpenVinoEngine:
     ) -> None:
         self._path = path
         self._openvino = openvino
-        inputs, outputs = _specs(compiled.inputs, path), _specs(compiled.outputs, path)
+        # Of the model as it was read: compiled, a tensor that several operators merely pass on has all of their names.
+        inputs, outputs = _specs(model.inputs, path), _specs(model.outputs, path)
         self._signature = without_states(states, inputs, outputs, path, held)
         self._held: dict[str, tuple[Array, Any]] = {}  # the array, and the tensor that reads it
         self._inputs = {name: _tensor(openvino, spec) for name, spec in self._signature.inputs.items()}
