@@ -5,10 +5,12 @@ import pytest
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.check import compare, reference_engine
 from streamgen_engines.tensorrt.lint import Target, lint
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_engines.tensorrt.recording import record_calls
+from tests.tensorrt.rtx import needs_rtx, rtx
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
 
@@ -46,3 +48,12 @@ def test_the_ring_of_its_graph_stands_being_written_in_place(bundle: Bundle, tar
     states = bundle.manifest.graphs["denoise"].states
     prepared = prepare(bundle.path("denoise").read_bytes(), "fp32", name="denoise")
     assert lint(prepared.model, target, states, in_place=True) == []
+
+
+@needs_rtx
+def test_every_graph_builds_and_the_ring_is_written_in_place(bundle: Bundle) -> None:
+    """By TensorRT for RTX, which builds without a GPU; nothing has run there."""
+    for name, graph in bundle.manifest.graphs.items():
+        prepared = prepare(bundle.path(name).read_bytes(), name=name)
+        report = build(rtx(), prepared.model, name=name, states=graph.states).report
+        assert report.caches == (len(graph.states) if name == "denoise" else 0)
