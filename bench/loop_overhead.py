@@ -21,6 +21,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.manifest import pocket_manifest
 from streamgen_engines.prompt import Prompt, null_prompt, transition
 from streamgen_engines.recipe import ChunkSampler
 from streamgen_engines.runtimes import Engine
@@ -171,10 +172,10 @@ class EmptyRuntime:
 
     def chunk_sampler(self, bundle: Bundle) -> ChunkSampler:
         """The real sampler on the empty device."""
-        graphs = sampler_graphs(bundle.manifest)
+        graphs = sampler_graphs(pocket_manifest(bundle.manifest))
         sources = (bundle.path("denoise").read_bytes(), graphs.step, graphs.weigh, graphs.finish)
         plans = SamplerPlans(*(self._plan(source) for source in sources))
-        return DeviceSampler(plans, self.device, bundle.manifest, record=self._record)
+        return DeviceSampler(plans, self.device, pocket_manifest(bundle.manifest), record=self._record)
 
     def _plan(self, source: bytes) -> EmptyPlan:
         graph = onnx.load_from_string(source).graph

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
 UInt8Array: TypeAlias = NDArray[np.uint8]
+Int64Array: TypeAlias = NDArray[np.int64]
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
 Side: TypeAlias = Literal["video", "audio"]
@@ -46,12 +47,13 @@ class LatentChunk:
 
     Attributes:
         index: number of the chunk since the generator was made; never repeats, never goes back.
-        video: float32 `[1, C, H/16, W/16]`.
-        audio: float32 `[1, C, T]`.
+        video: float32 `[1, C, H/16, W/16]`; of the family `wan` `[1, C, F, H/8, W/8]` with F latent frames.
+        audio: float32 `[1, C, T]`; of the family `wan`, whose models make no sound, `[1, 0, 0]`.
         seed: seed that made this chunk, and that makes the noise of its sound.
         cut: the context was dropped before this chunk, so the picture does not continue the last one.
         before: float32 `[1, C, H/16, W/16]`, the picture that this chunk continues instead; None = there is none.
         resident: where the same latents still lie on a device; None = nowhere.
+        heard: what the sound is told, for families that make it from the pictures.
     """
 
     index: int
@@ -61,6 +63,7 @@ class LatentChunk:
     cut: bool = False
     before: Float32Array | None = None
     resident: Resident | None = None
+    heard: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -5,7 +5,7 @@ import numpy as np
 from streamgen_engines.chunk import Float32Array, Latents
 from streamgen_engines.errors import NonFiniteError
 from streamgen_engines.guard import StatisticsGuard
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import Prompt, null_prompt
 from streamgen_engines.recipe import Made, Parts, Recipe
 from streamgen_engines.runtimes.interface import Engine, Signature
@@ -23,7 +23,7 @@ class HostSampler:
         engine: the same.
     """
 
-    def __init__(self, engine: Engine, manifest: Manifest) -> None:
+    def __init__(self, engine: Engine, manifest: PocketManifest) -> None:
         self.engine = engine
         guard = manifest.sampler.guard
         self._limit = guard.limit if guard is not None else None

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from math import gcd
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Protocol, Self, TypeVar, runtime_checkable
@@ -20,11 +21,21 @@ from streamgen.media.layers import FIRST_RUNG, ladder
 from streamgen.media.reference import read_picture
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import ChunkRecord, EncodedChunk, Layer, Occurred, SetPrompt, Still, VideoPacket
+from streamgen.packets import (
+    AUDIO_CLOCK_HZ,
+    OPUS_FRAME_SAMPLES,
+    ChunkRecord,
+    EncodedChunk,
+    Layer,
+    Occurred,
+    SetPrompt,
+    Still,
+    VideoPacket,
+)
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array, picture_name
 from streamgen_engines.errors import GraphRunError, NonFiniteError
-from streamgen_engines.families import Condition, Model, load_pictures
+from streamgen_engines.families import Condition, Decoder, Generator, Model, load_pictures
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.prompt import Prompt
@@ -36,30 +47,6 @@ ENCODER_THREADS: Final = 2
 """Encoders that run at the same time; more would only take the cores from denoising."""
 _NS_PER_MS: Final = 1_000_000
 _Result = TypeVar("_Result")
-
-
-class Generator(Protocol):
-    """What the denoise stage needs of a family's generator."""
-
-    def step(self, condition: Condition) -> LatentChunk:
-        """Make the next chunk."""
-        ...
-
-    def reset(self, seed: int | None = None) -> None:
-        """Begin anew."""
-        ...
-
-
-class Decoder(Protocol):
-    """What the decode stage needs of a family's decoder."""
-
-    def decode(self, latents: LatentChunk) -> Chunk:
-        """Decode the next chunk."""
-        ...
-
-    def reset(self, seed: int | None = None) -> None:
-        """Begin anew."""
-        ...
 
 
 @runtime_checkable
@@ -128,10 +115,12 @@ class DenoiseStage:
         self._generator = generator
         self._timeline = Timeline.of(manifest)
         self._sampler = manifest.sampler
+        self._abilities = manifest.abilities
         self._request: SetPrompt | None = None
-        self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration))
+        self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration), hides_past=self._abilities.hides_past)
         self._picture = picture
         self._guidance: float | None = None
+        self._refused: float | None = None  # the guidance that was last left out and logged
         self._seed: int | None = None
         self._chunk = 0
 
@@ -161,11 +150,11 @@ class DenoiseStage:
         for each in taken:
             self._request = each.request
             self._flow.take(each)
-        self._guidance = self._guidance if guidance is None else guidance
+        self._guide(guidance)
         self._seed = self._seed if seed is None else seed
         told = self._flow.next()
         if cut:
-            told = replace(told, cut=True, keep=None)
+            told = replace(told, cut=True, keep=None, recache=None)
         picture, self._picture = self._picture, None
         condition = Condition(
             prompt=told.prompt,
@@ -177,6 +166,7 @@ class DenoiseStage:
             keep=None if picture is not None else told.keep,
             alone_above=told.alone_above,
             sound=told.sound,
+            recache=told.recache,
         )
         fresh = False
 
@@ -205,6 +195,7 @@ class DenoiseStage:
             cut=told.cut,
             keep=condition.keep,
             alone_above=told.alone_above,
+            recache=told.recache,
             picture=None if picture is None else picture_name(picture),
             fresh=fresh,
             scheduled=scheduled,
@@ -212,7 +203,21 @@ class DenoiseStage:
             timings_ms={"denoise": _ms_since(started)},
         )
         self._chunk += 1
-        return Denoised(latents, record, condition.passes_per_step(guided=record.guidance != 1))
+        per_step = condition.passes_per_step(guided=record.guidance != 1, joint=self._abilities.joint)
+        return Denoised(latents, record, per_step)
+
+    def _guide(self, guidance: float | None) -> None:
+        """Take another guidance, where the model follows one."""
+        if guidance is None or guidance == self._guidance:
+            return
+        if not self._abilities.guided:
+            if guidance != self._refused:
+                logger.warning(
+                    "guidance %g is left out: this model is distilled, and has one pass per step without it", guidance
+                )
+            self._refused = guidance
+            return
+        self._guidance = guidance
 
 
 class DecodeStage:
@@ -262,7 +267,8 @@ class EncodeStage:
 
     Attributes:
         rungs: the ladder of sizes, the full size first.
-        sound_delay: samples at 48 kHz by which sound is stamped before the picture it belongs to.
+        sound_delay: samples at 48 kHz by which a chunk's first packet of sound is stamped before its first picture, at
+            most.
     """
 
     def __init__(self, manifest: Manifest, *, scale: int = DEFAULT_SCALE, bitrate: int = DEFAULT_BITRATE) -> None:
@@ -283,7 +289,9 @@ class EncodeStage:
         self.rungs = ladder(*encoded_size(*size, scale), bitrate)
         self._scalers = tuple(Scaler(size, (rung.width, rung.height)) for rung in self.rungs)
         self._audio = AudioEncoder(manifest.audio.sample_rate, manifest.audio.channels)
-        self.sound_delay = self._audio.delay
+        # Where a chunk is no whole number of packets, sound of up to so many samples waits for the next one.
+        samples = manifest.audio.samples_per_chunk * AUDIO_CLOCK_HZ // manifest.audio.sample_rate
+        self.sound_delay = self._audio.delay + OPUS_FRAME_SAMPLES - gcd(samples, OPUS_FRAME_SAMPLES)
         self._encoders: dict[Layer, VideoEncoder] = {}
         self._still_encoders: dict[Layer, VideoEncoder] = {}
         self._threads = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")

@@ -348,6 +348,8 @@ class Worker:
         )
 
     def _is_guided(self, guidance: float | None) -> bool:
+        if not self._manifest.abilities.guided:
+            return False
         return (self._sampler.guidance if guidance is None else guidance) != 1
 
     def _edge(self, loop: Callable[[], None]) -> None:

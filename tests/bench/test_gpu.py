@@ -32,6 +32,9 @@ class StandIn:
         self.runs += 1
         return self.inner.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.inner.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.inner.state(name)
 
@@ -51,7 +54,15 @@ class StandInRuntime:
     def __init__(self) -> None:
         self.engines: list[StandIn] = []
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> StandIn:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> StandIn:
         self.engines.append(StandIn(OnnxRuntimeCpu().load(path, states)))
         return self.engines[-1]
 

@@ -18,7 +18,7 @@ from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.chunk import Chunk, LatentChunk, Size
 from streamgen_engines.errors import GraphRunError
-from streamgen_engines.families import load
+from streamgen_engines.families import PocketDecoder, load
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
 from tests.tiny_bundle import write_tiny_bundle
@@ -125,7 +125,9 @@ def test_planes_of_another_shape_than_their_size_are_refused(stages: tuple[Encod
 def test_a_runtime_of_cpus_gives_rgb_whatever_is_asked_for() -> None:
     card = bundled("testcard")
     asked = wanted_planes(card.manifest, 2)
-    assert load(card, planes=asked).decoder._planes == {}
+    decoder = load(card, planes=asked).decoder
+    assert isinstance(decoder, PocketDecoder)
+    assert decoder._planes == {}
 
 
 def test_the_generator_asks_for_the_planes_that_it_encodes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -223,7 +225,7 @@ def test_what_is_denoised_already_is_decoded_while_the_chunk_before_is_encoded(
                 elif tested._denoised is None and event.index == 2:
                     tested._denoised = denoised(3)
 
-    scripted = dataclasses.replace(model, decoder=decoder)  # type: ignore[arg-type]
+    scripted = dataclasses.replace(model, decoder=decoder)
     tested = worker.Worker(scripted, GeneratorSettings(tmp_path), Outbox())  # type: ignore[arg-type]
 
     def denoise_two_more(index: int) -> None:

@@ -16,6 +16,7 @@ from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import LatentChunk, Size
 from streamgen_engines.families import PocketDecoder
+from streamgen_engines.manifest import pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from tests.engines.test_plane_graph import run
@@ -37,7 +38,7 @@ def decoded() -> Pictures:
     """Pictures of `pocket` from latents that are noise: full of edges and colours."""
     bundle = bundled("pocket")
     random = np.random.default_rng(2)
-    video, audio = (1, *bundle.manifest.video.latent), (1, *bundle.manifest.audio.latent)
+    video, audio = (1, *bundle.manifest.video.latent), (1, *pocket_manifest(bundle.manifest).audio.latent)
     decoder = PocketDecoder(bundle, OnnxRuntimeCpu())
     chunks = [
         decoder.decode(

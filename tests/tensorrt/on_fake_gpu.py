@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.manifest import State
+from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
@@ -35,16 +35,23 @@ class FakeRuntime:
         self.sampler: DeviceSampler
 
     def load(
-        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
     ) -> TensorRtEngine:
-        device = FakeDevice(gpu=self.gpu)
-        return TensorRtEngine(executable(device, path.read_bytes()), device, states, name=path.name, record=self.record)
+        device, record = FakeDevice(gpu=self.gpu), self.record
+        loaded = executable(device, path.read_bytes())
+        return TensorRtEngine(loaded, device, states, name=path.name, record=record, held=held)
 
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         self.device = FakeDevice(gpu=self.gpu, captures=self.captures)
-        graphs = sampler_graphs(bundle.manifest)
+        graphs = sampler_graphs(pocket_manifest(bundle.manifest))
         step, weigh, finish = (executable(self.device, each) for each in (graphs.step, graphs.weigh, graphs.finish))
         self.denoise = executable(self.device, bundle.path("denoise").read_bytes(), **self.options)
         plans = SamplerPlans(self.denoise, step, weigh, finish)
-        self.sampler = DeviceSampler(plans, self.device, bundle.manifest, record=self.record)
+        self.sampler = DeviceSampler(plans, self.device, pocket_manifest(bundle.manifest), record=self.record)
         return self.sampler

@@ -13,7 +13,7 @@ from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
-from streamgen_engines.manifest import State
+from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.runtimes import Engine, OnnxRuntimeCpu
 from streamgen_engines.tensorrt.compile import Compiler
@@ -136,7 +136,7 @@ def test_planes_are_those_of_libswscale(runtime: TensorRt) -> None:
     request = PlaneRequest(wanted_planes(opened.manifest, 2).sizes, rgb=True)
     decoder = PocketDecoder(opened, runtime, planes=request)
     random = np.random.default_rng(1)
-    video, audio = (1, *opened.manifest.video.latent), (1, *opened.manifest.audio.latent)
+    video, audio = (1, *opened.manifest.video.latent), (1, *pocket_manifest(opened.manifest).audio.latent)
     scalers = {
         size: Scaler((opened.manifest.video.width, opened.manifest.video.height), size) for size in request.sizes
     }
@@ -234,5 +234,13 @@ class Plain:
         self._inner = inner
         self.name = inner.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
-        return self._inner.load(path, states, threads=threads, in_place=in_place)
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
+        return self._inner.load(path, states, threads=threads, in_place=in_place, held=held)

@@ -18,7 +18,7 @@ from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import GraphLoadError, GraphMismatchError
 from streamgen_engines.families import PocketDecoder
-from streamgen_engines.manifest import State
+from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.planes import PlaneRequest, PlanesRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu, TensorSpec
 from streamgen_engines.tensorrt import runtime as module
@@ -132,7 +132,7 @@ def small() -> Bundle:
 
 def latents(bundle: Bundle, count: int) -> list[LatentChunk]:
     random = np.random.default_rng(4)
-    video, audio = (1, *bundle.manifest.video.latent), (1, *bundle.manifest.audio.latent)
+    video, audio = (1, *bundle.manifest.video.latent), (1, *pocket_manifest(bundle.manifest).audio.latent)
     made = [
         LatentChunk(
             index, random.standard_normal(video, np.float32), random.standard_normal(audio, np.float32), cut=index == 0

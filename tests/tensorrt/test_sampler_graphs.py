@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import Latents
 from streamgen_engines.guard import StatisticsGuard
-from streamgen_engines.manifest import ChannelRanges, Guard, Manifest
+from streamgen_engines.manifest import ChannelRanges, Guard, PocketManifest, pocket_manifest
 from streamgen_engines.sampler import guided, noised, sample, weighted
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.lint import lint
@@ -23,9 +23,9 @@ Arrays = dict[str, NDArray[np.float32]]
 ATOL = 2e-6
 
 
-def manifest(*, limit: float | None = None, ranged: bool = False) -> Manifest:
+def manifest(*, limit: float | None = None, ranged: bool = False) -> PocketManifest:
     """That of the bundled small model, with another guard."""
-    found = bundled("pocket-small").manifest
+    found = pocket_manifest(bundled("pocket-small").manifest)
     sides: dict[str, Any] = {}
     if ranged:
         for side, channels in (("video", found.video.latent[0]), ("audio", found.audio.latent[0])):
@@ -43,7 +43,7 @@ def run(model: bytes, inputs: Arrays) -> Arrays:
 class Draw:
     """Random latents of a manifest's shapes."""
 
-    def __init__(self, of: Manifest) -> None:
+    def __init__(self, of: PocketManifest) -> None:
         self._shapes = ((1, *of.video.latent), (1, *of.audio.latent))
         self._random = np.random.default_rng(3)
 
@@ -137,15 +137,15 @@ def test_the_end_is_the_guard_and_the_noised_context(ranged: bool) -> None:
 
 @pytest.mark.parametrize("bundle", ["testcard", "pocket-small", "pocket"])
 def test_the_lint_finds_nothing(bundle: str) -> None:
-    for name, graph in asdict(sampler_graphs(bundled(bundle).manifest)).items():
+    for name, graph in asdict(sampler_graphs(pocket_manifest(bundled(bundle).manifest))).items():
         assert lint(prepare(graph, "fp32", name=name).model, "tensorrt-rtx", ()) == [], name
 
 
 @needs_rtx
 @pytest.mark.parametrize(
-    "of", [bundled("pocket").manifest, manifest(limit=2.0, ranged=True)], ids=["pocket", "guarded"]
+    "of", [pocket_manifest(bundled("pocket").manifest), manifest(limit=2.0, ranged=True)], ids=["pocket", "guarded"]
 )
 @pytest.mark.parametrize("name", SamplerGraphs.__slots__)
-def test_tensorrt_for_rtx_builds_them(of: Manifest, name: str) -> None:
+def test_tensorrt_for_rtx_builds_them(of: PocketManifest, name: str) -> None:
     prepared = prepare(getattr(sampler_graphs(of), name), "fp32", name=name)
     assert build(rtx(), prepared.model, name=name).plan

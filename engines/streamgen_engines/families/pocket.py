@@ -11,11 +11,12 @@ import numpy as np
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, Side, Size, UInt8Array
+from streamgen_engines.condition import SUDDEN as SUDDEN
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
 from streamgen_engines.host_sampler import HostSampler
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest, pocket_manifest
 from streamgen_engines.planes.interface import Beginning, PlanesRuntime, advance, begin
 from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
 from streamgen_engines.prompt import Prompt, moved
@@ -26,10 +27,6 @@ from streamgen_engines.sampler import noised, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
-
-SUDDEN: Final = 0.5
-"""A prompt that gives more than this share to other texts than the one before changes suddenly: it may hide the past,
-and guidance is raised. Less is a step of a transition or a blend that is shifted, and flows on."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -44,7 +41,7 @@ class PocketGenerator:
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
-        manifest = bundle.manifest
+        manifest = pocket_manifest(bundle.manifest)
         self._sampler = manifest.sampler
         self._shapes = ((1, *manifest.video.latent), (1, *manifest.audio.latent))
         attention = manifest.attention
@@ -205,7 +202,7 @@ class PocketDecoder:
             planes: what chunks shall have besides RGB, or in its place, where the runtime makes it. One that does not
                 gives RGB alone, for whoever makes planes on the CPU.
         """
-        manifest = bundle.manifest
+        manifest = pocket_manifest(bundle.manifest)
         self._video, self._planes = _load_video(bundle, runtime, threads, planes)
         self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
@@ -322,7 +319,7 @@ def _load_video(
     bundle: Bundle, runtime: Runtime, threads: int, planes: PlaneRequest | None
 ) -> tuple[Engine, Mapping[Size, str]]:
     """The decoder of pictures, and which of its outputs has the planes of each size."""
-    manifest = bundle.manifest
+    manifest = pocket_manifest(bundle.manifest)
     if planes is None or not isinstance(runtime, PlanesRuntime):
         return _load(bundle, runtime, "decode_video", _video_signature(manifest), threads), {}
     states = manifest.graphs["decode_video"].states
@@ -331,7 +328,7 @@ def _load_video(
     return engine, planes.outputs()
 
 
-def _denoise_signature(manifest: Manifest) -> Signature:
+def _denoise_signature(manifest: PocketManifest) -> Signature:
     text = manifest.text
     video = _float(1, *manifest.video.latent)
     audio = _float(1, *manifest.audio.latent)
@@ -350,7 +347,7 @@ def _denoise_signature(manifest: Manifest) -> Signature:
     )
 
 
-def _video_signature(manifest: Manifest, planes: PlaneRequest | None = None) -> Signature:
+def _video_signature(manifest: PocketManifest, planes: PlaneRequest | None = None) -> Signature:
     video = manifest.video
     shown: dict[str, TensorSpec] = {}
     if planes is None or planes.rgb:
@@ -360,7 +357,7 @@ def _video_signature(manifest: Manifest, planes: PlaneRequest | None = None) -> 
     return Signature({"latent": _float(1, *video.latent)}, shown)
 
 
-def _audio_signature(manifest: Manifest) -> Signature:
+def _audio_signature(manifest: PocketManifest) -> Signature:
     audio = manifest.audio
     samples = _float(audio.channels, audio.samples_per_chunk)
     return Signature({"latent": _float(1, *audio.latent), "noise": samples}, {"samples": samples})

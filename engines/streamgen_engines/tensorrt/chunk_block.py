@@ -13,7 +13,7 @@ import numpy as np
 
 from streamgen_engines.chunk import Float32Array, Latents
 from streamgen_engines.errors import ConditionError
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED
 from streamgen_engines.recipe import Recipe
 from streamgen_engines.tensorrt.allocations import ALIGNMENT, Allocations, Layout, aligned
@@ -50,7 +50,7 @@ class ChunkBlock:
         context_age: ages for that pass.
     """
 
-    def __init__(self, device: Device, held: Allocations, manifest: Manifest) -> None:
+    def __init__(self, device: Device, held: Allocations, manifest: PocketManifest) -> None:
         self._device = device
         video, audio = (1, *manifest.video.latent), (1, *manifest.audio.latent)
         self._slots = manifest.attention.slots

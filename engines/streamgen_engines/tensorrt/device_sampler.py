@@ -21,7 +21,7 @@ import numpy as np
 from streamgen_engines.chunk import Float32Array, Latents
 from streamgen_engines.errors import GraphRunError, NonFiniteError
 from streamgen_engines.host_sampler import require_finite
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED, Prompt, null_prompt
 from streamgen_engines.recipe import Made, Recipe
 from streamgen_engines.runtimes.interface import Signature
@@ -90,7 +90,7 @@ class DeviceSampler:
         GraphRunError: the device has no room.
     """
 
-    def __init__(self, plans: SamplerPlans, device: Device, manifest: Manifest, *, record: bool = True) -> None:
+    def __init__(self, plans: SamplerPlans, device: Device, manifest: PocketManifest, *, record: bool = True) -> None:
         self._plans, self._device = plans, device
         self._closed = False
         self._turn = 0

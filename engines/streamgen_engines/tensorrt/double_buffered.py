@@ -137,6 +137,10 @@ class DoubleBufferedEngine:
         """The carried state itself: a writable view, valid until the next run."""
         return self._inner.state(name)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Copy held inputs to the GPU, where they stay; see `TensorRtEngine.hold`."""
+        self._inner.hold(arrays)
+
     def reset(self) -> None:
         """Set every carried state to zero. Results that are under way are lost; those that were fetched last stay."""
         for turn in self._turns:

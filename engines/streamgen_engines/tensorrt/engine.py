@@ -9,6 +9,9 @@ record them, they are done step by step for good.
 A state that TensorRT writes in place (a KV cache) has one buffer. Any other has two, and the new value is copied over
 the old one behind the graph: copies inside a GPU are cheap, and all addresses stay what was recorded.
 
+Held inputs have their place on the GPU as well. They are copied there when they are given, through one piece of
+page-locked memory of the largest one's size, and a run does not touch them: their addresses are what was recorded.
+
 `state()` hands out a copy on the host; what is written into it goes back before the next run.
 """
 
@@ -22,6 +25,7 @@ from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
+from streamgen_engines.runtimes.tensors import checked_held, refuse_held, require_held, take_held
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 
@@ -59,6 +63,7 @@ class TensorRtEngine:
         name: how error messages name it.
         record: False never records, and does every run step by step.
         fetches: False leaves results on the GPU, where `result` tells; for whoever copies them in another way.
+        held: inputs that stay from run to run.
     """
 
     def __init__(
@@ -70,11 +75,14 @@ class TensorRtEngine:
         name: str,
         record: bool = True,
         fetches: bool = True,
+        held: Sequence[str] = (),
     ) -> None:
         self._executable, self._device, self._name = executable, device, name
         inputs, outputs = dict(executable.inputs), dict(executable.outputs)
         specs = [_take_state(state, inputs, outputs, name) for state in states]
-        self._signature = Signature(inputs, outputs)
+        kept = take_held(held, inputs, name)
+        self._signature = Signature(inputs, outputs, kept)
+        self._given: set[str] = set()  # held inputs that have been given
         self._records: dict[frozenset[str], int] = {}  # by the inputs that lie on the GPU already
         self._tried: set[frozenset[str]] = set()
         self._may_record = record
@@ -89,6 +97,9 @@ class TensorRtEngine:
             self._inputs = {tensor: self._tensor(tensor, spec) for tensor, spec in inputs.items()}
             self._outputs = {tensor: self._tensor(tensor, spec) for tensor, spec in outputs.items() if fetches}
             self._left = {tensor: self._bound(tensor, spec) for tensor, spec in outputs.items() if not fetches}
+            self._held = {tensor: self._bound(tensor, spec)[0] for tensor, spec in kept.items()}
+            largest = max((_size(spec) for spec in kept.values()), default=0)
+            self._passage = self._staging(largest) if largest else None
             self._states = {state.name: self._carried(state, spec) for state, spec in zip(states, specs, strict=True)}
             device.synchronise()
         except BaseException:
@@ -97,7 +108,7 @@ class TensorRtEngine:
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._signature
 
     @property
@@ -119,7 +130,7 @@ class TensorRtEngine:
         """Run the graph once; the carried states advance.
 
         Args:
-            inputs: every input that is not a state, with exactly the shape and type of the signature.
+            inputs: every input that is neither a state nor held, with exactly the shape and type of the signature.
 
         Returns:
             Every output that is not a state, as fresh arrays that belong to the caller; none that is left on the GPU.
@@ -145,6 +156,7 @@ class TensorRtEngine:
         """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
+        require_held(self._signature, self._given, self._name)
         self._check(inputs, placed)
         self._device.use()
         self.wait()
@@ -174,6 +186,28 @@ class TensorRtEngine:
     def result(self, name: str) -> tuple[int, int]:
         """Where a result is left on the GPU, and how many bytes it has; the next run writes over it."""
         return self._left[name]
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Copy held inputs to the GPU, where they stay.
+
+        Raises:
+            GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
+            GraphRunError: they cannot be copied; give them all again.
+        """
+        if self._closed:
+            raise GraphRunError(f"{self._name} has been closed; load it again")
+        every = checked_held(self._signature, arrays, self._name)
+        if not every or self._passage is None:
+            return
+        self._given -= every.keys()
+        self._device.use()
+        self.wait()
+        for name, array in every.items():
+            memory = self._passage[: array.nbytes]
+            np.copyto(memory.view(array.dtype).reshape(array.shape), array)
+            self._device.upload(self._held[name], memory)
+            self._device.synchronise()  # the next one takes the same way
+        self._given |= every.keys()
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
@@ -244,6 +278,7 @@ class TensorRtEngine:
             self._device.abort_capture()
 
     def _check(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
+        refuse_held(self._signature, inputs, self._name)
         for name, spec in self._signature.inputs.items():
             if name not in inputs:
                 raise GraphMismatchError(f"{self._name} needs input {name} ({spec})")
@@ -273,21 +308,30 @@ class TensorRtEngine:
 
     def _tensor(self, name: str, spec: TensorSpec) -> _Tensor:
         address, size = self._bound(name, spec)
-        memory = self._device.staging(size)
-        self._memories.append(memory)
+        memory = self._staging(size)
         return _Tensor(address, memory, memory.view(np.dtype(spec.dtype)).reshape(spec.shape))
 
     def _bound(self, name: str, spec: TensorSpec) -> tuple[int, int]:
-        """Memory of the GPU for a tensor: its address and size."""
-        size = prod(spec.shape) * np.dtype(spec.dtype).itemsize
+        """Memory of the GPU for a tensor, allocated and bound: its address and size."""
+        size = _size(spec)
         address = self._allocate(size)
         self._executable.bind(name, address)
         return address, size
+
+    def _staging(self, size: int) -> UInt8Array:
+        memory = self._device.staging(size)
+        self._memories.append(memory)
+        return memory
 
     def _allocate(self, size: int) -> int:
         address = self._device.allocate(size)
         self._addresses.append(address)
         return address
+
+
+def _size(spec: TensorSpec) -> int:
+    """Of a tensor, in bytes."""
+    return prod(spec.shape) * np.dtype(spec.dtype).itemsize
 
 
 def _take_state(state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], name: str) -> TensorSpec:

@@ -16,7 +16,7 @@ from typing import Final
 import numpy as np
 
 from streamgen_engines.chunk import Latents, Side
-from streamgen_engines.manifest import Manifest
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.tensorrt.allocations import Allocations, Layout
 from streamgen_engines.tensorrt.device import Device
 
@@ -36,7 +36,7 @@ class Outcome:
         energy: offset of the energy, float32 `[1]`.
     """
 
-    def __init__(self, manifest: Manifest) -> None:
+    def __init__(self, manifest: PocketManifest) -> None:
         self.shapes: dict[Side, tuple[int, ...]] = {
             "video": (1, *manifest.video.latent),
             "audio": (1, *manifest.audio.latent),

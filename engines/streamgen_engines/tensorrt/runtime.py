@@ -6,7 +6,7 @@ from pathlib import Path
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError
-from streamgen_engines.manifest import Graph, State
+from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
@@ -36,9 +36,10 @@ class LoadedPlan(TensorRtEngine):
         *,
         name: str,
         fetches: bool = True,
+        held: Sequence[str] = (),
     ) -> None:
         self._loaded = executable
-        super().__init__(executable, device, states, name=name, fetches=fetches)
+        super().__init__(executable, device, states, name=name, fetches=fetches, held=held)
 
     def kernels(self) -> bytes:
         """What TensorRT-RTX has compiled for it so far."""
@@ -88,7 +89,15 @@ class TensorRt:
         """Short name, as `streamgen doctor` prints it."""
         return self._flavour.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> LoadedPlan:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         """Load one graph; its plan is built when there is none that fits.
 
         A plan that TensorRT does not load, whatever the record beside it says, is built again once. `threads` is of no
@@ -98,7 +107,8 @@ class TensorRt:
             GraphLoadError: TensorRT rejects the graph, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
         """
-        return self._planned(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
+        prepared = prepare(path.read_bytes(), self._precision, name=path.name)
+        return self._planned(prepared, states, path.name, held=held)
 
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
@@ -119,15 +129,24 @@ class TensorRt:
         self._buffered.append(made)
         return made
 
-    def _planned(self, prepared: Prepared, states: Sequence[State], name: str, *, fetches: bool = True) -> LoadedPlan:
+    def _planned(
+        self,
+        prepared: Prepared,
+        states: Sequence[State],
+        name: str,
+        *,
+        fetches: bool = True,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         key = plan_key(self._flavour, prepared, self._gpu.gpu)
         found = self._plans.find(key)
         if found is not None:
             try:
-                return self._loaded(found.data, states, name, key, fetches=fetches)
+                return self._loaded(found.data, states, name, key, fetches=fetches, held=held)
             except GraphLoadError as error:
                 _log.warning("the plan of %s is built again: %s", name, error)
-        return self._loaded(self._built(prepared.model, key, states, name), states, name, key, fetches=fetches)
+        built = self._built(prepared.model, key, states, name)
+        return self._loaded(built, states, name, key, fetches=fetches, held=held)
 
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
@@ -138,7 +157,7 @@ class TensorRt:
         """
         device = CudaDevice(self._index)
         self._devices.append(device)
-        manifest = bundle.manifest
+        manifest = pocket_manifest(bundle.manifest)
         path, graphs = bundle.path("denoise"), sampler_graphs(manifest)
         states = manifest.graphs["denoise"].states
         # Between the passes every bit counts and nothing is heavy.
@@ -217,13 +236,20 @@ class TensorRt:
             _log.warning("compiled kernels are not kept: %s", error)
 
     def _loaded(
-        self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None, *, fetches: bool = True
+        self,
+        data: bytes,
+        states: Sequence[State],
+        name: str,
+        key: PlanKey | None = None,
+        *,
+        fetches: bool = True,
+        held: Sequence[str] = (),
     ) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
         self._devices.append(device)
         kernels = self._plans.kernels(key) if key is not None else b""
         executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-        engine = LoadedPlan(executable, device, states, name=name, fetches=fetches)
+        engine = LoadedPlan(executable, device, states, name=name, fetches=fetches, held=held)
         self._engines.append((engine, key))
         return engine

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from streamgen_engines.guard import LEAST_DEVIATION
-from streamgen_engines.manifest import ChannelRanges, Manifest
+from streamgen_engines.manifest import ChannelRanges, PocketManifest
 
 SIDES: Final = ("video", "audio")
 OPSET: Final = 21
@@ -42,7 +42,7 @@ class SamplerGraphs:
     finish: bytes
 
 
-def sampler_graphs(manifest: Manifest) -> SamplerGraphs:
+def sampler_graphs(manifest: PocketManifest) -> SamplerGraphs:
     """The graphs for the latents and the sampler of a bundle."""
     shapes = {"video": (1, *manifest.video.latent), "audio": (1, *manifest.audio.latent)}
     return SamplerGraphs(_step(shapes, manifest), _weigh(shapes), _finish(shapes, manifest))
@@ -101,7 +101,7 @@ class _Net:
         return name
 
 
-def _step(shapes: Shapes, manifest: Manifest) -> bytes:
+def _step(shapes: Shapes, manifest: PocketManifest) -> bytes:
     net = _Net()
     guard = manifest.sampler.guard
     guidance, sigma, ratio = net.split("coefficients", COEFFICIENTS)
@@ -130,7 +130,7 @@ def _weigh(shapes: Shapes) -> bytes:
     return net.file("weigh", inputs, _each("next", shapes))
 
 
-def _finish(shapes: Shapes, manifest: Manifest) -> bytes:
+def _finish(shapes: Shapes, manifest: PocketManifest) -> bytes:
     net = _Net()
     guard, noise = manifest.sampler.guard, manifest.sampler.context_noise
     energy = "energy"
