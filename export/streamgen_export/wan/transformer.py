@@ -2,8 +2,9 @@
 
 Wan Team 2025 ("Wan: Open and Advanced Large-Scale Video Generative Models"), section 4.2: patches of 1x2x2 latent
 cells, blocks of self-attention, cross-attention to the text and a feed-forward network, the first and the last
-modulated by the noise level (adaLN with one projection for all blocks and a bias per block). Queries and keys are RMS-normalised
-over the full width, before they are split into heads. Causal by chunks: Yin et al. 2024 (CausVid), section 4.1.
+modulated by the noise level (adaLN with one projection for all blocks and a bias per block). Queries and keys are
+RMS-normalised over the full width, before they are split into heads. Causal by chunks: Yin et al. 2024 (CausVid),
+section 4.1.
 
 How tokens attend to one another is given from outside, so that the same blocks serve a ring and a plain reference.
 
