@@ -114,11 +114,7 @@ def _require_match(path: Path, wanted: Mapping[str, Tensor], found: Tensors, con
         for name, parameter in wanted.items()
         if name in found and found[name].shape != tuple(parameter.shape)
     ]
-    untyped = [
-        name
-        for name in wanted
-        if name in found and not (found[name].dtype is not None and found[name].dtype.is_floating_point)
-    ]
+    untyped = [name for name in wanted if name in found and not _is_number(found[name])]
     faults = (("missing", missing), ("unexpected", unexpected), ("wrongly shaped", wrong), ("not of numbers", untyped))
     said = [
         f"{len(names)} {kind} ({', '.join(names[:SHOWN])}{', ...' if len(names) > SHOWN else ''})"
@@ -129,6 +125,11 @@ def _require_match(path: Path, wanted: Mapping[str, Tensor], found: Tensors, con
         seems = guess({name: tensor.shape for name, tensor in found.items()}, config)
         what = f"not the weights of Wan {config.name}: of {len(wanted)} tensors, {'; '.join(said)}. {seems}"
         raise CheckpointError(f"{path}: {what.rstrip()}")
+
+
+def _is_number(stored: Stored) -> bool:
+    """Whether it is of a floating-point type that this reader knows."""
+    return stored.dtype is not None and stored.dtype.is_floating_point
 
 
 def _require_memory(

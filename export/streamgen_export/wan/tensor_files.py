@@ -182,15 +182,13 @@ def _flat(path: Path, loaded: object, entries: Sequence[str]) -> Tensors:
     """The tensors of the wanted entry, or of the file itself when it has no entries."""
     if not isinstance(loaded, Mapping):
         raise CheckpointError(f"{path}: it holds a {type(loaded).__name__} and no tensors by name")
-    for entry in entries:
-        if isinstance(loaded.get(entry), Mapping):
-            loaded = loaded[entry]
-            break
-    tensors = {str(name): value for name, value in loaded.items() if isinstance(value, Tensor)}
+    inside = [loaded[entry] for entry in entries if isinstance(loaded.get(entry), Mapping)]
+    held: Mapping[object, object] = inside[0] if inside else loaded
+    tensors = {str(name): value for name, value in held.items() if isinstance(value, Tensor)}
     if not tensors:
-        held = ", ".join(sorted(map(str, loaded))[:_SHOWN]) or "nothing"
+        names = ", ".join(sorted(str(name) for name in held)[:_SHOWN]) or "nothing"
         wanted = ", ".join(entries) or "tensors by name"
-        raise CheckpointError(f"{path}: none of {wanted} is in this file, but {held}; is it of another variant?")
+        raise CheckpointError(f"{path}: none of {wanted} is in this file, but {names}; is it of another variant?")
     return {name: Stored(tuple(each.shape), each.dtype, _constant(each)) for name, each in tensors.items()}
 
 

@@ -15,6 +15,7 @@ one for each latent frame).
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -87,18 +88,20 @@ class Attention(nn.Module):
         return linear(self.o, y.transpose(1, 2).flatten(2)).float()
 
     def _split(self, x: Tensor) -> Tensor:
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        heads: Tensor = x.unflatten(-1, (self.heads, -1))
+        return heads.transpose(1, 2)
 
 
 def modulated(x: Tensor, shift: Tensor, scale: Tensor, epsilon: float) -> Tensor:
     """Layer normalisation, then shift and scale of each noise level. x [1, N, C]; shift, scale [1, G, C]."""
-    normal = F.layer_norm(x, x.shape[-1:], eps=epsilon).unflatten(1, (shift.shape[1], -1))
+    normal: Tensor = F.layer_norm(x, x.shape[-1:], eps=epsilon).unflatten(1, (shift.shape[1], -1))
     return (normal * (1 + scale[:, :, None]) + shift[:, :, None]).flatten(1, 2)
 
 
 def gated(y: Tensor, gate: Tensor) -> Tensor:
     """y [1, N, C] times the gate [1, G, C] of its noise level."""
-    return (y.unflatten(1, (gate.shape[1], -1)) * gate[:, :, None]).flatten(1, 2)
+    parts: Tensor = y.unflatten(1, (gate.shape[1], -1))
+    return (parts * gate[:, :, None]).flatten(1, 2)
 
 
 class Block(nn.Module):
@@ -177,8 +180,7 @@ class CausalWan(nn.Module):
     @property
     def compute(self) -> torch.dtype:
         """The type of what is heavy, and of keys and values: float32, or float16 after `halve`."""
-        weight: Tensor = self.text_embedding[0].weight
-        return weight.dtype
+        return next(self.text_embedding.parameters()).dtype
 
     def tokens(self, latent: Tensor) -> Tensor:
         """Latents [1, channels, T, h, w] -> tokens [1, N, C], frame by frame, row by row."""
@@ -193,7 +195,7 @@ class CausalWan(nn.Module):
     def prompt(self, context: Tensor) -> list[tuple[Tensor, Tensor]]:
         """Encoded text [1, text tokens, text width] -> `Prompt`, in the type of what is heavy."""
         text = linear(self.text_embedding, context)
-        attentions = [block.cross_attn for block in self.blocks]
+        attentions = [cast(Block, block).cross_attn for block in self.blocks]
         return [(each.key(text).to(text.dtype), each.value(text)) for each in attentions]
 
     def run(self, latent: Tensor, sinusoids: Tensor, prompt: Prompt, attend: Attend) -> Tensor:
