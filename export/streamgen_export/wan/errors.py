@@ -7,3 +7,7 @@ class CheckpointError(ValueError):
 
 class UnsafeCheckpointError(CheckpointError):
     """A pickle holds more than weights, so that reading it would run code. Nothing of it was run."""
+
+
+class NoRoomError(OSError):
+    """What is to be written does not fit onto the disk."""

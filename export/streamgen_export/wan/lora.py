@@ -69,9 +69,9 @@ def read_lora(path: Path, shapes: dict[str, tuple[int, ...]], scale: float) -> d
         part, said = _PART.match(name), _ALPHA.match(name)
         if part is not None:
             side = down if part["part"] in {"A", "down"} else up
-            side[plain(part["linear"]) + ".weight"] = tensor
+            side[plain(part["linear"] + ".weight")] = tensor
         elif said is not None:
-            alpha[plain(said["linear"]) + ".weight"] = float(tensor.read())
+            alpha[plain(said["linear"] + ".weight")] = float(tensor.read())
         else:
             others.append(name)
     if not down:

@@ -1,5 +1,6 @@
 """The exported graphs against torch over 20 chunks, and what stands in them."""
 
+import shutil
 from pathlib import Path
 from typing import Literal
 
@@ -13,7 +14,9 @@ from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.lint import lint
 from streamgen_export import onnx_export
 from streamgen_export.onnx_export import WEIGHTS_SUFFIX
+from streamgen_export.wan.checkpoint import load
 from streamgen_export.wan.config import TINY
+from streamgen_export.wan.errors import NoRoomError
 from streamgen_export.wan.feeds import random_context, random_passes
 from streamgen_export.wan.graphs import (
     HALF_TOLERANCES,
@@ -26,7 +29,8 @@ from streamgen_export.wan.graphs import (
 from streamgen_export.wan.parity import graph_report, held_prompt
 from streamgen_export.wan.streaming import Denoise
 from streamgen_export.wan.transformer import CausalWan
-from tests.export.wan.tiny import SHAPES, tiny
+from streamgen_export.wan.variants import STREAMDIFFUSIONV2
+from tests.export.wan.tiny import SHAPES, save_pt, tiny, weights
 from tests.tensorrt.rtx import needs_rtx, rtx
 
 SHAPE = SHAPES["three frames, sink"]
@@ -134,16 +138,29 @@ def test_tensorrt_builds_them_as_they_are(written: tuple[str, Path]) -> None:
     assert build(rtx(), (folder / "prompt_kv.onnx").read_bytes(), name="prompt_kv").plan
 
 
-def test_weights_too_large_for_a_graph_lie_beside_it_and_chunks_of_one_frame(
+def test_from_a_published_layout_to_weights_beside_a_graph_for_chunks_of_one_frame(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(onnx_export, "LARGEST_FILE", 1000)
-    path, shape = tmp_path / "denoise.onnx", SHAPES["one frame, sink"]
-    module = write_denoise(path, tiny(), shape)
-    assert {each.name for each in tmp_path.iterdir()} == {path.name, path.name + WEIGHTS_SUFFIX}
+    file = save_pt(tmp_path / "model.pt", {"generator": {f"model.{k}": v for k, v in weights(tiny()).items()}})
+    path, shape = tmp_path / "graphs" / "denoise.onnx", SHAPES["one frame, sink"]
+    module = write_denoise(path, load(file, STREAMDIFFUSIONV2, config=TINY).model, shape)
+    assert {each.name for each in path.parent.iterdir()} == {path.name, path.name + WEIGHTS_SUFFIX}
     prompt = held_prompt(tiny(), random_context(TINY))
-    errors = graph_errors(path, module, random_passes(TINY, shape, prompt, 20), module.states())
+    errors = graph_errors(path, Denoise(tiny(), shape), random_passes(TINY, shape, prompt, 20), module.states())
     assert errors["velocity"] < TOLERANCES["denoise"]
+
+
+def test_a_disk_too_full_is_told_before_anything_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage)
+    for write in (
+        lambda: write_denoise(tmp_path / "new" / "denoise.onnx", tiny(), SHAPE),
+        lambda: write_prompt_kv(tmp_path / "new" / "prompt_kv.onnx", tiny()),
+    ):
+        with pytest.raises(NoRoomError, match="GB are free"):
+            write()
+    assert not list(tmp_path.iterdir())
 
 
 def test_examples_of_rings_take_no_memory() -> None:

@@ -171,11 +171,12 @@ def test_longlives_lora_is_added(tmp_path: Path, nested: bool) -> None:
         torch.testing.assert_close(loaded.model.get_parameter(name).detach(), each, rtol=1e-5, atol=1e-5)
 
 
-def test_a_lora_may_say_its_own_scale(tmp_path: Path) -> None:
+@pytest.mark.parametrize("called", ["blocks.0.ffn.0", "diffusion_model.blocks.0.ffn.0", "blocks.0.ffn.net.0.proj"])
+def test_a_lora_may_say_its_own_scale_and_have_names_of_other_tools(tmp_path: Path, called: str) -> None:
     tensors = weights(tiny())
     name = "blocks.0.ffn.0"
     down, up = torch.ones(4, TINY.width), torch.ones(TINY.feed_forward, 4)
-    lora = {f"{name}.lora_down.weight": down, f"{name}.lora_up.weight": up, f"{name}.alpha": torch.tensor(2.0)}
+    lora = {f"{called}.lora_down.weight": down, f"{called}.lora_up.weight": up, f"{called}.alpha": torch.tensor(2.0)}
     base = save_pt(tmp_path / "base.pt", {"generator": tensors})
     loaded = load(base, LONGLIVE, lora=save_safetensors(tmp_path / "l.safetensors", lora), config=TINY)
     expected = tensors[f"{name}.weight"] + 0.5 * up @ down
@@ -245,7 +246,7 @@ def test_another_size_is_told(tmp_path: Path) -> None:
     refused(path, "It is Wan in size 1.3B, and tiny was asked for")
 
 
-def test_a_lora_merge_is_not_needed_to_tell_a_size(tmp_path: Path) -> None:
+def test_a_size_that_was_not_published_is_described(tmp_path: Path) -> None:
     deeper = dataclasses.replace(TINY, layers=3)
     refused(save_pt(tmp_path / "m.pt", hollow(deeper)), "It has 3 blocks of width 96, and tiny has 2 of width 96.")
 
