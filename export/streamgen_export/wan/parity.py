@@ -3,7 +3,7 @@
     python -m streamgen_export.wan.parity --size 1.3b
 
 Weights are random, so no checkpoint is needed; latents are small, because only the size of the weights costs. At 1.3B
-it takes about 13 GB of memory and 6 GB of disk (estimated from smaller ones); `--layers` makes a shallower model of the
+it takes about 12 GB of memory and 6 GB of disk (estimated from smaller ones); `--layers` makes a shallower model of the
 same width. Ends with code 1 when a tolerance is not kept.
 """
 
