@@ -1,0 +1,1 @@
+"""The wan family: published causal Wan 2.1 checkpoints as graphs."""
