@@ -69,8 +69,9 @@ class Norm(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """[B, C, ...] -> float32 [B, C, ...]."""
         wide = x.float()
-        length = wide.square().sum(dim=1, keepdim=True).sqrt().clamp_min(SHORTEST)
-        return wide / length * (self.gamma.float() * self.scale)
+        length = (wide * wide).sum(dim=1, keepdim=True).sqrt().clamp_min(SHORTEST)
+        normal: Tensor = wide / length * (self.gamma.float() * self.scale)
+        return normal
 
 
 def causal(inner: int, width: int) -> nn.Conv3d:
@@ -133,7 +134,8 @@ class Growth(nn.Module):
         """[1, C, T + 2, H, W] -> [1, C, 2 T, H, W]: half of the channels made are the earlier picture of each two."""
         assert self.time is not None
         made: Tensor = self.time(x)
-        return made.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
+        twice: Tensor = made.unflatten(1, (2, -1)).movedim(1, 3).flatten(2, 3)
+        return twice
 
 
 class Level(nn.Module):

@@ -79,7 +79,7 @@ class _Largest(TorchDispatchMode):
     """Watches every convolution for the largest tensor that it reads or makes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.bytes = 0
 
     def __torch_dispatch__(

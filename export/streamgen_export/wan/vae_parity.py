@@ -11,6 +11,7 @@ the latent stays the same. With random weights these pictures show nothing.
 from __future__ import annotations
 
 import argparse
+import importlib
 import importlib.util
 import tempfile
 import time
@@ -32,7 +33,11 @@ from streamgen_export.wan.vae_streaming import LatentStream, cells
 from streamgen_export.wan.vae_weights import diffusers_names, published, read_taehv_decoder, read_wan_decoder
 
 WARM_UP = 4
-"""Latents after which a decoder has forgotten that its stream began."""
+"""Latents before anything is measured: most of a stream's beginning is forgotten then, though Wan's decoder looks back
+as far as `REACH`."""
+REACH = 38
+"""Latents that a picture of Wan's decoder depends on: two for each of the 12 convolutions over time at the
+latents' rate, and fewer for those at twice and four times that rate (24 + 7 + 7)."""
 MEASURED = 3
 """Latents over which changes from picture to picture are averaged."""
 WAN_SPREAD, TAEHV_SPREAD = 0.4, 0.2
@@ -94,28 +99,34 @@ def changes(pictures: Tensor) -> Changes:
     return Changes(float(steps[at_joint].mean()), float(steps[~at_joint].mean()))
 
 
-def still(decoder: WanDecoder | TaehvDecoder, latent: Tensor) -> Changes:
-    """Changes between pictures while one latent is decoded again and again, once the beginning is forgotten."""
+def still(decoder: WanDecoder | TaehvDecoder, latent: Tensor, warm_up: int = WARM_UP) -> Changes:
+    """Changes between pictures while one latent is decoded again and again, after the first `warm_up` times.
+
+    With random weights the pictures of one latent differ as much as those of any two, so that only weights that were
+    trained, or that make equal pictures of a latent, can show a fault at a joint.
+    """
     stream = LatentStream(graphs_of(decoder))
-    for _ in range(WARM_UP):
+    for _ in range(warm_up):
         stream.decode(latent)
     return changes(torch.cat([stream.decode(latent) for _ in range(MEASURED)]))
 
 
 def from_diffusers(decoder: WanDecoder, latents: Sequence[Tensor]) -> float:
     """Largest difference of a stream from diffusers' `AutoencoderKLWan` with the same weights, of values in [-1, 1]."""
-    from diffusers import AutoencoderKLWan
-
     config = decoder.config
-    reference: Any = AutoencoderKLWan(
-        base_dim=config.base,
-        z_dim=config.channels,
-        dim_mult=list(config.multipliers),
-        num_res_blocks=config.blocks - 1,
-        temperal_downsample=list(reversed(config.doubles_time)),
-        latents_mean=list(config.latent_mean),
-        latents_std=list(config.latent_std),
-    ).eval()
+    reference: Any = (
+        importlib.import_module("diffusers")
+        .AutoencoderKLWan(
+            base_dim=config.base,
+            z_dim=config.channels,
+            dim_mult=list(config.multipliers),
+            num_res_blocks=config.blocks - 1,
+            temperal_downsample=list(reversed(config.doubles_time)),
+            latents_mean=list(config.latent_mean),
+            latents_std=list(config.latent_std),
+        )
+        .eval()
+    )
     names = diffusers_names(config)
     state = {published(own, names): tensor.float() for own, tensor in decoder.state_dict().items()}
     unknown = reference.load_state_dict(state, strict=False).unexpected_keys
