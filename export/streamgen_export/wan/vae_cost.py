@@ -23,7 +23,7 @@ class DecoderCost:
     """Of one graph, for one size of pictures.
 
     Attributes:
-        parameters: numbers of the weights.
+        parameters: numbers of the decoder's weights; the graph for the first latent has two convolutions less.
         weight_bytes: of them.
         state_bytes: of one set of states. A runtime that does not write a state in place has two.
         flops: of one latent, additions and multiplications counted apart, products and convolutions only.

@@ -1,7 +1,7 @@
 """Both decoders at their published size, compared and timed.
 
     python -m streamgen_export.wan.vae_parity                        # random weights, small pictures
-    python -m streamgen_export.wan.vae_parity --wan Wan2.1_VAE.pth --taehv taew2_1.pth --width 832 --height 480
+    python -m streamgen_export.wan.vae_parity --wan Wan2.1_VAE.pth --taehv taew2_1.pth
 
 For each decoder: the graphs on ONNX Runtime against torch, the stream against diffusers where that is installed (Wan's
 only), milliseconds for a latent, and how pictures change over a joint between latents as against inside of one, while
