@@ -1,5 +1,1 @@
-<<<<<<< HEAD
 """The `wan` family: causal descendants of Wan 2.1 (Wan Team 2025), from their published weights to ONNX graphs."""
-=======
-"""The wan family: published causal Wan 2.1 checkpoints as graphs."""
->>>>>>> w-wanvae
