@@ -61,6 +61,26 @@ def write(
         outputs: names of what is returned, states left out.
         states: names of the inputs that are carried, in the order in which their new values are returned.
     """
+    program = trace(module, inputs, outputs, states)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
+        onnx.save_model(
+            program.model_proto,
+            str(path),
+            save_as_external_data=True,
+            location=path.name + WEIGHTS_SUFFIX,
+            all_tensors_to_one_file=True,
+        )
+    else:
+        program.save(str(path), external_data=False)
+    strip_notes(path)
+    onnx.checker.check_model(str(path))
+
+
+def trace(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], states: Sequence[str] = ()
+) -> torch.onnx.ONNXProgram:
+    """The graph that `write` writes, in memory. The weights may be without numbers (`FakeTensorMode`)."""
     translations: dict[Any, Any] = {
         torch.ops.streamgen.ring_write.default: _ring_write,
         torch.ops.aten.rms_norm.default: _rms_norm,
@@ -78,20 +98,8 @@ def write(
             custom_translation_table=translations,
         )
     if program is None:
-        raise RuntimeError(f"torch exported nothing for {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
-        onnx.save_model(
-            program.model_proto,
-            str(path),
-            save_as_external_data=True,
-            location=path.name + WEIGHTS_SUFFIX,
-            all_tensors_to_one_file=True,
-        )
-    else:
-        program.save(str(path), external_data=False)
-    strip_notes(path)
-    onnx.checker.check_model(str(path))
+        raise RuntimeError(f"torch exported nothing for {type(module).__name__}")
+    return program
 
 
 def zeros(states: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:
