@@ -31,6 +31,7 @@ from onnx import TensorProto, helper
 from torch import Tensor
 from torch._subclasses.fake_tensor import FakeTensorMode
 
+from streamgen_engines.tensorrt.halve import KEPT
 from streamgen_export import onnx_export
 from streamgen_export.onnx_export import trace
 from streamgen_export.quantise import strip_notes
@@ -230,6 +231,7 @@ class _Rewriting:
         elif weight in self.kept:
             self.kinds[weight] = "half"
             self._node("MatMul", [source, self._cast(weight, TensorProto.FLOAT)], out)
+            self.nodes[-1].name += KEPT
         else:
             self.kinds[weight] = "half"
             product = self._node("MatMul", [self._narrow(source), weight])
@@ -259,6 +261,8 @@ class _Rewriting:
             self.nodes.append(node)
             self._cast(half, TensorProto.FLOAT, out)
         else:
+            if name in self.kept:
+                node.name += KEPT
             self.nodes.append(node)
 
     def _quantised(self, source: str) -> tuple[str, ...]:
@@ -325,7 +329,7 @@ def _unsafe(weights: Weights) -> frozenset[str]:
     for index in range(weights.config.layers):
 
         def weight(name: str, index: int = index) -> Tensor:
-            return torch.cat(list(weights.blocks(f"layers.{index}.{name}")))
+            return next(weights.blocks(f"layers.{index}.{name}"))  # only the table comes in pieces
 
         ranges = layer_ranges(weight, weights.config.heads)
         found |= {f"layers.{index}.{name}" for name in ranges.unsafe()}
