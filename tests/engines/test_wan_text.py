@@ -131,7 +131,9 @@ def test_a_graph_that_is_not_the_manifests_is_refused(tmp_path: Path) -> None:
         WanTextEncoder(write_bundle(tmp_path / "a", text_graph(tokens=32)), OnnxRuntimeCpu())
     bundle = write_bundle(tmp_path / "b")
     manifest = bundle.root / "manifest.json"
-    manifest.write_text(manifest.read_text().replace('"width": 4}', '"width": 5}').replace('"width": 4,', '"width": 5,'))
+    manifest.write_text(
+        manifest.read_text().replace('"width": 4}', '"width": 5}').replace('"width": 4,', '"width": 5,')
+    )
     with pytest.raises(GraphMismatchError, match=r"context is float32\[1, 16, 4\], should be float32\[1, 16, 5\]"):
         WanTextEncoder(Bundle.open(bundle.root), OnnxRuntimeCpu())
 

@@ -164,9 +164,7 @@ def _tokens(signature: Signature, places: int, width: int) -> int:
     tokens = found.shape[1] if found is not None and len(found.shape) == 2 else places
     ids = TensorSpec((1, tokens), "int64")
     signature.require(
-        Signature(
-            {"input_ids": ids, "attention_mask": ids}, {"context": TensorSpec((1, tokens, width), "float32")}
-        ),
+        Signature({"input_ids": ids, "attention_mask": ids}, {"context": TensorSpec((1, tokens, width), "float32")}),
         graph="text",
     )
     if tokens > places:

@@ -1,12 +1,12 @@
 """The text encoder on another machine: a client of `python -m streamgen.text_service`.
 
     GET  /text   what encodes there: {"identity": HASH, "places": 512, "width": 4096}
-    POST /text   body: the text in UTF-8. Answer: float16, little-endian, a row per token, and headers:
+    POST /text   body: the text in UTF-8. Answer: float16, little-endian, a row per token, and headers
                  Streamgen-Shape: 12,4096
                  Streamgen-Encoder: HASH
 
-Both with `Authorization: Bearer TOKEN`. One request is one text; nothing is retried, for a prompt that failed is said to
-have failed, and whoever wrote it may send it again.
+Both with `Authorization: Bearer TOKEN`. One request is one text; nothing is retried, for a prompt that failed is said
+to have failed, and whoever wrote it may send it again.
 """
 
 import json

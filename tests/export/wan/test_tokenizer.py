@@ -12,10 +12,11 @@ from streamgen_export.wan.sentencepiece_model import SentencePieceError, read_se
 from streamgen_export.wan.tokenizer import TokenizerError, find_tokenizer, load_tokenizer, write_tokenizer
 from tests.export.wan.tiny_umt5 import tiny_tokenizer
 
-WORDS = (
+TEXT = (
     "a red ball bounces over the calm sea at night while fireworks rise from 2048 small boats and the camera turns "
     "slowly towards a lighthouse in the fog, cinematic lighting; émigré naïve Straße 東京の夜 мяч прыгает"
-).split()
+)
+WORDS = TEXT.split()
 
 
 @pytest.fixture(scope="module", params=[True, False])
@@ -130,6 +131,6 @@ def test_a_model_without_an_end_is_told(tmp_path: Path) -> None:
     assert read_sentencepiece(tmp_path / "spiece.model").pieces[0].text == "abc"
     with pytest.raises(TokenizerError, match="has no piece </s>"):
         load_tokenizer(tmp_path, 64)
+    (tmp_path / "empty.model").write_bytes(b"")
     with pytest.raises(SentencePieceError, match="pieces, and the unknown one is number 0"):
-        (tmp_path / "empty.model").write_bytes(b"")
         read_sentencepiece(tmp_path / "empty.model")

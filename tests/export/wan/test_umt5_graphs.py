@@ -179,9 +179,7 @@ def test_large_graphs_have_their_weights_beside_them(
     np.testing.assert_array_equal(context(tmp_path / "text.onnx", asked), context(tmp_path / "one.onnx", asked))
 
 
-def test_a_graph_with_other_weights_beside_it_has_another_hash(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_graph_with_other_weights_beside_it_has_another_hash(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(onnx_export, "LARGEST_FILE", 1000)
     for seed in (1, 2, 1):
         write_text_graph(tmp_path / "text.onnx", random(seed=seed), "int8", TOKENS)
@@ -246,7 +244,7 @@ def test_an_export_that_fails_leaves_nothing(tmp_path: Path) -> None:
 def test_weights_beyond_float16_are_refused(tmp_path: Path) -> None:
     source = random()
     source.weights["embedding"][3, 3] = 1e5
-    with pytest.raises(TextExportError, match="embedding holds numbers that float16 does not; .* as bf16"):
+    with pytest.raises(TextExportError, match=r"embedding holds numbers that float16 does not; .* as bf16"):
         write_text_graph(tmp_path / "text.onnx", source, "fp16", TOKENS)
     assert not list(tmp_path.iterdir())
     write_text_graph(tmp_path / "text.onnx", source, "bf16", TOKENS)

@@ -72,7 +72,14 @@ def feed(count: int, tokens: int = TOKENS, seed: int = 0, vocabulary: int = CONF
 
 def tiny_tokenizer() -> Tokenizer:
     """Unigram, as UMT5's: padding is 0, the end is 1, what is unknown 2."""
-    pieces = [("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), ("\u2581", -2.0), ("\u2581red", -4.0), ("\u2581ball", -4.5)]
+    pieces = [
+        ("<pad>", 0.0),
+        ("</s>", 0.0),
+        ("<unk>", 0.0),
+        ("\u2581", -2.0),
+        ("\u2581red", -4.0),
+        ("\u2581ball", -4.5),
+    ]
     pieces += [(letter, -6.0) for letter in "abcdefghijklmnopqrstuvwxyz'\""]
     tokenizer = Tokenizer(models.Unigram(pieces, 2, False))
     tokenizer.normalizer = normalizers.Lowercase()
