@@ -1,9 +1,9 @@
 """Texts as Wan cleans them before they are cut into tokens (`wan/modules/tokenizers.py`, clean="whitespace").
 
-The captions that Wan learnt went through this, so a prompt has to: broken encodings are mended, typographic quotes
-become straight ones, full-width letters become ordinary ones (all that is ftfy's `fix_text`), HTML entities become characters,
-and every run of white space becomes one space. ftfy is a dependency rather than imitated: most of it could be written
-in some fifty lines, but the part that mends broken encodings could not, and tokens must not depend on who cleans.
+The captions that Wan learnt went through this, so a prompt has to. Broken encodings are mended, typographic quotes
+become straight ones, full-width letters ordinary ones (all that is ftfy's `fix_text`), HTML entities become characters,
+and every run of white space becomes one space. ftfy is a dependency and not imitated: most of it could be written in
+some fifty lines, but the part that mends broken encodings could not, and tokens must not depend on who cleans.
 """
 
 import html

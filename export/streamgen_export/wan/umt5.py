@@ -8,7 +8,7 @@ states. Scores are not divided by the square root of the head's width, norms hav
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import torch
@@ -98,7 +98,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: Umt5Config) -> None:
         super().__init__()
         self._heads = (config.heads, config.head_width)
-        for name, shape in Umt5Config(**{**config.__dict__, "layers": 1}).shapes().items():
+        for name, shape in replace(config, layers=1).shapes().items():
             if name.startswith("layers.0."):
                 self.register_parameter(name.rpartition(".")[2], _empty(shape))
         self.attention_gain: Tensor
@@ -168,12 +168,13 @@ class Umt5Encoder(nn.Module):
         return _norm(x, self.gain) * attention_mask.to(x.dtype)[..., None]
 
 
-def random_weights(config: Umt5Config, seed: int = 0) -> dict[str, Tensor]:
-    """Weights at the scale at which training starts, for tests and measurements without a checkpoint.
+def random_weight(config: Umt5Config, name: str, seed: int = 0) -> Tensor:
+    """A weight at the scale at which training starts, for tests and measurements without a checkpoint.
 
     The deviations are those of Wan's own `init_weights`; gains spread around 1.
     """
-    generator = torch.Generator().manual_seed(seed)
+    shapes = config.shapes()
+    generator = torch.Generator().manual_seed(seed * len(shapes) + list(shapes).index(name))
     deviations = {
         "embedding": 1.0,
         "query": (config.width * config.attention_width) ** -0.5,
@@ -185,14 +186,19 @@ def random_weights(config: Umt5Config, seed: int = 0) -> dict[str, Tensor]:
         "widen": config.width**-0.5,
         "narrow": config.feed**-0.5,
     }
-    made: dict[str, Tensor] = {}
-    for name, shape in config.shapes().items():
-        kind = name.rpartition(".")[2]
-        values = torch.randn(shape, generator=generator)
-        made[name] = 1 + 0.1 * values if kind.endswith("gain") else values * deviations[kind]
-        if kind == "positions":
-            made[name][:, -1] = PAD_BIAS
-    return made
+    kind = name.rpartition(".")[2]
+    values = torch.randn(shapes[name], generator=generator)
+    if kind.endswith("gain"):
+        return 1 + 0.1 * values
+    values *= deviations[kind]
+    if kind == "positions":
+        values[:, -1] = PAD_BIAS
+    return values
+
+
+def random_weights(config: Umt5Config, seed: int = 0) -> dict[str, Tensor]:
+    """Every weight as `random_weight` makes it."""
+    return {name: random_weight(config, name, seed) for name in config.shapes()}
 
 
 def _empty(shape: tuple[int, ...]) -> nn.Parameter:

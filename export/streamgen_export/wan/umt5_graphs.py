@@ -5,7 +5,7 @@
 | variant | for | weights | computed in |
 |---|---|---|---|
 | fp32 | tests | float32 | float32 |
-| int8 | CPUs | int8, a scale per output channel, per row in the table | int8 products of activations quantised as they come |
+| int8 | CPUs | int8, a scale per output channel, per row in the table | int8 products, activations quantised live |
 | bf16 | GPUs | bfloat16, as they are published | bfloat16 products and attention, the rest float32 |
 | fp16 | GPUs without bfloat16 | float16 | as bf16, but what may overflow (`umt5_ranges`) stays float32 |
 
