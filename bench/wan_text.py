@@ -68,7 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             print(
                 f"{variant}: {per_layer:.3f} s per layer with {options.threads} threads; estimate for "
                 f"{whole.layers} layers: {per_layer * whole.layers:.1f} s, "
-                f"{weights_bytes(whole, variant) / 1e9:.2f} GB of weights, written in {wrote_s / options.layers * whole.layers:.0f} s and the time of the table"
+                f"{weights_bytes(whole, variant) / 1e9:.2f} GB of weights; written in "
+                f"{wrote_s / options.layers * whole.layers:.0f} s and the time of the table"
             )
     off = np.linalg.norm(contexts["int8"] - contexts["fp32"]) / np.linalg.norm(contexts["fp32"])
     print(f"int8 is {off:.4f} off fp32 after {options.layers} layers")
