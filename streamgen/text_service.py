@@ -66,14 +66,14 @@ def text_app(encoder: Encoder, token: str, *, places: int = PLACES) -> FastAPI:
 
     Args:
         encoder: what encodes; it is asked from threads.
-        token: what requests have to carry, at least `MIN_TOKEN` characters.
+        token: what requests have to carry, at least `MIN_TOKEN` printable ASCII characters.
         places: texts that are encoded or wait; more are refused.
 
     Raises:
-        ValueError: the token is too short.
+        ValueError: the token is too short, or cannot be sent.
     """
-    if len(token) < MIN_TOKEN:
-        raise ValueError(f"a token has at least {MIN_TOKEN} characters, this one has {len(token)}; make a longer one")
+    if len(token) < MIN_TOKEN or not (token.isascii() and token.isprintable()):
+        raise ValueError(f"a token is at least {MIN_TOKEN} printable ASCII characters; make one: openssl rand -hex 24")
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
     wanted = f"Bearer {token}".encode()
     under_way = 0

@@ -54,7 +54,7 @@ def remote(url: str, token: str = TOKEN, width: int = WIDTH) -> RemoteTextEncode
 
 
 def raw(url: str, method: str = "POST", token: str = TOKEN, **sent: object) -> httpx.Response:
-    with httpx.Client(trust_env=False, headers={"Authorization": f"Bearer {token}"}) as client:
+    with httpx.Client(trust_env=False, headers={b"Authorization": f"Bearer {token}".encode()}) as client:
         return client.request(method, f"{url}/text", **sent)  # type: ignore[arg-type]
 
 
@@ -73,7 +73,7 @@ def test_a_wrong_token_gets_nothing(url: str) -> None:
         encoder.encode("a")
     encoder.close()
     for method in ("GET", "POST"):
-        answer = raw(url, method, token="\u00e9".encode().decode("latin-1"))
+        answer = raw(url, method, token="another \u00e9")
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, "Bearer")
         with httpx.Client(trust_env=False) as client:
             assert client.request(method, f"{url}/text").status_code == 401
@@ -150,9 +150,10 @@ def test_a_service_that_is_away_fails_the_prompt_and_keeps_what_was_encoded(
     encoder.close()
 
 
-def test_a_short_token_is_refused(local: WanTextEncoder) -> None:
-    with pytest.raises(ValueError, match="at least 16 characters, this one has 5"):
-        text_app(local, "short")
+def test_a_token_that_is_none_is_refused(local: WanTextEncoder) -> None:
+    for token in ("short", "\u00e9" * 20, "with a\nline break in it"):
+        with pytest.raises(ValueError, match="at least 16 printable ASCII characters"):
+            text_app(local, token)
 
 
 def test_the_command_tells_what_is_wrong_before_anything_starts(
@@ -165,7 +166,7 @@ def test_the_command_tells_what_is_wrong_before_anything_starts(
     assert "holds no token" in capsys.readouterr().err
     token.write_text("short\n")
     assert main(arguments) == 2
-    assert "at least 16 characters" in capsys.readouterr().err
+    assert "at least 16 printable" in capsys.readouterr().err
     token.write_text(TOKEN)
     (bundle / "text.onnx").unlink()
     assert main(arguments) == 2

@@ -80,7 +80,7 @@ def write(
 def trace(
     module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], states: Sequence[str] = ()
 ) -> torch.onnx.ONNXProgram:
-    """The graph that `write` writes, in memory. The weights may be without numbers (`FakeTensorMode`)."""
+    """The graph that `write` writes, in memory; the arguments are those of `write`."""
     translations: dict[Any, Any] = {
         torch.ops.streamgen.ring_write.default: _ring_write,
         torch.ops.aten.rms_norm.default: _rms_norm,

@@ -177,6 +177,8 @@ def test_a_service_of_another_kind_is_refused(told: httpx.Response, match: str) 
 def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ValueError, match="begin it with https:// or http://"):
         RemoteTextEncoder("text.test", "t", places=1, width=1)
+    with pytest.raises(ValueError, match="token has characters that cannot be sent"):
+        RemoteTextEncoder(URL, "t\n", places=1, width=1)
 
 
 def test_closing_twice_is_no_error() -> None:

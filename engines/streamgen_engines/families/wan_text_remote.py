@@ -47,7 +47,7 @@ class RemoteTextEncoder:
         transport: what carries requests, for tests.
 
     Raises:
-        ValueError: the address is none.
+        ValueError: the address is none, or the token cannot be sent.
     """
 
     def __init__(
@@ -63,6 +63,8 @@ class RemoteTextEncoder:
     ) -> None:
         if not url.startswith(("http://", "https://")):
             raise ValueError(f"the text service's address is {url!r}; begin it with https:// or http://")
+        if not (token.isascii() and token.isprintable()):
+            raise ValueError("the text service's token has characters that cannot be sent; give the one that it has")
         self._url = url.rstrip("/") + PATH
         self._places, self._width = places, width
         self._cache = cache or EmbeddingCache()

@@ -24,12 +24,11 @@ from typing import Any, Final, Literal, Protocol
 
 import numpy as np
 import onnx
-import onnx_ir
 import torch
 from numpy.typing import NDArray
 from onnx import TensorProto, helper
-from torch import Tensor
-from torch._subclasses.fake_tensor import FakeTensorMode
+from torch import Tensor, nn
+from torch.func import functional_call
 
 from streamgen_engines.tensorrt.halve import KEPT
 from streamgen_export import onnx_export
@@ -41,6 +40,8 @@ from streamgen_export.weight_file import WeightFile
 
 Variant = Literal["fp32", "int8", "bf16", "fp16"]
 LARGEST_CODE: Final = 127
+PREFIX: Final = "umt5."
+"""Begins the names of weights in the graph: torch gives the values of a trace names such as "embedding" too."""
 _HALVES: Final = {"bf16": TensorProto.BFLOAT16, "fp16": TensorProto.FLOAT16}
 _SPARE_BYTES: Final = 64 * 2**20
 """Room on the disk beyond the weights: the graph itself, and the alignment of tensors."""
@@ -140,10 +141,9 @@ def write_text_graph(path: Path, weights: Weights, variant: Variant, tokens: int
             initializers = [
                 tensor
                 for name in weights.config.shapes()
-                for tensor in _stored(file, name, weights, variant, rewriting.kinds[name])
+                for tensor in _stored(file, name, weights, variant, rewriting.kinds[PREFIX + name])
             ]
             digest = file.finish()
-        initializers += rewriting.constants
         model.graph.initializer.extend(initializers)
         model.metadata_props.add(key="weights_sha256", value=digest)
         onnx.save(model, path)
@@ -159,29 +159,44 @@ def write_text_graph(path: Path, weights: Weights, variant: Variant, tokens: int
     return TextGraph(path, size, tuple(sorted(kept)))
 
 
+class _Weightless(nn.Module):
+    """The encoder with its weights as inputs, so that the trace has none and nothing is folded into it."""
+
+    def __init__(self, config: Umt5Config, tokens: int) -> None:
+        super().__init__()
+        with torch.device("meta"):
+            encoder = Umt5Encoder(config, tokens)
+        self._encoder = (encoder,)  # in a tuple, for torch to look for parameters elsewhere
+        self._names = list(config.shapes())
+        self.register_buffer("buckets", position_buckets(tokens, config))
+        self.buckets: Tensor
+
+    def forward(self, input_ids: Tensor, attention_mask: Tensor, *weights: Tensor) -> Tensor:
+        """As the encoder, with every weight in the order of `Umt5Config.shapes`."""
+        given = {**dict(zip(self._names, weights, strict=True)), "buckets": self.buckets}
+        context: Tensor = functional_call(self._encoder[0], given, (input_ids, attention_mask))
+        return context
+
+
 def _skeleton(config: Umt5Config, tokens: int) -> Any:
-    """The encoder as a float32 graph whose weights have names, shapes and no numbers."""
-    with FakeTensorMode():
-        module = Umt5Encoder(config, tokens)
-        ids = torch.zeros((1, tokens), dtype=torch.int64)
-        program = trace(module, {"input_ids": ids, "attention_mask": torch.ones_like(ids)}, ["context"])
-    for name, value in program.model.graph.initializers.items():
-        if name == "buckets":
-            value.const_value = onnx_ir.tensor(position_buckets(tokens, config).numpy(), name=name)
-        elif name in config.shapes():  # a place that `_Rewriting` takes out again
-            value.const_value = onnx_ir.ExternalTensor("", 0, 0, value.dtype, shape=value.shape, name=name)
-    return program.model_proto
+    """The encoder as a float32 graph whose weights are inputs of their names."""
+    ids = torch.zeros((1, tokens), dtype=torch.int64)
+    # One number seen as many: torch looks at shapes alone, and memory for the weights is nobody's.
+    weights = {PREFIX + name: torch.zeros(1).expand(shape) for name, shape in config.shapes().items()}
+    inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **weights}
+    return trace(_Weightless(config, tokens), inputs, ["context"]).model_proto
 
 
 @dataclass
 class _Rewriting:
-    """Turns the float32 skeleton into a variant, in place; the weights are named in `kinds` and come later."""
+    """Turns the float32 skeleton into a variant, in place. Its weights are no inputs any more; `kinds` tells how the
+    graph reads each, and they come later.
+    """
 
     model: Any
     variant: Variant
     kept: frozenset[str]
     kinds: dict[str, str] = field(default_factory=dict)
-    constants: list[Any] = field(default_factory=list)
     nodes: list[Any] = field(default_factory=list)
     _prepared: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _named: int = 0
@@ -193,9 +208,10 @@ class _Rewriting:
             RuntimeError: the trace has another form than this knows; a defect of this file.
         """
         graph = self.model.graph
-        outside = {each.name: each for each in graph.initializer if each.data_location == TensorProto.EXTERNAL}
-        self.constants = [each for each in graph.initializer if each.name not in outside]
-        del graph.initializer[:]
+        outside = {value.name for value in graph.input} - {"input_ids", "attention_mask"}
+        inputs = [value for value in graph.input if value.name not in outside]
+        del graph.input[:]
+        graph.input.extend(inputs)
         attentions = 0
         for node in graph.node:
             weights = [name for name in node.input if name in outside]
@@ -212,8 +228,8 @@ class _Rewriting:
             else:
                 self.kinds |= dict.fromkeys(weights, "float")
                 self.nodes.append(node)
-        if self.kinds.keys() != outside.keys():
-            raise RuntimeError(f"nothing reads {outside.keys() - self.kinds.keys()}")
+        if self.kinds.keys() != outside:
+            raise RuntimeError(f"nothing reads {outside - self.kinds.keys()}")
         del graph.node[:]
         graph.node.extend(self.nodes)
 
@@ -228,7 +244,7 @@ class _Rewriting:
             product = self._node("MatMulInteger", [code, f"{weight}_code", zero])
             scales = self._node("Mul", [scale, f"{weight}_scale"])
             self._node("Mul", [self._cast(product, TensorProto.FLOAT), scales], out)
-        elif weight in self.kept:
+        elif weight.removeprefix(PREFIX) in self.kept:
             self.kinds[weight] = "half"
             self._node("MatMul", [source, self._cast(weight, TensorProto.FLOAT)], out)
             self.nodes[-1].name += KEPT
@@ -293,13 +309,13 @@ class _Rewriting:
 
 def _stored(file: WeightFile, name: str, weights: Weights, variant: Variant, kind: str) -> list[Any]:
     """Write one weight in the way that the graph reads it; its initializers."""
-    shape = weights.config.shapes()[name]
+    shape, stored = weights.config.shapes()[name], PREFIX + name
     if kind == "float":
         blocks: Iterator[NDArray[np.generic]] = (block.numpy() for block in weights.blocks(name))
-        return [file.add(name, TensorProto.FLOAT, shape, blocks)]
+        return [file.add(stored, TensorProto.FLOAT, shape, blocks)]
     if kind == "half":
         halves = (_half(block, name, variant) for block in weights.blocks(name))
-        return [file.add(name, _HALVES[variant], shape, halves)]
+        return [file.add(stored, _HALVES[variant], shape, halves)]
     axis = 1 if name == "embedding" else 0  # a scale for each row of the table, for each column of a linear
     scales: list[Tensor] = []
 
@@ -309,9 +325,9 @@ def _stored(file: WeightFile, name: str, weights: Weights, variant: Variant, kin
             scales.append(scale)
             yield torch.round(block / scale).to(torch.int8).numpy()
 
-    code = file.add(f"{name}_code", TensorProto.INT8, shape, codes())
+    code = file.add(f"{stored}_code", TensorProto.INT8, shape, codes())
     scale = torch.cat(scales) if axis else scales[0].flatten()
-    return [code, file.add(f"{name}_scale", TensorProto.FLOAT, tuple(scale.shape), [scale.numpy()])]
+    return [code, file.add(f"{stored}_scale", TensorProto.FLOAT, tuple(scale.shape), [scale.numpy()])]
 
 
 def _half(block: Tensor, name: str, variant: Variant) -> NDArray[np.generic]:
