@@ -5,7 +5,7 @@
 | variant | for | weights | computed in |
 |---|---|---|---|
 | fp32 | tests | float32 | float32 |
-| int8 | CPUs | int8, a scale per output channel, per row in the table | int8 products, activations quantised live |
+| int8 | CPUs | int8, a scale per output channel, per row in the table | int8 products, activations a scale per token |
 | bf16 | GPUs | bfloat16, as they are published | bfloat16 products and attention, the rest float32 |
 | fp16 | GPUs without bfloat16 | float16 | as bf16, but what may overflow (`umt5_ranges`) stays float32 |
 
@@ -19,6 +19,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final, Literal, Protocol
 
@@ -26,7 +27,7 @@ import numpy as np
 import onnx
 import torch
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 from torch import Tensor, nn
 from torch.func import functional_call
 
@@ -133,7 +134,7 @@ def write_text_graph(path: Path, weights: Weights, variant: Variant, tokens: int
             f"make room, or write elsewhere"
         )
     kept = _unsafe(weights) if variant == "fp16" else frozenset()
-    model = _skeleton(weights.config, tokens)
+    model = onnx.load_from_string(_skeleton(weights.config, tokens))
     rewriting = _Rewriting(model, variant, kept)
     rewriting.run()
     try:
@@ -178,13 +179,15 @@ class _Weightless(nn.Module):
         return context
 
 
-def _skeleton(config: Umt5Config, tokens: int) -> Any:
-    """The encoder as a float32 graph whose weights are inputs of their names."""
+@lru_cache(maxsize=2)
+def _skeleton(config: Umt5Config, tokens: int) -> bytes:
+    """The encoder as a float32 graph whose weights are inputs of their names; one trace serves all variants."""
     ids = torch.zeros((1, tokens), dtype=torch.int64)
     # One number seen as many: torch looks at shapes alone, and memory for the weights is nobody's.
     weights = {PREFIX + name: torch.zeros(1).expand(shape) for name, shape in config.shapes().items()}
     inputs = {"input_ids": ids, "attention_mask": torch.ones_like(ids), **weights}
-    return trace(_Weightless(config, tokens), inputs, ["context"]).model_proto
+    traced: bytes = trace(_Weightless(config, tokens), inputs, ["context"]).model_proto.SerializeToString()
+    return traced
 
 
 @dataclass
@@ -240,10 +243,11 @@ class _Rewriting:
             self.nodes.append(node)
         elif self.variant == "int8":
             self.kinds[weight] = "int8"
-            code, scale, zero = self._quantised(source)
+            code, scale, zero, largest = self._quantised(source)
             product = self._node("MatMulInteger", [code, f"{weight}_code", zero])
             scales = self._node("Mul", [scale, f"{weight}_scale"])
-            self._node("Mul", [self._cast(product, TensorProto.FLOAT), scales], out)
+            scaled = self._node("Mul", [self._cast(product, TensorProto.FLOAT), scales])
+            self._node("Mul", [scaled, largest], out)
         elif weight.removeprefix(PREFIX) in self.kept:
             self.kinds[weight] = "half"
             self._node("MatMul", [source, self._cast(weight, TensorProto.FLOAT)], out)
@@ -282,12 +286,23 @@ class _Rewriting:
             self.nodes.append(node)
 
     def _quantised(self, source: str) -> tuple[str, ...]:
-        """Code, scale and zero point of an activation; queries, keys and values share one."""
+        """Code, scale and zero point of an activation, and the largest number of each token by which it was divided
+        first. One scale is for all tokens, so that a loud one would leave few steps to the others, and padding, which
+        nobody reads, to all of them. Queries, keys and values share one.
+        """
         if source not in self._prepared:
+            largest = self._node("ReduceMax", [self._node("Abs", [source]), self._constant([-1], np.int64)], keepdims=1)
+            largest = self._node("Max", [largest, self._constant(1e-12, np.float32)])
             outputs = tuple(self._fresh(kind) for kind in ("code", "scale", "zero"))
-            self.nodes.append(helper.make_node("DynamicQuantizeLinear", [source], outputs, name=outputs[0]))
-            self._prepared[source] = outputs
+            even = self._node("Div", [source, largest])
+            self.nodes.append(helper.make_node("DynamicQuantizeLinear", [even], outputs, name=outputs[0]))
+            self._prepared[source] = (*outputs, largest)
         return self._prepared[source]
+
+    def _constant(self, value: object, dtype: type[np.generic]) -> str:
+        name = self._fresh("constant")
+        self.model.graph.initializer.append(numpy_helper.from_array(np.asarray(value, dtype), name))
+        return name
 
     def _narrow(self, source: str) -> str:
         if source not in self._prepared:
