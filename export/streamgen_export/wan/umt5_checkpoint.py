@@ -211,7 +211,7 @@ def _in_folder(folder: Path) -> dict[str, _Stored]:
 def _in_safetensors(file: Path) -> dict[str, _Stored]:
     try:
         # Kept open by what reads from it; the file is mapped, and nothing is read before it is asked for.
-        opened = safe_open(file, framework="pt")
+        opened: Any = safe_open(file, framework="pt")
         names: list[str] = list(opened.keys())
         slices = {name: opened.get_slice(name) for name in names}
     except (SafetensorError, OSError) as error:

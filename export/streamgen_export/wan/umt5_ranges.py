@@ -59,8 +59,8 @@ def layer_ranges(weight: Callable[[str], Tensor], heads: int) -> LayerRanges:
     def normed(gain: Tensor, name: str) -> Tensor:
         """A product with a normed token: the bound of each number."""
         operands[name] = gain.shape[0] ** 0.5 * float(gain.abs().max())
-        lengths = torch.linalg.vector_norm(gain[:, None] * weight(name), dim=0)
-        bound = gain.shape[0] ** 0.5 * lengths
+        lengths: Tensor = torch.linalg.vector_norm(gain[:, None] * weight(name), dim=0)
+        bound: Tensor = gain.shape[0] ** 0.5 * lengths
         results[name] = float(bound.max())
         return bound
 

@@ -50,7 +50,8 @@ def wan_layout(made: dict[str, Tensor]) -> dict[str, Tensor]:
 def save_shards(folder: Path, tensors: dict[str, Tensor], shards: int = 2) -> Path:
     """As transformers writes a large model."""
     folder.mkdir(parents=True)
-    names, places = sorted(tensors), {}
+    names = sorted(tensors)
+    places: dict[str, str] = {}
     for shard in range(shards):
         file = f"model-{shard + 1:05}-of-{shards:05}.safetensors"
         part = names[shard::shards]
