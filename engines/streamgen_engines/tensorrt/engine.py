@@ -12,8 +12,10 @@ the old one behind the graph: copies inside a GPU are cheap, and all addresses s
 `state()` hands out a copy on the host; what is written into it goes back before the next run.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -24,6 +26,8 @@ from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,8 +116,7 @@ class TensorRtEngine:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
-        if self._closed:
-            raise GraphRunError(f"{self._name} has been closed; load it again")
+        self._require_open()
         self._check(inputs)
         self._device.use()
         for name, tensor in self._inputs.items():
@@ -134,6 +137,7 @@ class TensorRtEngine:
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
+        self._require_open()
         read = self._states[name].read
         if name not in self._lent:
             self._device.use()
@@ -144,6 +148,7 @@ class TensorRtEngine:
 
     def reset(self) -> None:
         """Set every carried state to zero."""
+        self._require_open()
         self._lent.clear()
         self._device.use()
         for carried in self._states.values():
@@ -154,20 +159,32 @@ class TensorRtEngine:
         self._device.synchronise()
 
     def close(self) -> None:
-        """Give back all memory. Idempotent; `run` raises `GraphRunError` afterwards."""
+        """Give back the record, the plan and all memory, in this order. Idempotent; other calls are errors afterwards.
+
+        What a GPU that is lost refuses to take back is logged, and the rest is given back all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self._device.use()
+        device = self._device
+        steps: list[Callable[[], None]] = [device.use]
         if self._record is not None:
-            self._device.forget(self._record)
-            self._record = None
-        for address in reversed(self._addresses):
-            self._device.free(address)
-        for memory in reversed(self._memories):
-            self._device.free_staging(memory)
+            steps.append(partial(device.forget, self._record))
+        steps.append(self._executable.close)
+        steps += [partial(device.free, address) for address in reversed(self._addresses)]
+        steps += [partial(device.free_staging, memory) for memory in reversed(self._memories)]
+        refusals = [refusal for step in steps if (refusal := _refused(step)) is not None]
+        if refusals:
+            _log.warning(
+                "%s: %d of %d parts cannot be given back: %s", self._name, len(refusals), len(steps), refusals[0]
+            )
+        self._record = None
         self._addresses.clear()
         self._memories.clear()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise GraphRunError(f"{self._name} has been closed; load it again")
 
     def _steps(self) -> None:
         """One run from staging to staging, enqueued or recorded."""
@@ -236,6 +253,15 @@ class TensorRtEngine:
         address = self._device.allocate(size)
         self._addresses.append(address)
         return address
+
+
+def _refused(step: Callable[[], None]) -> GraphRunError | None:
+    """Take a step of closing; what the GPU says against it."""
+    try:
+        step()
+    except GraphRunError as error:
+        return error
+    return None
 
 
 def _take_state(state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], name: str) -> TensorSpec:

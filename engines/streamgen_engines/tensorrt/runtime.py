@@ -1,11 +1,15 @@
 """The runtime: a graph's plan from the cache, or built when there is none, on the GPU."""
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from streamgen_engines.errors import GraphLoadError
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import GraphLoadError, GraphRunError
+from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State
+from streamgen_engines.runtimes.failures import no_room
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
@@ -13,9 +17,10 @@ from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
+from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
-from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, user_folder
-from streamgen_engines.tensorrt.prepare import Precision, prepare
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
+from streamgen_engines.tensorrt.prepare import Prepared, prepare
 
 _log = logging.getLogger(__name__)
 
@@ -44,6 +49,7 @@ class TensorRt:
         device: number of the GPU.
         plans: where plans are kept.
         precision: of every graph; None is what each was exported in, or fp16.
+        hashes: SHA-256 of prepared graphs by their files, as far as somebody has prepared them already (`Survey`).
     """
 
     def __init__(
@@ -53,6 +59,7 @@ class TensorRt:
         device: int = 0,
         plans: PlanCache | None = None,
         precision: Precision | None = None,
+        hashes: Mapping[Path, str] | None = None,
     ) -> None:
         """Open the GPU.
 
@@ -64,7 +71,9 @@ class TensorRt:
         self._gpu = CudaDevice(device)
         self._plans = plans or PlanCache(user_folder())
         self._precision = precision
+        self._hashes = dict(hashes or {})
         self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
+        self._kept: dict[PlanKey, bytes] = {}  # digest of the kernels that lie beside a plan now
         self._devices: list[CudaDevice] = [self._gpu]
 
     @property
@@ -72,44 +81,93 @@ class TensorRt:
         """Short name, as `streamgen doctor` prints it."""
         return self._flavour.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> LoadedPlan:
-        """Load one graph; its plan is built when there is none that fits.
-
-        A plan that TensorRT does not load, whatever the record beside it says, is built again once. `threads` is of no
-        use on a GPU. `in_place` is not needed: TensorRT says itself which states are written in place.
-
-        Raises:
-            GraphLoadError: TensorRT rejects the graph, or loads not even a fresh plan.
-            GraphMismatchError: a state is not an input and an output of the stated shape and type.
-        """
-        prepared = prepare(path.read_bytes(), self._precision, name=path.name)
-        key = plan_key(self._flavour, prepared, self._gpu.gpu)
-        found = self._plans.find(key)
-        if found is not None:
-            try:
-                return self._loaded(found.data, states, path.name, key)
-            except GraphLoadError as error:
-                _log.warning("the plan of %s is built again: %s", path.name, error)
-        return self._loaded(self._built(prepared.model, key, states, path.name), states, path.name, key)
-
-    def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
-        """Load a plan that need not be in the cache, to try it."""
-        return self._loaded(data, graph.states, name)
-
-    def close(self) -> None:
-        """Close every engine that was loaded here, and the GPU's streams. Idempotent."""
-        for engine, key in reversed(self._engines):
-            if key is not None:
-                self._keep_kernels(key, engine.kernels())
-            engine.close()
-        self._engines.clear()
-        for device in reversed(self._devices):
-            device.close()
-
     @property
     def gpu(self) -> CudaDevice:
         """The GPU."""
         return self._gpu
+
+    def admit(self, bundle: Bundle) -> Survey:
+        """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
+
+        Raises:
+            GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
+            OutOfMemoryError: there is no room for it.
+        """
+        found = survey(bundle, self._precision, flavour=self._flavour, gpu=self._gpu.gpu, plans=self._plans)
+        self._hashes.update(found.hashes)
+        free = self._gpu.free_bytes()
+        for line in found.plan.summary():
+            _log.info("%s", line)
+        # This process's context is there already, and counts in `needed` as well.
+        more = found.plan.channels(free + found.plan.context)
+        _log.info("GPU %d has %d MiB free: room for %d such channels in all", self._index, free // 2**20, more)
+        found.plan.require(free, device=self._index)
+        if (doubt := found.plan.doubt(free)) is not None:
+            _log.warning("%s", doubt)
+        return found
+
+    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> LoadedPlan:
+        """Load one graph; its plan is built when there is none that fits.
+
+        A plan that TensorRT does not load, whatever the record beside it says, is built again once; one for which the
+        GPU has no room is not, for there is nothing wrong with it. `threads` is of no use on a GPU. `in_place` is not
+        needed: TensorRT says itself which states are written in place.
+
+        Raises:
+            GraphLoadError: TensorRT rejects the graph, or loads not even a fresh plan.
+            GraphMismatchError: a state is not an input and an output of the stated shape and type.
+            OutOfMemoryError: plan, states and buffers do not fit into the GPU's memory.
+            DeviceLostError: the GPU or its driver is gone.
+        """
+        prepared: Prepared | None = None
+        if path not in self._hashes:
+            prepared = prepare(path.read_bytes(), self._precision, name=path.name)
+            self._hashes[path] = prepared.sha256
+        key = plan_key(self._flavour, self._hashes[path], self._gpu.gpu)
+        found = self._plans.find(key)
+        if found is not None:
+            try:
+                return self._opened(found.data, states, path.name, key)
+            except GraphLoadError as error:
+                self._require_room(len(found.data), path.name, error)
+                _log.warning("the plan of %s is built again: %s", path.name, error)
+        if prepared is None:
+            prepared = prepare(path.read_bytes(), self._precision, name=path.name)
+        return self._opened(self._built(prepared.model, key, states, path.name), states, path.name, key)
+
+    def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
+        """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
+        return self._opened(data, graph.states, name)
+
+    def keep(self) -> None:
+        """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
+        for engine, key in self._engines:
+            if key is None:
+                continue
+            kernels = engine.kernels()
+            digest = hashlib.sha256(kernels).digest()
+            if self._kept.get(key) == digest:
+                continue
+            try:
+                if self._plans.keep_kernels(key, kernels):
+                    self._kept[key] = digest
+            except PlanCacheError as error:  # the next start compiles them again
+                _log.warning("compiled kernels are not kept: %s", error)
+
+    def close(self) -> None:
+        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent."""
+        self.keep()
+        for engine, _ in reversed(self._engines):
+            engine.close()
+        self._engines.clear()
+        for device in reversed(self._devices):
+            _close(device)
+
+    def _require_room(self, needed: int, name: str, error: GraphLoadError) -> None:
+        """Nothing is built again where not even the plan's own bytes are free, whatever words TensorRT has for it."""
+        free = self._gpu.free_bytes()
+        if free < needed:
+            raise no_room(name, needed, free) from error
 
     def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str) -> bytes:
         _log.info("building the plan of %s for %s; this is done once", name, key.gpu)
@@ -121,18 +179,37 @@ class TensorRt:
             _log.warning("the plan of %s is not kept: %s", name, error)
         return made.plan
 
-    def _keep_kernels(self, key: PlanKey, kernels: bytes) -> None:
-        try:
-            self._plans.keep_kernels(key, kernels)
-        except PlanCacheError as error:  # the next start compiles them again
-            _log.warning("compiled kernels are not kept: %s", error)
-
-    def _loaded(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
+    def _opened(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
+        try:
+            kernels = self._plans.kernels(key) if key is not None else b""
+            executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
+            try:
+                engine = LoadedPlan(executable, device, states, name=name)
+            except BaseException:
+                executable.close()
+                raise
+        except BaseException:
+            _close(device)
+            raise
         self._devices.append(device)
-        kernels = self._plans.kernels(key) if key is not None else b""
-        executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-        engine = LoadedPlan(executable, device, states, name=name)
         self._engines.append((engine, key))
+        if key is not None:
+            self._kept[key] = hashlib.sha256(kernels).digest()
+            self._remember(key, executable.memory())
         return engine
+
+    def _remember(self, key: PlanKey, memory: PlanMemory) -> None:
+        """Write down what memory TensorRT asked for, for the next start's plan of memory."""
+        try:
+            self._plans.keep_memory(key, memory)
+        except PlanCacheError as error:  # the next start estimates it again
+            _log.warning("the memory of a plan is not kept: %s", error)
+
+
+def _close(device: CudaDevice) -> None:
+    try:
+        device.close()
+    except GraphRunError as error:
+        _log.warning("a stream cannot be given back: %s", error)
