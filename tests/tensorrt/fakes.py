@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgen_engines.chunk import UInt8Array
-from streamgen_engines.errors import GraphRunError
+from streamgen_engines.errors import DeviceLostError, GraphRunError, OutOfMemoryError
 from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt.device import Gpu
 
@@ -30,13 +30,26 @@ class FakeDevice:
         self.waiting: list[Work] = []
         self.played = 0
         self.closed = False
+        self.room = 2**40
+        self.lost = False
         self._next = 4096
 
     def use(self) -> None:
         assert not self.closed
+        self._require()
+
+    def free_bytes(self) -> int:
+        self._require()
+        return self.room - sum(map(len, self.memory.values()))
+
+    def _require(self) -> None:
+        if self.lost:
+            raise DeviceLostError("the fake is lost")
 
     def allocate(self, size: int) -> int:
         assert self.capturing is None, "nothing may be allocated while work is recorded"
+        if size > self.free_bytes():
+            raise OutOfMemoryError("the fake is full")
         address = self._next
         self._next += size + 256
         self.memory[address] = np.full(size, 0xCD, np.uint8)
@@ -44,6 +57,7 @@ class FakeDevice:
         return address
 
     def free(self, address: int) -> None:
+        self._require()
         del self.memory[address]
 
     def staging(self, size: int) -> UInt8Array:
@@ -69,6 +83,7 @@ class FakeDevice:
         self.enqueue(lambda: self.memory[address][:size].fill(0))
 
     def synchronise(self) -> None:
+        self._require()
         assert self.capturing is None, "the stream is recording"
         waiting, self.waiting = self.waiting, []
         for work in waiting:
@@ -96,10 +111,12 @@ class FakeDevice:
             self.enqueue(work)
 
     def forget(self, record: int) -> None:
+        self._require()
         del self.records[record]
 
     def close(self) -> None:
         self.closed = True
+        self._require()
 
     def enqueue(self, work: Work) -> None:
         (self.waiting if self.capturing is None else self.capturing).append(work)
@@ -130,11 +147,13 @@ class FakeExecutable:
         self.compute, self.aliases, self.recordable = compute, aliases or {}, recordable
         self.fails_in, self.calls = fails_in, 0
         self.bound: dict[str, int] = {}
+        self.closed = False
 
     def aliased(self, output: str) -> str | None:
         return self.aliases.get(output)
 
     def bind(self, name: str, address: int) -> None:
+        assert not self.closed
         assert name in self.inputs or name in self.outputs
         self.bound[name] = address
 
@@ -142,7 +161,15 @@ class FakeExecutable:
         assert stream == self.device.stream
         return self.recordable
 
+    def close(self) -> None:
+        if self.closed:
+            return
+        assert self.device.lost or not self.device.records, "a record still holds the plan"
+        assert all(address in self.device.memory for address in self.bound.values()), "what it is bound to has gone"
+        self.closed = True
+
     def enqueue(self, stream: int) -> None:
+        assert not self.closed
         assert stream == self.device.stream
         assert self.bound.keys() == self.inputs.keys() | self.outputs.keys()
         for output, source in self.aliases.items():

@@ -45,14 +45,14 @@ class EngineReport:
         types: how many of them make each element type, as the inspector names it.
         attentions: layers that are fused attention.
         device_bytes: memory for activations.
-        weight_bytes: memory for weights.
+        weight_bytes: memory for weights; 0 where nobody has asked.
     """
 
     layers: int
     types: Mapping[str, int]
     attentions: int
     device_bytes: int
-    weight_bytes: int
+    weight_bytes: int = 0
 
     def __str__(self) -> str:
         return (
