@@ -22,6 +22,7 @@ from streamgen.protocol import ConfigUpdate, Health, Panic, PromptSet, ServerMes
 from streamgen.replay import lives
 from streamgen.replay_file import replay_to_file
 from streamgen.steering.hub import Connection
+from streamgen_engines.bundle import bundled
 from streamgen_engines.errors import BundleError, HashMismatchError
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
@@ -475,12 +476,13 @@ def _generators() -> list[int]:
 
 
 async def test_memory_that_runs_out_on_the_gpu_shows_the_slate_and_the_programme_comes_back(
-    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     """From TensorRT's words to a new generator; TensorRT and its GPU are stand-ins."""
     monkeypatch.setattr("streamgen.generation.process._run", stand_in_worker.run)
     gpu = GpuOptions(plan_cache=tmp_path / "plans")
-    async with running(bundle, first_restart_s=2.0, runtime="tensorrt-rtx", gpu=gpu) as channel:
+    card = bundled("testcard").root
+    async with running(card, first_restart_s=2.0, runtime="tensorrt-rtx", gpu=gpu) as channel:
         await channel.until_live(2)
         fail_once(tmp_path, "denoise.onnx", "Error Code 1: Cuda Runtime (out of memory)")
         await channel.until(lambda: channel.steering.status == "slate")

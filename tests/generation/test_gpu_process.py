@@ -11,11 +11,11 @@ from streamgen.errors import GeneratorDiedError, GeneratorStartError
 from streamgen.generation import process
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.packets import PromptFailed, SetPrompt
+from streamgen_engines.bundle import bundled
 from streamgen_engines.gpu_options import GpuOptions
 from tests.generation import stand_in_worker
 from tests.generation.running import LIMIT_S, is_chunk, running, until
 from tests.tensorrt.stand_in import KERNELS, fail_once, words
-from tests.tiny_bundle import write_tiny_bundle
 
 GRAPHS = ["decode_audio.onnx", "decode_video.onnx", "denoise.onnx", "text.onnx"]
 OUT_OF_MEMORY = "enqueueV3: Error Code 1: Myelin (...); Error Code 1: Cuda Runtime (out of memory)"
@@ -30,7 +30,7 @@ def on_stand_in(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def settings(tmp_path: Path) -> GeneratorSettings:
     return GeneratorSettings(
-        bundle=write_tiny_bundle(tmp_path / "tiny"),
+        bundle=bundled("testcard").root,
         scale=1,
         runtime="tensorrt-rtx",
         gpu=GpuOptions(precision="fp16", plan_cache=tmp_path / "plans"),
@@ -112,7 +112,7 @@ async def test_a_gpu_that_is_lost_while_a_prompt_is_encoded_ends_the_process_too
 async def test_a_bundle_without_room_is_refused_with_the_sum(settings: GeneratorSettings, tmp_path: Path) -> None:
     (tmp_path / "room").write_text("1000")
     async with asyncio.timeout(LIMIT_S):
-        with pytest.raises(GeneratorStartError, match=r"OutOfMemoryError: tiny needs about .* MiB of GPU 0"):
+        with pytest.raises(GeneratorStartError, match=r"OutOfMemoryError: testcard needs about .* MiB of GPU 0"):
             async with GeneratorProcess(settings):
                 pass
     assert words(tmp_path, "builds") == []

@@ -82,7 +82,7 @@ class _Engine(_Part):
         return (4,)
 
     def get_tensor_dtype(self, name: str) -> int:
-        return FakeApi.DataType.FLOAT
+        return 0  # FLOAT
 
     def get_tensor_mode(self, name: str) -> str:
         return "in" if name == "x" else "out"

@@ -80,6 +80,7 @@ class OnnxExecutable(FakeExecutable):
         self._folder, self._name = folder, name
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
+        options.log_severity_level = 3  # that it writes no cache in place is what is asked of it here
         session = onnxruntime.InferenceSession(plan, sess_options=options, providers=["CPUExecutionProvider"])
         inputs, outputs = (
             {each.name: _spec(each) for each in side} for side in (session.get_inputs(), session.get_outputs())

@@ -134,8 +134,8 @@ def test_the_plan_of_memory_is_near_what_loading_takes(runtime: TensorRt) -> Non
     before = runtime.gpu.free_bytes()
     plan = runtime.admit(opened).plan
     assert not plan.estimated
-    for graph in plan.graphs:
-        runtime.load(opened.path(graph.graph), opened.manifest.graphs[graph.graph].states)
+    for part in plan.graphs:
+        runtime.load(opened.path(part.graph), opened.manifest.graphs[part.graph].states)
     assert before - runtime.gpu.free_bytes() == pytest.approx(plan.loaded, rel=0.2, abs=64 * 2**20)
 
 

@@ -72,7 +72,8 @@ def survey(
         path, label = bundle.path(name), f"{bundle.manifest.name}/{name}"
         outside = _weights_outside(path, label)
         if outside is not None:
-            graphs.append(_memory(name, graph, outside, precision or graph.precision))
+            usual = "fp16" if graph.precision == "fp32" else graph.precision  # as `prepare` chooses
+            graphs.append(_memory(name, graph, outside, precision or usual))
             continue
         prepared = prepare(path.read_bytes(), precision, name=label)
         hashes[path] = prepared.sha256
