@@ -28,7 +28,7 @@ from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from tests.generation import stand_in_worker
 from tests.media.decoding import decode_opus, decode_video
-from tests.tensorrt.stand_in import fail_once, words
+from tests.tensorrt.stand_in import fail, words
 from tests.tiny_bundle import write_tiny_bundle
 
 LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
@@ -484,7 +484,7 @@ async def test_memory_that_runs_out_on_the_gpu_shows_the_slate_and_the_programme
     card = bundled("testcard").root
     async with running(card, first_restart_s=2.0, runtime="tensorrt-rtx", gpu=gpu) as channel:
         await channel.until_live(2)
-        fail_once(tmp_path, "denoise.onnx", "Error Code 1: Cuda Runtime (out of memory)")
+        fail(tmp_path, "denoise.onnx", "Error Code 1: Cuda Runtime (out of memory)", times=2)
         await channel.until(lambda: channel.steering.status == "slate")
         await channel.until_live(2)
         assert channel.steering.status == "live"

@@ -1,7 +1,7 @@
 """TensorRT on a GPU that are neither, for whole programmes: a plan is the prepared graph, and ONNX Runtime runs it.
 
 What happens is written down beside the folder of plans, one word a line, because it happens in another process:
-`builds` names what was built, `closed` what was freed. A file `fails` makes a run of one graph fail, once; a file
+`builds` names what was built, `closed` what was freed. A file `fails` makes runs of one graph fail; a file
 `room` says how many bytes the GPU has free.
 """
 
@@ -30,10 +30,14 @@ class Api:
     __version__ = "1.7.1"
 
 
-def fail_once(folder: Path, graph: str, words: str) -> None:
-    """Make the next run of a graph fail, as if TensorRT had said these words."""
+def fail(folder: Path, graph: str, words: str, *, times: int = 1) -> None:
+    """Make the next runs of a graph fail, as if TensorRT had said these words."""
+    _put(folder, {"graph": graph, "words": words, "times": times})
+
+
+def _put(folder: Path, document: dict[str, Any]) -> None:
     begun = folder / "fails.new"
-    begun.write_text(json.dumps({"graph": graph, "words": words}))
+    begun.write_text(json.dumps(document))
     begun.rename(folder / "fails")  # whole, for another process reads it
 
 
@@ -102,7 +106,10 @@ class OnnxExecutable(FakeExecutable):
         if file.exists():
             wanted = json.loads(file.read_text())
             if wanted["graph"] == self._name:
-                file.unlink()
+                if wanted["times"] > 1:
+                    _put(self._folder, {**wanted, "times": wanted["times"] - 1})
+                else:
+                    file.unlink()
                 raise call_error(self._name, wanted["words"])
         super().enqueue(stream)
 
