@@ -16,7 +16,7 @@ from streamgen.packets import (
     SetLayers,
 )
 
-LIMIT_S = 40.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
+LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
 
 
 @asynccontextmanager

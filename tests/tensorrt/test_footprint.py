@@ -14,12 +14,14 @@ from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.families.pocket import PICTURE_GRAPH
 from streamgen_engines.manifest import Graph, State
-from streamgen_engines.memory_plan import GraphMemory
+from streamgen_engines.memory_plan import MIB, GraphMemory
+from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, survey
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
+from tests.tensorrt.rtx import needs_rtx, rtx
 from tests.tiny_bundle import sha256
 
 RING = State(name="k_0", shape=(1, 1, 6, 8), dtype="float32")
@@ -167,3 +169,14 @@ def test_a_file_that_is_no_graph_is_named(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with pytest.raises(GraphLoadError, match="testcard/decode_audio: not an ONNX file"):
         survey(Bundle.open(folder))
+
+
+@needs_rtx
+@pytest.mark.parametrize("name", ["decode_video", "decode_audio"])
+def test_a_plan_is_its_weights_and_little_more(name: str) -> None:
+    opened = bundled("pocket-small")
+    graph = opened.manifest.graphs[name]
+    prepared = prepare(opened.path(name).read_bytes())
+    plan = len(build(rtx(), prepared.model, name=name, states=graph.states).plan)
+    weights = graph_memory(name, graph, prepared.model, prepared.precision).weights
+    assert weights < plan < weights + 8 * MIB
