@@ -1,5 +1,6 @@
 """Runtimes that are made, told what they are told, and closed together; TensorRT is a stand-in."""
 
+import contextlib
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ from streamgen_engines.errors import OutOfMemoryError, RuntimeUnavailableError, 
 from streamgen_engines.families import Condition, load
 from streamgen_engines.gpu_options import PRECISIONS, GpuOptions, read_precision
 from streamgen_engines.runtimes import OnnxRuntimeCpu, OpenRuntimes, choice, runtime_named
+from streamgen_engines.tensorrt import compile as compiling
 from streamgen_engines.tensorrt import runtime as module
+from streamgen_engines.tensorrt.plans import PlanCache
 from tests.tensorrt.stand_in import install, words
 
 
@@ -119,3 +122,27 @@ def test_precisions_by_name() -> None:
     assert [read_precision(each) for each in PRECISIONS] == list(PRECISIONS)
     with pytest.raises(UnknownPrecisionError, match="precision is 'fp12', and not one of fp32, fp16, bf16, int8, fp8"):
         read_precision("fp12")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_compile_has_made_is_found(
+    stand_in: Path, card: Bundle, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    monkeypatch.setattr(compiling, "build", vars(module)["build"])
+    told = options(stand_in, precision="fp16", device=0)
+    with contextlib.closing(choice.open_tensorrt("tensorrt-rtx", told)) as gpu:
+        compiler = compiling.Compiler(
+            card,
+            vars(module)["load_flavour"]("tensorrt-rtx"),
+            gpu=gpu.gpu.gpu,
+            plans=PlanCache(stand_in / "plans"),
+            precision="fp16",
+            load=gpu.load_plan,
+            reference=OnnxRuntimeCpu() if check else None,
+        )
+        outcomes = list(compiler.run())
+    assert [outcome.failure for outcome in outcomes] == [None] * 4
+    built = words(stand_in, "builds")
+    with OpenRuntimes("tensorrt-rtx", told) as runtimes:
+        chunk(runtimes, card)
+    assert words(stand_in, "builds") == built

@@ -18,7 +18,7 @@ from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.builder import Built
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
-from streamgen_engines.tensorrt.inspection import NetworkReport
+from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanMemory
 from tests.tensorrt.fakes import FakeDevice, FakeExecutable
 
@@ -100,6 +100,9 @@ class OnnxExecutable(FakeExecutable):
 
     def memory(self) -> PlanMemory:
         return PlanMemory(weights=1000, activations=100)
+
+    def report(self) -> EngineReport:
+        return EngineReport(1, {}, 0, device_bytes=100, weight_bytes=1000)
 
     def enqueue(self, stream: int) -> None:
         file = self._folder / "fails"
