@@ -2,7 +2,7 @@
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -146,7 +146,7 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
     return f"{'would remove' if dry_run else 'removed'} {found.plans} plans {what}, {found.size / 1e6:.1f} MB"
 
 
-def _memory(bundle: Bundle, outcomes: Iterable["Outcome"], free: int | None) -> Iterator[str]:
+def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
     from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory
 
@@ -163,6 +163,9 @@ def _memory(bundle: Bundle, outcomes: Iterable["Outcome"], free: int | None) -> 
     )
     if graphs:
         yield from memory_report(MemoryPlan(bundle.manifest.name, graphs), free)
+    failed = [each.graph for each in outcomes if each.prepared is None and each.graph not in ON_THE_HOST]
+    if graphs and failed:
+        yield f"  that is without {', '.join(failed)}, which failed"
 
 
 def memory_report(plan: MemoryPlan, free: int | None) -> Iterator[str]:
