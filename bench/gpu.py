@@ -13,6 +13,8 @@ from typing import Any, Final
 
 from bench import record
 from bench.figures import Summary
+from streamgen.generation.pipeline import wanted_planes
+from streamgen.media.video_encoder import usual_scale
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
@@ -54,13 +56,21 @@ def measure(
         }
         tell(f"{name}: {figures['graphs'][name]['ms']}")
     prompt = TextEncoder(bundle, runtime).encode(PROMPT)
-    generator, decoder = PocketGenerator(bundle, runtime), PocketDecoder(bundle, runtime)
+    # Pictures come as they do for a server, in all sizes that it encodes.
+    planes = wanted_planes(bundle.manifest, usual_scale(bundle.manifest.video.height))
+    generator, decoder = PocketGenerator(bundle, runtime), PocketDecoder(bundle, runtime, planes=planes)
     for _ in range(WARM_UP):
-        decoder.decode(generator.step(Condition(prompt)))
+        shown = decoder.decode(generator.step(Condition(prompt)))
+    figures["planes"] = str(planes) if shown.planes else None
+    times = []
     started = time.perf_counter()
     for _ in range(chunks):
-        decoder.decode(generator.step(Condition(prompt)))
+        latents = generator.step(Condition(prompt))
+        denoised = time.perf_counter()
+        decoder.decode(latents)
+        times.append(_MS_PER_S * (time.perf_counter() - denoised))
     took_s = time.perf_counter() - started
+    figures["decode_ms"] = Summary.of(times)
     figures["realtime_ratio"] = float(chunks * bundle.manifest.chunk_duration) / took_s
     return figures
 

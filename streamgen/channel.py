@@ -185,6 +185,7 @@ class Channel:
         self.steering.offer(
             {name: tuple(values) for name, values in bundle.manifest.knobs.items()},
             chunk_s=float(bundle.manifest.chunk_duration),
+            recaches=bundle.manifest.abilities.recaches,
         )
         scale = usual_scale(bundle.manifest.video.height) if self._scale is None else self._scale
         self._generator_settings = replace(self._generator_settings, scale=scale)

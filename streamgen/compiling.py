@@ -63,6 +63,8 @@ def compile_bundle(
     opened = bundle_at(bundle)
     flavour = load_flavour(name)
 
+    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.media.video_encoder import usual_scale
     from streamgen_engines.runtimes import OnnxRuntimeCpu
     from streamgen_engines.tensorrt.compile import Compiler, gpu_here
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder
@@ -90,6 +92,7 @@ def compile_bundle(
             precision=gpu.precision,
             load=here.load_plan if here is not None else None,
             reference=OnnxRuntimeCpu() if check else None,
+            planes=wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height)),
             progress=told,
         )
         with bar:
@@ -148,22 +151,26 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
 
 def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
+    from streamgen_engines.tensorrt.double_buffered import TURNS
     from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory
 
+    # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.
+    forms = {outcome.graph.partition(",")[0]: outcome for outcome in outcomes}
     graphs = tuple(
         graph_memory(
-            outcome.graph,
-            bundle.manifest.graphs[outcome.graph],
+            name,
+            bundle.manifest.graphs[name],
             outcome.prepared.model,
             outcome.prepared.precision,
             outcome.memory,
+            turns=TURNS if outcome.graph != name else 0,
         )
-        for outcome in outcomes
-        if outcome.prepared is not None and outcome.graph not in ON_THE_HOST
+        for name, outcome in forms.items()
+        if outcome.prepared is not None and name not in ON_THE_HOST
     )
     if graphs:
         yield from memory_report(MemoryPlan(bundle.manifest.name, graphs), free)
-    failed = [each.graph for each in outcomes if each.prepared is None and each.graph not in ON_THE_HOST]
+    failed = [name for name, outcome in forms.items() if outcome.prepared is None and name not in ON_THE_HOST]
     if graphs and failed:
         yield f"  that is without {', '.join(failed)}, which failed"
 

@@ -26,22 +26,25 @@ def bundle_memory(bundle: Path | None, *, runtime: str, gpu: GpuOptions) -> Iter
     name = flavour_named(runtime)
     opened = bundle_at(bundle)
 
+    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.media.video_encoder import usual_scale
     from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
     from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
     from streamgen_engines.tensorrt.footprint import survey
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder
 
+    planes = wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height))
     flavour: Flavour | None = None
     with contextlib.suppress(RuntimeUnavailableError):  # an estimate needs none
         flavour = load_flavour(name)
     if flavour is None or not gpu_count():
         yield f"{opened.manifest.name} with {name}, estimated from its graphs (no GPU has been asked)"
-        yield from memory_report(survey(opened, gpu.precision).plan, None)
+        yield from memory_report(survey(opened, gpu.precision, planes=planes).plan, None)
         return
     device = CudaDevice(gpu.device)
     try:
         plans = PlanCache(gpu.plan_cache or user_folder())
-        found = survey(opened, gpu.precision, flavour=flavour, gpu=device.gpu, plans=plans)
+        found = survey(opened, gpu.precision, flavour=flavour, gpu=device.gpu, plans=plans, planes=planes)
         yield f"{opened.manifest.name} with {name} {flavour.version} on {device.gpu.name}"
         yield from memory_report(found.plan, device.free_bytes())
     finally:

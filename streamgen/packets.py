@@ -114,6 +114,8 @@ class ChunkRecord:
     """It sees so many of them at most; None: as the bundle has it."""
     alone_above: float | None = None
     """Noise level above which it sees none of them, in a transition."""
+    recache: bool | None = None
+    """What it sees of them was read again under its prompt; None: as the bundle has it."""
     picture: str | None = None
     """Name of the picture that it continues: SHA-256 of its latent."""
     fresh: bool = False
@@ -184,6 +186,7 @@ class SetPrompt:
         target: whether it is for the picture, the sound or both.
         transition_ms: how long the way from what is told now takes; 0 = at once.
         keep: chunks of the past that stay visible to the first chunk; None = as the bundle has it.
+        recache: whether what stays visible is read again under the new prompt; None = as the bundle has it.
         sound: texts and weights that the sound is told in its place, for a generator that begins in the middle.
         sound_knobs: that go with these.
     """
@@ -196,6 +199,7 @@ class SetPrompt:
     target: Target = "av"
     transition_ms: float = 0.0
     keep: int | None = None
+    recache: bool | None = None
     sound: tuple[tuple[str, float], ...] = ()
     sound_knobs: Mapping[str, str] = field(default_factory=dict)
 

@@ -9,7 +9,6 @@ The same runtime, number of threads and kind of processor are needed for equal b
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Protocol
 
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.errors import ReplayError
@@ -17,21 +16,9 @@ from streamgen.log.fingerprint import fingerprint
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
-from streamgen_engines.families import Model, load
+from streamgen_engines.families import Generator, Model, load
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
-
-
-class Generator(Protocol):
-    """What a replay needs of a family's generator."""
-
-    def step(self, condition: Condition) -> LatentChunk:
-        """Make the next chunk."""
-        ...
-
-    def reset(self, seed: int | None = None) -> None:
-        """Begin anew."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +65,7 @@ def replay(
     threads: int | None = None,
     gpu: GpuOptions | None = None,
 ) -> Iterator[LatentChunk]:
-    """Make the latents of a log again, one chunk after the other. `PocketDecoder.decode` turns them into pictures.
+    """Make the latents of a log again, one chunk after the other. `Decoder.decode` turns them into pictures.
 
     Args:
         contents: of the log, in order: `(each.content for each in LogReader(folder, "main"))`.
@@ -162,6 +149,7 @@ def _condition(made: ChunkMade, model: Model, pictures: dict[str, Float32Array])
         picture=picture,
         keep=made.keep,
         alone_above=made.alone_above,
+        recache=made.recache,
         sound=model.text.blend(made.sound) if made.sound else None,
         exact=made.exact,
     )

@@ -13,7 +13,7 @@ from streamgen.log.reader import LogReader
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.replay import replay
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.families import PocketDecoder, load
+from streamgen_engines.families import Decoder, load
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
 
@@ -85,7 +85,7 @@ class _Decoding:
     def __init__(self, bundle: Bundle, threads: int | None, gpu: GpuOptions) -> None:
         self._bundle, self._threads, self._gpu = bundle, threads, gpu
         self._started: GeneratorStarted | None = None
-        self._made: tuple[tuple[str, int, Precision | None], PocketDecoder] | None = None
+        self._made: tuple[tuple[str, int, Precision | None], Decoder] | None = None
 
     def following(self, contents: Iterable[Content]) -> Iterator[Content]:
         """The same contents; which generator is under way is noted."""
@@ -94,7 +94,7 @@ class _Decoding:
                 self._started = content
             yield content
 
-    def begin(self, seed: int) -> PocketDecoder:
+    def begin(self, seed: int) -> Decoder:
         """The decoder of the generator that has just begun."""
         assert self._started is not None, "a chunk follows the beginning of its generator"
         started = self._started

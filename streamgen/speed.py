@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Final
 
-from streamgen.generation.pipeline import Pipeline
+from streamgen.generation.pipeline import Pipeline, wanted_planes
 from streamgen.media.video_encoder import usual_scale
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
@@ -54,10 +54,12 @@ def measure(
     """
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
+    scale = usual_scale(manifest.video.height)
     with OpenRuntimes(runtime, gpu) as runtimes:
-        runtimes.admit(bundle)
-        model = load(bundle, runtime=runtimes.make)
-        with Pipeline(model, scale=usual_scale(manifest.video.height)) as pipeline:
+        planes = wanted_planes(manifest, scale)
+        runtimes.admit(bundle, planes)
+        model = load(bundle, runtime=runtimes.make, planes=planes)
+        with Pipeline(model, scale=scale) as pipeline:
             pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
             timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]

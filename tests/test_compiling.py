@@ -28,11 +28,12 @@ def run(*arguments: str) -> tuple[int, str, str]:
 def test_a_dry_run_builds_every_graph_and_says_that_nothing_has_run() -> None:
     code, out, _ = run("testcard", "--dry-run")
     first, *lines = out.splitlines()
-    lines, table = lines[:4], lines[4:]
+    lines, table = lines[:5], lines[5:]
     assert code == 0
     assert first.startswith("testcard with tensorrt-rtx 1.7")
     assert first.endswith("(no GPU: nothing has been run)")
-    assert [line.split(":")[0].strip() for line in lines] == ["text", "denoise", "decode_video", "decode_audio"]
+    names = ["text", "denoise", "decode_video", "decode_video, i420 640x360 426x240 320x180", "decode_audio"]
+    assert [line.split(":")[0].strip() for line in lines] == names
     assert all("; built: " in line and "fp16" in line for line in lines)
     assert "2 caches" in lines[1]
     assert table[0] == "memory of one channel on the GPU (~ is estimated)"
@@ -51,7 +52,7 @@ def test_a_graph_that_fails_makes_the_command_fail_and_the_others_are_tried(tmp_
     code, out, _ = run(str(folder), "--dry-run")
     failed = [line for line in out.splitlines() if "FAILED" in line]
     assert code == 1
-    assert failed == [line for line in out.splitlines()[:5] if "decode_audio" in line]
+    assert failed == [line for line in out.splitlines()[:6] if "decode_audio" in line]
     assert out.splitlines()[-1] == "  that is without decode_audio, which failed"
     assert "tiny/decode_audio: not an ONNX file" in failed[0]
 
@@ -72,7 +73,7 @@ def test_int8_of_a_bundle_for_cpus_is_refused_with_what_to_do(monkeypatch: pytes
     monkeypatch.setattr(compiling, "gpu_count", lambda: 0)
     code, out, _ = run("testcard", "--dry-run", "--precision", "int8")
     assert code == 1
-    assert out.count("FAILED: testcard/") == 4
+    assert out.count("FAILED: testcard/") == 5
     assert "--precision fp16" in out
 
 

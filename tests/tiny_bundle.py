@@ -31,7 +31,7 @@ from streamgen_engines.manifest import (
     Attention,
     Audio,
     Graph,
-    Manifest,
+    PocketManifest,
     Sampler,
     State,
     Text,
@@ -70,7 +70,7 @@ def write_tiny_bundle(folder: Path, *, guidance: float = 1.5, name: str = "tiny"
             _link(source / file, folder / file)
     for graph, model in (("denoise", _denoise()), ("decode_video", _decode_video()), ("decode_audio", _decode_audio())):
         onnx.save(model, folder / f"{graph}.onnx")
-    manifest = Manifest(
+    manifest = PocketManifest(
         format=FORMAT,
         version=VERSION,
         family="pocket",

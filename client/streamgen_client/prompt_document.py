@@ -10,6 +10,7 @@ def prompt_document(
     *,
     cut: bool,
     keep: int | None,
+    recache: bool | None,
     knobs: Mapping[str, str] | None,
     target: Target,
     transition_ms: int,
@@ -20,7 +21,7 @@ def prompt_document(
         document["text"] = text
     else:
         document["blend"] = [{"text": part, "weight": float(weight)} for part, weight in text.items()]
-    optional = {"keep": keep, "knobs": dict(knobs) if knobs else None}
+    optional = {"keep": keep, "recache": recache, "knobs": dict(knobs) if knobs else None}
     document |= {name: value for name, value in optional.items() if value is not None}
     if target != "av":
         document["target"] = target

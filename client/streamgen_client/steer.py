@@ -127,6 +127,7 @@ class Steering:
         *,
         cut: bool = False,
         keep: int | None = None,
+        recache: bool | None = None,
         knobs: Mapping[str, str] | None = None,
         target: Target = "av",
         transition_ms: int = 0,
@@ -140,11 +141,14 @@ class Steering:
             text: what to show, or texts and their weights: `{"rain": 3, "snow": 1}`.
             cut: also drop what the model remembers.
             keep: drop all of it but the last so many chunks.
+            recache: read what is left of it again under the new prompt, where the model can; None = as it is used to.
             knobs: turn what `state.choices` offers while this prompt plays: `{"camera": "left", "mood": "calm"}`.
             target: for the picture, the sound or both.
             transition_ms: how long the way from what plays takes.
         """
-        asked = prompt_document(text, cut=cut, keep=keep, knobs=knobs, target=target, transition_ms=transition_ms)
+        asked = prompt_document(
+            text, cut=cut, keep=keep, recache=recache, knobs=knobs, target=target, transition_ms=transition_ms
+        )
         return self._send_request({"type": "prompt.set", **asked})
 
     def schedule(
@@ -154,6 +158,7 @@ class Steering:
         *,
         cut: bool = False,
         keep: int | None = None,
+        recache: bool | None = None,
         knobs: Mapping[str, str] | None = None,
         target: Target = "av",
         transition_ms: int = 0,
@@ -165,7 +170,7 @@ class Steering:
         The result's `id` names the entry. Await it for the moment when it is in the media for the first time.
 
         Args:
-            text, cut, keep, knobs, target, transition_ms: as for `prompt`.
+            text, cut, keep, recache, knobs, target, transition_ms: as for `prompt`.
             at: when.
             loop: play it again after that.
             replace: id of the entry whose place it takes; that entry's request ends as superseded.
@@ -174,7 +179,13 @@ class Steering:
             "type": "schedule",
             "at": at.model_dump(exclude_none=True),
             "prompt": prompt_document(
-                text, cut=cut, keep=keep, knobs=knobs, target=target, transition_ms=transition_ms
+                text,
+                cut=cut,
+                keep=keep,
+                recache=recache,
+                knobs=knobs,
+                target=target,
+                transition_ms=transition_ms,
             ),
         }
         if loop is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final, Self
 
 from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
-from streamgen_engines.manifest import MANIFEST_FILE, Manifest, parse_manifest
+from streamgen_engines.manifest import MANIFEST_FILE, Manifest, Weights, parse_manifest
 
 DEFAULT_BUNDLE: Final = "pocket"
 MAX_MANIFEST_BYTES: Final = 4 * 2**20  # a file larger than this is not a manifest
@@ -29,6 +29,9 @@ class Bundle:
     @classmethod
     def open(cls, path: Path) -> Self:
         """Open a folder: read the manifest, and check that every file is there and has its hash.
+
+        Of weights that lie in a file of their own only the size is checked: hashing gigabytes takes seconds, and a
+        bundle is opened more often than loaded. `check_weights` does the rest.
 
         Raises:
             BundleError: not a bundle; the subclass says why.
@@ -68,11 +71,42 @@ class Bundle:
         """The tokenizer's file."""
         return self.root / self.manifest.text.tokenizer.file
 
+    def check_weights(self) -> None:
+        """Check the hashes of weights that lie in files of their own; reads all of them.
+
+        Raises:
+            HashMismatchError: a file is not the one that the manifest describes.
+        """
+        for name, graph in self.manifest.graphs.items():
+            if graph.weights is not None:
+                _check_file(self.root, graph.weights.file, graph.weights.sha256, f"graphs.{name}.weights")
+
     def _check_files(self) -> None:
         tokenizer = self.manifest.text.tokenizer
         _check_file(self.root, tokenizer.file, tokenizer.sha256, "text.tokenizer")
         for name, graph in self.manifest.graphs.items():
             _check_file(self.root, graph.file, graph.sha256, f"graphs.{name}")
+            if graph.weights is not None:
+                _check_size(self.root, graph.weights, f"graphs.{name}.weights")
+
+
+def _check_size(root: Path, weights: Weights, field: str) -> None:
+    file = root / weights.file
+    try:
+        size = file.stat().st_size
+    except FileNotFoundError as error:
+        raise MissingGraphError(
+            f"{file} is missing (field {field}.file); copy the whole bundle or export it again"
+        ) from error
+    except OSError as error:
+        raise BundleError(
+            f"{file} (field {field}.file) cannot be read ({error.strerror}); check its permissions"
+        ) from error
+    if size != weights.size_bytes:
+        raise HashMismatchError(
+            f"{file} has {size} bytes, but field {field}.size_bytes says {weights.size_bytes}; "
+            f"the file is damaged or was replaced: download or export the bundle again"
+        )
 
 
 def bundled(name: str = DEFAULT_BUNDLE) -> Bundle:

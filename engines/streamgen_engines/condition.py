@@ -18,6 +18,11 @@ transition ends, brings the rest. Hiding it altogether in every chunk arrives as
 chunk to chunk. `tests/engines/test_prompt.py` compares the first two.
 """
 
+SUDDEN: Final = 0.5
+"""A prompt that gives more than this share to other texts than the one before changes suddenly: it may hide the past
+or let it be read again, and guidance is raised. Less is a step of a transition or a blend that is shifted, and flows
+on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Condition:
@@ -35,6 +40,9 @@ class Condition:
             leaves it to the bundle, which hides some when the prompt changes suddenly.
         alone_above: steps at noise levels above this see none of the chunks before: the large shapes follow the text,
             the rest joins on to what was shown. For the chunks of a transition; see `ALONE_IN_TRANSITION`.
+        recache: read what is visible of the past again under this prompt, before the chunk is made; False leaves it as
+            it was told then, and None leaves the choice to the bundle. Families that cannot (`Abilities.recaches`) go
+            on as without it.
         sound: prompt of the sound where it is another than the picture's; None = the same. Picture and sound then
             come from two passes per step, and both hear each other.
         exact: follow the weighted velocities of a blend's texts, with a pass for each, instead of one pass with their
@@ -51,6 +59,7 @@ class Condition:
     alone_above: float | None = None
     sound: Prompt | None = None
     exact: bool = False
+    recache: bool | None = None
 
     def __post_init__(self) -> None:
         if self.guidance is not None and not (math.isfinite(self.guidance) and self.guidance >= 0):
@@ -67,6 +76,8 @@ class Condition:
             if self.cut or self.picture is not None:
                 cause = "cut" if self.cut else "picture"
                 raise ConditionError(f"keep is {self.keep}, but {cause} drops the whole context; leave one of them out")
+        if self.recache and self.cut:
+            raise ConditionError("recache reads the past again, but cut drops it; leave one of them out")
 
     @property
     def heard(self) -> Prompt:
@@ -86,13 +97,14 @@ class Condition:
         """
         return blend([(self.prompt, 0.5), (self.heard, 0.5)]) if self.split else self.prompt
 
-    def passes_per_step(self, *, guided: bool) -> int:
+    def passes_per_step(self, *, guided: bool, joint: bool = True) -> int:
         """Runs of the graph per denoising step: what a schedule has to reckon with.
 
         Args:
             guided: guidance is not 1.
+            joint: picture and sound come from the same passes, as `Abilities` has it.
         """
-        sides = (self.prompt, self.heard) if self.split else (self.prompt,)
+        sides = (self.prompt, self.heard) if self.split and joint else (self.prompt,)
         return guided + sum(len(side.alone) if self.exact else 1 for side in sides)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from streamgen_engines.chunk import Float32Array, Latents
 from streamgen_engines.manifest import ChannelRanges, Guard
 
-_LEAST_DEVIATION: Final = 1e-4  # a flat channel has no shape that could be stretched
+LEAST_DEVIATION: Final = 1e-4  # a flat channel has no shape that could be stretched
 
 
 class StatisticsGuard:
@@ -43,8 +43,8 @@ class _Side:
         mean, deviation = rows.mean(axis=1), rows.std(axis=1)
         wanted_mean = mean + self._pull * (np.clip(mean, *self._mean) - mean)
         wanted_deviation = deviation + self._pull * (np.clip(deviation, *self._deviation) - deviation)
-        stretch = wanted_deviation / np.maximum(deviation, _LEAST_DEVIATION)
-        stretch[deviation < _LEAST_DEVIATION] = 1.0
+        stretch = wanted_deviation / np.maximum(deviation, LEAST_DEVIATION)
+        stretch[deviation < LEAST_DEVIATION] = 1.0
         # As a change on top of the latent, so that a channel inside its range stays what it is to the last bit.
         change = (stretch - 1)[:, None] * (rows - mean[:, None]) + (wanted_mean - mean)[:, None]
         steadied: Float32Array = latent + change.reshape(latent.shape)

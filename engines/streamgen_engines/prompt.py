@@ -43,7 +43,8 @@ class Prompt:
         text: what was encoded, at most `MAX_CHARACTERS` of it; of a blend a description to read.
         context: float32 `[1, T, W]`, hidden state per token; zero where there is none.
         context_bias: float32 `[1, T]`, added to attention scores: 0 = attend, `PADDING_BIAS` = no token here.
-        pooled: float32 `[1, W]`, the whole text as one vector of length 1 (0 for the null prompt).
+        pooled: float32 `[1, W]`, the whole text as one vector of length 1 (0 for the null prompt); `[1, 0]` where the
+            text graph gives none.
         parts: of a blend, its texts and their shares, which add up to 1; empty for a text by itself.
     """
 

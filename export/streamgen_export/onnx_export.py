@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import numpy as np
 import onnx
+import onnx_ir
 import torch
 from numpy.typing import NDArray
 from onnxscript.onnx_opset import opset24 as op
@@ -81,13 +82,8 @@ def write(
         raise RuntimeError(f"torch exported nothing for {path.name}")
     path.parent.mkdir(parents=True, exist_ok=True)
     if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
-        onnx.save_model(
-            program.model_proto,
-            str(path),
-            save_as_external_data=True,
-            location=path.name + WEIGHTS_SUFFIX,
-            all_tensors_to_one_file=True,
-        )
+        # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
+        onnx_ir.save(program.model, str(path), external_data=path.name + WEIGHTS_SUFFIX)
     else:
         program.save(str(path), external_data=False)
     strip_notes(path)

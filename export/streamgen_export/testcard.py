@@ -36,7 +36,7 @@ from streamgen_engines.manifest import (
     Attention,
     Audio,
     Graph,
-    Manifest,
+    PocketManifest,
     Sampler,
     State,
     Text,
@@ -100,7 +100,7 @@ def write_testcard(folder: Path, name: str = "testcard") -> Path:
         "decode_video": {"count": (1,)},
         "decode_audio": {"chunks": (1,)},
     }
-    manifest = Manifest(
+    manifest = PocketManifest(
         format=FORMAT,
         version=VERSION,
         family="pocket",

@@ -9,12 +9,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
+from math import gcd
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Final, Protocol, Self, TypeVar, runtime_checkable
 
 from streamgen.generation.prompt_flow import PromptFlow
 from streamgen.generation.prompts import Taken
@@ -23,12 +21,23 @@ from streamgen.media.layers import FIRST_RUNG, ladder
 from streamgen.media.reference import read_picture
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import DEFAULT_BITRATE, DEFAULT_SCALE, VideoEncoder, encoded_size, ticks_per_picture
-from streamgen.packets import ChunkRecord, EncodedChunk, Layer, Occurred, SetPrompt, Still, VideoPacket
+from streamgen.packets import (
+    AUDIO_CLOCK_HZ,
+    OPUS_FRAME_SAMPLES,
+    ChunkRecord,
+    EncodedChunk,
+    Layer,
+    Occurred,
+    SetPrompt,
+    Still,
+    VideoPacket,
+)
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, picture_name
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array, picture_name
 from streamgen_engines.errors import DeviceLostError, GraphRunError, NonFiniteError
-from streamgen_engines.families import Condition, Model, load_pictures
+from streamgen_engines.families import Condition, Decoder, Generator, Model, load_pictures
 from streamgen_engines.manifest import Manifest
+from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.prompt import Prompt
 from streamgen_engines.text import TextEncoder
 
@@ -40,27 +49,17 @@ _NS_PER_MS: Final = 1_000_000
 _Result = TypeVar("_Result")
 
 
-class Generator(Protocol):
-    """What the denoise stage needs of a family's generator."""
+@runtime_checkable
+class BesideDecoder(Protocol):
+    """A decoder that may work while its caller does something else."""
 
-    def step(self, condition: Condition) -> LatentChunk:
-        """Make the next chunk."""
+    @property
+    def works_beside(self) -> bool:
+        """Whether it does."""
         ...
 
-    def reset(self, seed: int | None = None) -> None:
-        """Begin anew."""
-        ...
-
-
-class Decoder(Protocol):
-    """What the decode stage needs of a family's decoder."""
-
-    def decode(self, latents: LatentChunk) -> Chunk:
-        """Decode the next chunk."""
-        ...
-
-    def reset(self, seed: int | None = None) -> None:
-        """Begin anew."""
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        """Begin to decode a chunk; what is returned waits for it."""
         ...
 
 
@@ -116,10 +115,12 @@ class DenoiseStage:
         self._generator = generator
         self._timeline = Timeline.of(manifest)
         self._sampler = manifest.sampler
+        self._abilities = manifest.abilities
         self._request: SetPrompt | None = None
-        self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration))
+        self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration), hides_past=self._abilities.hides_past)
         self._picture = picture
         self._guidance: float | None = None
+        self._refused: float | None = None  # the guidance that was last left out and logged
         self._seed: int | None = None
         self._chunk = 0
 
@@ -149,11 +150,11 @@ class DenoiseStage:
         for each in taken:
             self._request = each.request
             self._flow.take(each)
-        self._guidance = self._guidance if guidance is None else guidance
+        self._guide(guidance)
         self._seed = self._seed if seed is None else seed
         told = self._flow.next()
         if cut:
-            told = replace(told, cut=True, keep=None)
+            told = replace(told, cut=True, keep=None, recache=None)
         picture, self._picture = self._picture, None
         condition = Condition(
             prompt=told.prompt,
@@ -165,6 +166,7 @@ class DenoiseStage:
             keep=None if picture is not None else told.keep,
             alone_above=told.alone_above,
             sound=told.sound,
+            recache=told.recache,
         )
         fresh = False
 
@@ -193,6 +195,7 @@ class DenoiseStage:
             cut=told.cut,
             keep=condition.keep,
             alone_above=told.alone_above,
+            recache=told.recache,
             picture=None if picture is None else picture_name(picture),
             fresh=fresh,
             scheduled=scheduled,
@@ -200,7 +203,21 @@ class DenoiseStage:
             timings_ms={"denoise": _ms_since(started)},
         )
         self._chunk += 1
-        return Denoised(latents, record, condition.passes_per_step(guided=record.guidance != 1))
+        per_step = condition.passes_per_step(guided=record.guidance != 1, joint=self._abilities.joint)
+        return Denoised(latents, record, per_step)
+
+    def _guide(self, guidance: float | None) -> None:
+        """Take another guidance, where the model follows one."""
+        if guidance is None or guidance == self._guidance:
+            return
+        if not self._abilities.guided:
+            if guidance != self._refused:
+                logger.warning(
+                    "guidance %g is left out: this model is distilled, and has one pass per step without it", guidance
+                )
+            self._refused = guidance
+            return
+        self._guidance = guidance
 
 
 class DecodeStage:
@@ -208,6 +225,12 @@ class DecodeStage:
 
     def __init__(self, decoder: Decoder) -> None:
         self._decoder = decoder
+        self._beside = decoder if isinstance(decoder, BesideDecoder) and decoder.works_beside else None
+
+    @property
+    def works_beside(self) -> bool:
+        """Whether chunks can be decoded while the caller does something else."""
+        return self._beside is not None
 
     def decode(self, denoised: Denoised) -> Decoded:
         """Decode the next chunk; none may be left out."""
@@ -215,16 +238,37 @@ class DecodeStage:
         chunk = _twice(lambda: self._decoder.decode(denoised.latents), self._decoder.reset)
         return Decoded(chunk, with_timings(denoised.record, {"decode": _ms_since(started)}))
 
+    def begin(self, denoised: Denoised) -> Callable[[], Decoded]:
+        """Begin to decode the next chunk; the one before has been waited for. Only where it `works_beside`.
+
+        What is returned waits for the chunk, and decodes it anew if that was in vain.
+        """
+        assert self._beside is not None, "this decoder does nothing beside its caller"
+        decoder, beside, latents = self._decoder, self._beside, denoised.latents
+        started = time.perf_counter_ns()
+        fetch = _twice(lambda: beside.begin(latents), decoder.reset)
+        begun_ms = _ms_since(started)
+
+        def finish() -> Decoded:
+            resumed = time.perf_counter_ns()
+            waiting = [fetch]
+            chunk = _twice(lambda: waiting.pop()() if waiting else decoder.decode(latents), decoder.reset)
+            return Decoded(chunk, with_timings(denoised.record, {"decode": begun_ms + _ms_since(resumed)}))
+
+        return finish
+
 
 class EncodeStage:
     """Pictures and sound to packets, in the layers that are watched.
 
-    Pictures are brought to each watched size once, in the thread that calls; meanwhile the encoders of the sizes that
-    are ready run in the stage's own threads. Each encoder gets its pictures in order, in one thread at a time.
+    Pictures are brought to each watched size once, in the thread that calls, where the decoder has not made planes of
+    that size already; meanwhile the encoders of the sizes that are ready run in the stage's own threads. Each encoder
+    gets its pictures in order, in one thread at a time.
 
     Attributes:
         rungs: the ladder of sizes, the full size first.
-        sound_delay: samples at 48 kHz by which sound is stamped before the picture it belongs to.
+        sound_delay: samples at 48 kHz by which a chunk's first packet of sound is stamped before its first picture, at
+            most.
     """
 
     def __init__(self, manifest: Manifest, *, scale: int = DEFAULT_SCALE, bitrate: int = DEFAULT_BITRATE) -> None:
@@ -245,7 +289,9 @@ class EncodeStage:
         self.rungs = ladder(*encoded_size(*size, scale), bitrate)
         self._scalers = tuple(Scaler(size, (rung.width, rung.height)) for rung in self.rungs)
         self._audio = AudioEncoder(manifest.audio.sample_rate, manifest.audio.channels)
-        self.sound_delay = self._audio.delay
+        # Where a chunk is no whole number of packets, sound of up to so many samples waits for the next one.
+        samples = manifest.audio.samples_per_chunk * AUDIO_CLOCK_HZ // manifest.audio.sample_rate
+        self.sound_delay = self._audio.delay + OPUS_FRAME_SAMPLES - gcd(samples, OPUS_FRAME_SAMPLES)
         self._encoders: dict[Layer, VideoEncoder] = {}
         self._still_encoders: dict[Layer, VideoEncoder] = {}
         self._threads = ThreadPoolExecutor(ENCODER_THREADS, thread_name_prefix="encode")
@@ -261,19 +307,20 @@ class EncodeStage:
             keyframes: layers whose first picture shall be a keyframe.
 
         Raises:
-            ValueError: the ladder has no such rung, or the pictures have another size than the bundle's.
+            ValueError: the ladder has no such rung, the pictures have another size than the bundle's, or a watched size
+                has neither RGB to be made of nor planes.
             EncoderUnavailableError: this build of PyAV lacks an encoder.
         """
         started = time.perf_counter_ns()
         self._follow(layers)
         record, timeline = decoded.record, self._timeline
-        pts = [record.pts + index * timeline.picture_ticks for index in range(len(decoded.chunk.video))]
+        pts = [record.pts + index * timeline.picture_ticks for index in range(decoded.chunk.pictures)]
         running: dict[Layer, Future[list[VideoPacket]]] = {}
-        firsts: dict[Layer, NDArray[np.uint8]] = {}
+        firsts: dict[Layer, UInt8Array] = {}
         standing: list[Future[Still]] = []
         try:
             for rung in sorted({layer.rung for layer in self._encoders}):
-                pictures = [self._scalers[rung].planes(picture) for picture in decoded.chunk.video]
+                pictures = self._planes(decoded.chunk, rung)
                 for layer, encoder in self._encoders.items():
                     if layer.rung == rung:
                         keyframe = layer in keyframes
@@ -304,6 +351,19 @@ class EncodeStage:
         self._encoders.clear()
         self._still_encoders.clear()
 
+    def _planes(self, chunk: Chunk, rung: int) -> Sequence[UInt8Array]:
+        """The pictures of a chunk in the size of a rung, uint8 `[3/2 height, width]`."""
+        width, height = size = (self.rungs[rung].width, self.rungs[rung].height)
+        made = chunk.planes.get(size)
+        if made is not None:
+            return list(made)
+        if len(chunk.video) < chunk.pictures:
+            raise ValueError(
+                f"chunk {chunk.index} has neither planes of {width}x{height} nor RGB; ask the decoder for this size, "
+                f"or for RGB as well"
+            )
+        return [self._scalers[rung].planes(picture) for picture in chunk.video]
+
     def _follow(self, layers: frozenset[Layer]) -> None:
         for layer in self._encoders.keys() - layers:
             del self._encoders[layer]
@@ -320,7 +380,7 @@ class EncodeStage:
 
 
 def _encode_all(
-    encoder: VideoEncoder, pictures: Sequence[NDArray[np.uint8]], pts: Sequence[int], *, keyframe: bool
+    encoder: VideoEncoder, pictures: Sequence[UInt8Array], pts: Sequence[int], *, keyframe: bool
 ) -> list[VideoPacket]:
     """The pictures of a chunk in one layer. Runs in a thread of the encode stage."""
     return [
@@ -329,7 +389,7 @@ def _encode_all(
     ]
 
 
-def _encode_still(encoder: VideoEncoder, picture: NDArray[np.uint8], pts: int) -> Still:
+def _encode_still(encoder: VideoEncoder, picture: UInt8Array, pts: int) -> Still:
     """A picture on its own. Runs in a thread of the encode stage."""
     packet = encoder.encode(picture, pts, keyframe=True)
     return Still(packet.layer, packet.pts, packet.data)
@@ -398,6 +458,18 @@ def encode_request(request: SetPrompt, text: TextEncoder, manifest: Manifest) ->
 
     shown = blended(request.blend or ((request.text, 1.0),), request.knobs)
     return shown, blended(request.sound, request.sound_knobs) if request.sound else None
+
+
+def wanted_planes(manifest: Manifest, scale: int) -> PlaneRequest:
+    """What the encode stage takes from a decoder that makes planes: every size of the ladder, and no RGB.
+
+    All sizes, watched or not: which ones are changes while a stream runs, and a graph does not.
+
+    Raises:
+        ValueError: the enlarged picture cannot be encoded.
+    """
+    rungs = ladder(*encoded_size(manifest.video.width, manifest.video.height, scale), DEFAULT_BITRATE)
+    return PlaneRequest(tuple((rung.width, rung.height) for rung in rungs))
 
 
 def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:

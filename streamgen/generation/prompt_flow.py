@@ -27,6 +27,7 @@ class Told:
     cut: bool = False
     keep: int | None = None
     alone_above: float | None = None
+    recache: bool | None = None
 
 
 @dataclass(slots=True)
@@ -46,12 +47,20 @@ class _Way:
 class PromptFlow:
     """The prompts in force; `take` brings a new one and `next` makes one step."""
 
-    def __init__(self, null: Prompt, chunk_ms: float) -> None:
-        """`null` is told while nobody has asked for anything; `chunk_ms` is the length of a chunk."""
+    def __init__(self, null: Prompt, chunk_ms: float, *, hides_past: bool = True) -> None:
+        """Nobody has asked for anything.
+
+        Args:
+            null: what is told until then.
+            chunk_ms: length of a chunk.
+            hides_past: chunks of a transition must not see all of the past, as `Abilities` of the model has it.
+        """
+        self._hides_past = hides_past
         self._chunk_ms = chunk_ms
         self._ways: dict[Side, _Way] = {side: _Way(null, null, 1, 1) for side in SIDES}
         self._cut = False
         self._keep: int | None = None
+        self._recache: bool | None = None  # until the picture is told the new prompt alone
 
     def take(self, taken: Taken[Prompt]) -> None:
         """This prompt holds from the next chunk on, for the sides that it is meant for."""
@@ -62,10 +71,14 @@ class PromptFlow:
                 told = taken.sound if side == "audio" and taken.sound is not None else taken.encoded
                 self._ways[side] = _Way(self._ways[side].now, told, chunks)
         if request.target == "av":
-            self._cut, self._keep = False, None
+            self._cut, self._keep, self._recache = False, None, None
         # One for the other side leaves a cut that no chunk has made yet in force.
         self._cut |= request.cut
         self._keep = None if self._cut else (self._keep if request.keep is None else request.keep)
+        if "video" in SIDES_OF[request.target]:  # the past of a sound alone is not read again
+            self._recache = request.recache
+        if self._cut:
+            self._recache = None
 
     def next(self) -> Told:
         """What the next chunk is told."""
@@ -78,12 +91,17 @@ class PromptFlow:
         shown, heard = (self._ways[side].now for side in SIDES)
         cut, self._cut = self._cut, False
         keep, self._keep = self._keep, None
-        if arriving and self._ways["video"].chunks > 1 and not cut and keep is None:
+        shown_moves = self._ways["video"].chunks > 1
+        if self._hides_past and arriving and shown_moves and not cut and keep is None:
             keep = ARRIVAL_KEEP
+        recache = None
+        if self._ways["video"].done == self._ways["video"].chunks:
+            recache, self._recache = self._recache, None
         return Told(
             prompt=shown,
             sound=None if same(shown, heard) else heard,
             cut=cut,
             keep=keep,
-            alone_above=ALONE_IN_TRANSITION if moving and self._ways["video"].chunks > 1 else None,
+            alone_above=ALONE_IN_TRANSITION if self._hides_past and moving and shown_moves else None,
+            recache=recache,
         )

@@ -37,6 +37,7 @@ class Brought(Generic[Encoded]):
 
     Attributes:
         taken: prompts for it, oldest first.
+        taken_s: for each of them the media time at which it was due, s.
         late: prompts that are not encoded yet, and follow as soon as they are.
         guidance, seed: new settings; None leaves them.
         cut: it sees nothing of the chunks before.
@@ -49,6 +50,7 @@ class Brought(Generic[Encoded]):
     seed: int | None = None
     cut: bool = False
     occurred: tuple[Occurred, ...] = ()
+    taken_s: tuple[float, ...] = ()
 
 
 class ScheduledPrompts(Generic[Encoded]):
@@ -122,6 +124,7 @@ class ScheduledPrompts(Generic[Encoded]):
     def bring(self, chunk: int, media_time_s: float) -> Brought[Encoded]:
         """What is due with the chunk that is about to be made; see `Timeline.due`."""
         taken: list[Taken[Encoded]] = []
+        taken_s: list[float] = []
         late: list[SetPrompt] = []
         occurred: list[Occurred] = []
         guidance: float | None = None
@@ -141,6 +144,7 @@ class ScheduledPrompts(Generic[Encoded]):
                 occurred.append(found)
             elif ready is not None:
                 taken.append(ready)
+                taken_s.append(due.media_time_s)
                 occurred.append(found)
             else:
                 late.append(told.prompt)
@@ -150,7 +154,7 @@ class ScheduledPrompts(Generic[Encoded]):
             if due.last:
                 del self._actions[id]
                 self._encoded.pop(id, None)
-        return Brought(tuple(taken), tuple(late), guidance, seed, cut, tuple(occurred))
+        return Brought(tuple(taken), tuple(late), guidance, seed, cut, tuple(occurred), tuple(taken_s))
 
     def arrived(self, action: str) -> tuple[Occurred, ...]:
         """A prompt is in a chunk, or will never be: what is to be said in the record if it came from here, late."""

@@ -3,6 +3,7 @@
 Free of I/O and threads: the worker calls it under its lock.
 """
 
+import math
 from dataclasses import dataclass
 
 from streamgen.generation.prompts import PromptSlot, Taken, given_way
@@ -50,14 +51,29 @@ class Turns:
         self._seed: int | None = None
         self._slot: PromptSlot[Prompt] = PromptSlot()
         self._scheduled: ScheduledPrompts[Prompt] = ScheduledPrompts(chunk_s)
+        self._sent_s: dict[str, float] = {}  # media time at which prompts that wait were sent
         self._ahead = False  # what is being encoded is for later
         self._resets: list[str] = []  # until the next chunk; as many as steering lets wait
 
-    def obey(self, command: SetPrompt | SetConfig | TimelineCommand | BeginAt | DropContext) -> list[Event]:
-        """Take a command; returns what is to be told."""
+    def obey(
+        self,
+        command: SetPrompt | SetConfig | TimelineCommand | BeginAt | DropContext,
+        *,
+        played_s: float = -math.inf,
+    ) -> list[Event]:
+        """Take a command; returns what is to be told.
+
+        Args:
+            played_s: media time that is seen now, as far as it is known. In a pause it goes on, and what the timeline
+                had for a time before it no longer comes over what is sent.
+        """
         match command:
             case SetPrompt():
-                return [*self._slot.put(command)]
+                events = [*self._slot.put(command)]
+                self._sent_s[command.id] = played_s
+                for superseded in events:
+                    self._sent_s.pop(superseded.id, None)
+                return [*events]
             case SetConfig():
                 self._configure(command.guidance, command.seed)
             case BeginAt():
@@ -89,7 +105,10 @@ class Turns:
         """It waits for its chunk, `eta_ms` being when the next one is seen; returns what is to be told."""
         if self._ahead:
             return [*self._scheduled.encoded(prompt, sound, media_time_s)]
-        return [*self._slot.encoded(prompt, sound), PromptQueued(request.id, eta_ms)]
+        events = self._slot.encoded(prompt, sound)
+        for superseded in events:
+            self._sent_s.pop(superseded.id, None)
+        return [*events, PromptQueued(request.id, eta_ms)]
 
     def failed(self, request: SetPrompt, message: str) -> list[Event]:
         """It could not be encoded; returns what is to be told."""
@@ -97,11 +116,12 @@ class Turns:
             self._scheduled.failed()
         else:
             self._slot.failed()
+            self._sent_s.pop(request.id, None)
             self._scheduled.arrived(request.id)
         return [PromptFailed(request.id, message)]
 
     def take(self, chunk: int, media_time_s: float) -> Turn:
-        """What was sent, and over it what the timeline brings to this very chunk.
+        """What was sent, and what the timeline brings to this very chunk: over it, unless its time had passed before.
 
         Args:
             chunk: counted over the life of this generator.
@@ -111,7 +131,9 @@ class Turns:
         brought = self._scheduled.bring(before + chunk, media_time_s)
         self._configure(brought.guidance, brought.seed)
         live = self._slot.take()
-        taken = (*live, *brought.taken)
+        sent_s = [self._sent_s.pop(each.request.id, -math.inf) for each in live]
+        timed = zip((*sent_s, *brought.taken_s), (*live, *brought.taken), strict=True)
+        taken = [each for _, each in sorted(timed, key=lambda pair: pair[0])]
         gone = given_way([each.request for each in taken])
         events: list[Event] = []
         if gone:

@@ -17,6 +17,7 @@ the parent's end of the connection closes, so it never outlives a parent that wa
 """
 
 import logging
+import math
 import os
 import signal
 import threading
@@ -29,12 +30,14 @@ from typing import Final
 import psutil
 
 from streamgen.generation.pipeline import (
+    Decoded,
     DecodeStage,
     Denoised,
     DenoiseStage,
     EncodeStage,
     encode_request,
     start_picture,
+    wanted_planes,
     with_timings,
 )
 from streamgen.generation.process import GeneratorSettings
@@ -84,8 +87,9 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     with OpenRuntimes(settings.runtime, settings.gpu) as runtimes:
         try:
             bundle = Bundle.open(settings.bundle)
-            runtimes.admit(bundle)
-            model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtimes.make)
+            planes = wanted_planes(bundle.manifest, settings.scale)
+            runtimes.admit(bundle, planes)
+            model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtimes.make, planes=planes)
             worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
             _warm_up(model)
             runtimes.keep()  # now, because a process that is killed cannot do it at its end
@@ -221,7 +225,7 @@ class Worker:
                 case Stop():
                     pass
                 case _:
-                    events += self._turns.obey(command)
+                    events += self._turns.obey(command, played_s=self._played_s(time.monotonic_ns()))
             self._changed.notify_all()
         for event in events:
             self._outbox.send(event)
@@ -311,6 +315,13 @@ class Worker:
             return chunk_ns / _NS_PER_S
         return (max(self._schedule.epoch_ns + chunk_ns, now_ns) - begun.media_epoch_ns) / _NS_PER_S
 
+    def _played_s(self, now_ns: int) -> float:
+        """Media time that is seen now; minus infinity before the programme begins."""
+        begun = self._turns.begun
+        if begun is None or self._schedule.epoch_ns is None:
+            return -math.inf
+        return (now_ns - begun.media_epoch_ns) / _NS_PER_S
+
     @property
     def _per_step(self) -> int:
         """Passes per step of the next chunk, as far as it is known: those of the last, with the guidance of now."""
@@ -319,9 +330,14 @@ class Worker:
     # Media thread.
 
     def _run_media(self) -> None:
-        while (handed := self._next_denoised()) is not None:
+        ahead: tuple[Denoised, int] | None = None
+        begun: Callable[[], Decoded] | None = None
+        while (handed := ahead or self._next_denoised()) is not None:
             denoised, denoised_ns = handed
-            decoded = self._decode.decode(denoised)
+            decoded = self._decode.decode(denoised) if begun is None else begun()
+            # A GPU decodes what is there already while this chunk is encoded.
+            ahead = self._next_denoised(wait=False) if self._decode.works_beside else None
+            begun = self._decode.begin(ahead[0]) if ahead is not None else None
             with self._changed:
                 layers, keyframes = self._layers, frozenset(self._keyframes)
                 self._keyframes.clear()
@@ -337,9 +353,10 @@ class Worker:
                 self._stats_ns = now_ns
                 self._outbox.send(self._stats(encoded.index, lead_ns))
 
-    def _next_denoised(self) -> tuple[Denoised, int] | None:
+    def _next_denoised(self, *, wait: bool = True) -> tuple[Denoised, int] | None:
         with self._changed:
-            self._changed.wait_for(lambda: self._denoised is not None or self._stopping)
+            if wait:
+                self._changed.wait_for(lambda: self._denoised is not None or self._stopping)
             if self._stopping or self._denoised is None:
                 return None
             denoised, self._denoised = self._denoised, None
@@ -363,6 +380,8 @@ class Worker:
         )
 
     def _is_guided(self, guidance: float | None) -> bool:
+        if not self._manifest.abilities.guided:
+            return False
         return (self._sampler.guidance if guidance is None else guidance) != 1
 
     def _edge(self, loop: Callable[[], None]) -> None:

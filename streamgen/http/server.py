@@ -111,11 +111,14 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
 
     def similarity() -> Similarity:
         """Embeds a few hundred sentences. Imports what a server without moderation does not need in its memory."""
-        from streamgen_engines.bundle import Bundle
+        from streamgen_engines.bundle import Bundle, bundled
         from streamgen_engines.runtimes import OnnxRuntimeCpu
         from streamgen_engines.text import TextEncoder
 
-        encoder = TextEncoder(Bundle.open(bundle), OnnxRuntimeCpu())
+        opened = Bundle.open(bundle)
+        if not opened.manifest.abilities.pooled:  # its text graph gives nothing by which texts could be compared
+            opened = bundled()
+        encoder = TextEncoder(opened, OnnxRuntimeCpu())
         return Similarity(policies, embed_with(encoder), version=version)
 
     compared = await asyncio.to_thread(similarity)

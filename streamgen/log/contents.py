@@ -79,6 +79,7 @@ class ChunkMade(_Content):
     exact: bool = False
     keep: int | None = None
     alone_above: float | None = None
+    recache: bool | None = None
     cut: bool = False
     picture: str | None = None  # `picture_name` of the latent that it continues
     fresh: bool = False  # the generator had run away, and began anew with this chunk
@@ -101,6 +102,7 @@ class ChunkMade(_Content):
             sound=record.sound,
             keep=record.keep,
             alone_above=record.alone_above,
+            recache=record.recache,
             cut=record.cut,
             picture=record.picture,
             fresh=record.fresh,

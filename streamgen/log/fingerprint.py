@@ -2,8 +2,12 @@
 
 import hashlib
 import json
+from typing import Final
 
 from streamgen_engines.manifest import Manifest
+
+GRAPHS: Final = ("text", "prompt_kv", "denoise")
+"""Those that have a part in latents, as far as a family has them."""
 
 
 def fingerprint(manifest: Manifest) -> str:
@@ -11,9 +15,7 @@ def fingerprint(manifest: Manifest) -> str:
 
     Siblings that only paint larger or smaller pictures have the same.
     """
-    parts = {
-        "text": manifest.graphs["text"].sha256,
-        "denoise": manifest.graphs["denoise"].sha256,
+    parts = {name: manifest.graphs[name].sha256 for name in GRAPHS if name in manifest.graphs} | {
         "tokenizer": manifest.text.tokenizer.sha256,
         "sampler": manifest.sampler.model_dump(mode="json"),
         "attention": manifest.attention.model_dump(mode="json"),

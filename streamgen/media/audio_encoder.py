@@ -3,7 +3,8 @@
 Resampler and encoder both look ahead, so what a decoder puts out lags behind what went in by a constant `delay`.
 It is taken off the time stamps here: the sound that a decoder puts out at a packet's `pts` belongs to that time. A
 packet therefore starts a little before the chunk's first sample, and the last samples of a chunk leave with the next
-chunk; the number of packets per chunk is constant all the same.
+chunk. A chunk of whole 20 ms gives the same number of packets every time; one of 37.5 gives 37 and 38 in turn, because
+the half that is left over waits for the next one.
 
 An encoder belongs to one thread at a time. It computes: never call it on the event loop.
 """
@@ -116,14 +117,15 @@ class AudioEncoder:
         """Opus packets that may follow the newest one instead of sound that does not come: down to silence.
 
         The sound so far is continued by its mirror image, which joins without a step, under a raised cosine. A
-        second encoder hears the last real sound first, so that its state fits the listener's decoder.
+        second encoder hears the last real sound first, so that its state fits the listener's decoder. Sound that still
+        waits to fill a packet comes first.
         """
-        lead_in = _FADE_PRIMING_PACKETS * OPUS_FRAME_SAMPLES
-        if self._pending.shape[1]:
-            raise ValueError("a fade can only follow whole packets: encode chunks of whole 20 ms blocks")
+        waiting = self._pending.shape[1]
+        lead_in = _FADE_PRIMING_PACKETS * OPUS_FRAME_SAMPLES + waiting
         mirrored = self._heard[:, : -FADE_SAMPLES - 1 : -1]
         ramp = 0.5 + 0.5 * np.cos(np.pi * (np.arange(FADE_SAMPLES, dtype=np.float32) + 1) / FADE_SAMPLES)
-        tail = np.zeros((2, OPUS_FRAME_SAMPLES), np.float32)  # flushes what the encoder holds back
+        # Flushes what the encoder holds back, and fills the last packet.
+        tail = np.zeros((2, OPUS_FRAME_SAMPLES + (-waiting) % OPUS_FRAME_SAMPLES), np.float32)
         sound = np.concatenate([self._heard[:, -lead_in:], mirrored * ramp.astype(np.float32), tail], axis=1)
         encoder = OpusStream(self._bitrate)
         packets = [encoder.encode(block) for block in np.split(sound, sound.shape[1] // OPUS_FRAME_SAMPLES, axis=1)]

@@ -125,11 +125,13 @@ class Pacing:
         """Queue a chunk; it ends the slate or the gap that plays.
 
         Raises:
-            ValueError: the queue is full, or the sound does not last as long as the pictures.
+            ValueError: the queue is full, or the sound does not last as long as the pictures. Of a chunk that is no
+                whole number of slots, the rest waits for the next one, so that it may have one packet more or less.
         """
         if self.full:
             raise ValueError("the pacer is full; wait until it has room")
-        if len(chunk.audio) * SLOT_TICKS != chunk.duration_ticks:
+        slots, rest = divmod(chunk.duration_ticks, SLOT_TICKS)
+        if not slots <= len(chunk.audio) <= slots + (rest > 0):
             raise ValueError(
                 f"chunk {chunk.index}: {len(chunk.audio)} packets of sound for {chunk.duration_ticks} ticks"
             )

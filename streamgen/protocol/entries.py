@@ -72,6 +72,7 @@ class _Telling(FromClient):
     blend: Annotated[tuple[Weighted, ...], Field(strict=False, max_length=MAX_BLENDED)] = ()
     target: Target = "av"
     keep: Annotated[int, Field(ge=0, le=MAX_KEEP)] | None = None  # chunks that stay visible; None = the model's own
+    recache: bool | None = None  # read them again under the new prompt; None = the model's own
     knobs: Knobs = Field(default={})
 
     @property
@@ -96,6 +97,8 @@ class PromptAction(_Telling):
     def _keeps_or_cuts(self) -> Self:
         if self.cut and self.keep is not None:
             raise PydanticCustomError("invalid", "cut drops everything: leave out either cut or keep")
+        if self.cut and self.recache:
+            raise PydanticCustomError("invalid", "cut drops everything: leave out either cut or recache")
         return self
 
 

@@ -131,6 +131,8 @@ def _check_prompt(asked: PromptSet | ScheduledPrompt, id: str, place: str = "") 
         raise ProtocolError(f"{place}blend", "invalid", "give a text or a blend, not both", id=id)
     if asked.cut and asked.keep is not None:
         raise ProtocolError(f"{place}keep", "invalid", "cut drops everything; leave out cut or keep", id=id)
+    if asked.cut and asked.recache:
+        raise ProtocolError(f"{place}recache", "invalid", "cut drops everything; leave out cut or recache", id=id)
     if asked.cut and asked.transition_ms > 0:
         raise ProtocolError(f"{place}transition_ms", "invalid", "a cut has no way; leave out one of the two", id=id)
 

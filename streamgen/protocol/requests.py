@@ -47,6 +47,7 @@ class PromptWords(FromClient):
     blend: Annotated[tuple[Weighted, ...], Field(max_length=MAX_BLENDED), BeforeValidator(as_tuple)] = ()
     cut: bool = False
     keep: Annotated[int, Field(ge=0, le=MAX_KEEP)] | None = None
+    recache: bool | None = None
     knobs: Knobs = Field(default={})
     target: Target = "av"
     transition_ms: Annotated[int, Field(ge=0, le=MAX_TRANSITION_MS)] = 0
@@ -60,8 +61,9 @@ class PromptWords(FromClient):
 class PromptSet(PromptWords):
     """Play `text`, or the texts of `blend` together, from the next chunk that can still take it.
 
-    `cut` also drops what the model remembers, `keep` all of it but the last so many chunks. `knobs` turn what the
-    channel offers in `state.choices`, for as long as this prompt plays. `target` says whether it is for the picture,
+    `cut` also drops what the model remembers, `keep` all of it but the last so many chunks, and `recache` lets it read
+    that again under the new prompt. `knobs` turn what the channel offers in `state.choices`, for as long as this prompt
+    plays. `target` says whether it is for the picture,
     the sound or both. `transition_ms` is how long the way from what plays takes.
     """
 

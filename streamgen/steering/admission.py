@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeAlias
 
 from streamgen.protocol import Permission, Reason, Schedule
-from streamgen.steering.open_request import OpenRequest, Request, Worded, knobs_of
+from streamgen.steering.open_request import OpenRequest, Request, Worded, knobs_of, recaches_of
 from streamgen.steering.permissions import PERMISSION_OF
 
 Refusal: TypeAlias = tuple[Reason, str | None, str]
@@ -37,3 +37,11 @@ def wrong_knob(message: Worded, choices: Mapping[str, tuple[str, ...]]) -> Refus
             offered = ", ".join(choices.get(name, ())) or "nothing: this model has no such knob"
             return "invalid", field, f"{name} cannot be {value!r}; it can be {offered}"
     return None
+
+
+def wrong_recache(message: Worded, recaches: bool) -> Refusal | None:
+    """A past that shall be read again by a model that cannot; None: it can, or need not."""
+    if recaches:
+        return None
+    told = "this model cannot read its past again under another prompt; leave recache out, or use cut or keep"
+    return next((("invalid", field, told) for field in recaches_of(message)), None)

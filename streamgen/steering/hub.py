@@ -211,9 +211,9 @@ class SteeringHub:
 
     # The channel's side.
 
-    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> None:
-        """The model has these knobs, which take these values, and chunks of this length."""
-        self._perform(self.session.offer(choices, chunk_s=chunk_s))
+    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0, recaches: bool = False) -> None:
+        """The model has these knobs, which take these values, chunks of this length, and may read its past again."""
+        self._perform(self.session.offer(choices, chunk_s=chunk_s, recaches=recaches))
 
     def generator_ready(self) -> None:
         """A generator runs and waits for its first command."""

@@ -57,6 +57,7 @@ def set_prompt(request: OpenRequest) -> SetPrompt:
         target=asked.target,
         transition_ms=asked.transition_ms,
         keep=asked.keep,
+        recache=asked.recache,
     )
 
 
@@ -88,6 +89,21 @@ def knobs_of(message: Worded) -> tuple[tuple[str, str, str], ...]:
             return tuple((f"prompt.knobs.{name}", name, value) for name, value in message.prompt.knobs.items())
         case PromptSet():
             return tuple((f"knobs.{name}", name, value) for name, value in message.knobs.items())
+
+
+def recaches_of(message: Worded) -> tuple[str, ...]:
+    """The fields in which a request wants the past to be read again."""
+    match message:
+        case TimelineLoad():
+            return tuple(
+                f"document.entries.{place}.action.recache"
+                for place, entry in enumerate(message.document.entries)
+                if isinstance(entry.action, PromptAction | TransitionAction) and entry.action.recache
+            )
+        case Schedule():
+            return ("prompt.recache",) if message.prompt.recache else ()
+        case PromptSet():
+            return ("recache",) if message.recache else ()
 
 
 def applied(request: OpenRequest, record: ChunkRecord) -> Applied:

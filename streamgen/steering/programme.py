@@ -56,7 +56,7 @@ class Programme:
         if asked is None:
             asked = SetPrompt(id=record.prompt_id, text=record.prompt, knobs=record.knobs)
         # What was asked for once, with its first chunk, is not asked for again.
-        asked = replace(asked, cut=False, keep=None, transition_ms=0.0)
+        asked = replace(asked, cut=False, keep=None, recache=None, transition_ms=0.0)
         before = (self.prompt_id, self.text, self._sound)
         if asked.target == "audio":
             self._sound = asked

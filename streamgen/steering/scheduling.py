@@ -400,6 +400,7 @@ def _prompt(action: Action, id: str) -> SetPrompt | None:
         target=action.target,
         transition_ms=transition_ms,
         keep=action.keep,
+        recache=action.recache,
     )
 
 

@@ -53,7 +53,7 @@ from streamgen.protocol import (
     Timeline,
     TimelineLoad,
 )
-from streamgen.steering.admission import refused, wrong_knob
+from streamgen.steering.admission import refused, wrong_knob, wrong_recache
 from streamgen.steering.config_changes import ConfigChanges
 from streamgen.steering.effects import Delivery, Effects
 from streamgen.steering.judging import Judging
@@ -112,6 +112,7 @@ class SteeringSession:
         self._revision = 0
         self._programme = Programme(prompt)
         self._choices: dict[str, tuple[str, ...]] = {}
+        self._recaches = False  # whether the model can read its past again
 
     @property
     def outcomes(self) -> Counter[Stage]:
@@ -232,8 +233,9 @@ class SteeringSession:
         told = "this could not be carried out; the server's log says why"
         return Effects((self._reject(request, "unavailable", None, told), *self._changed()))
 
-    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0) -> Effects:
-        """The model has these knobs, which take these values, and chunks of this length."""
+    def offer(self, choices: Mapping[str, Sequence[str]], *, chunk_s: float = 1.0, recaches: bool = False) -> Effects:
+        """The model has these knobs, which take these values, chunks of this length, and may read its past again."""
+        self._recaches = recaches
         self._scheduling.chunk_s = chunk_s
         self._choices = {name: tuple(values) for name, values in choices.items()}
         return Effects(self._changed())
@@ -364,7 +366,7 @@ class SteeringSession:
 
     def _word(self, client: str, message: Worded, *, judged: bool) -> Effects:
         """A request with texts: refused at once, judged first unless they have been, or accepted."""
-        wrong = wrong_knob(message, self._choices)
+        wrong = wrong_knob(message, self._choices) or wrong_recache(message, self._recaches)
         if wrong is None and not isinstance(message, PromptSet):
             wrong = self._scheduling.check(client, message)
         if wrong is not None:

@@ -40,12 +40,14 @@ class Due:
         occurrence: which of its times, from 0; always 0 without a loop.
         passed: how many of its times fell on this chunk, 1 unless chunks were skipped.
         last: it is not coming again.
+        media_time_s: when that was; before the chunk's own time, unless it came exactly then.
     """
 
     entry: Entry
     occurrence: int
     passed: int
     last: bool
+    media_time_s: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -250,7 +252,7 @@ class Timeline:
             occurrence, count = passed - 1, passed - waiting.occurrence
             waiting.occurrence = passed
             time_s = self._time_of(waiting, occurrence, last, now)
-            found.append((time_s, waiting.order, Due(waiting.entry, occurrence, count, waiting.spent)))
+            found.append((time_s, waiting.order, Due(waiting.entry, occurrence, count, waiting.spent, time_s)))
             if waiting.spent:
                 del self._waiting[waiting.entry.id]
         self._now = now

@@ -32,6 +32,9 @@ class StandIn:
         self.runs += 1
         return self.inner.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.inner.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.inner.state(name)
 
@@ -51,7 +54,15 @@ class StandInRuntime:
     def __init__(self) -> None:
         self.engines: list[StandIn] = []
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> StandIn:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> StandIn:
         self.engines.append(StandIn(OnnxRuntimeCpu().load(path, states)))
         return self.engines[-1]
 
@@ -66,6 +77,8 @@ def test_every_graph_is_run_and_told() -> None:
         assert (graph["recorded"], graph["in_place"], graph["layers"], graph["attentions"]) == (True, 1, 5, 1)
     assert [engine.runs for engine in runtime.engines[:4]] == [gpu.WARM_UP + 3] * 4
     assert figures["realtime_ratio"] > 0
+    assert figures["decode_ms"].count == 2
+    assert figures["planes"] is None  # the stand-in makes none
     assert figures["gpu"] == "Fake 9000"
 
 

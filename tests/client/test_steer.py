@@ -51,13 +51,13 @@ async def test_knobs_go_with_a_prompt() -> None:
 
 async def test_a_blend_on_its_way_for_the_picture_alone() -> None:
     async with on_air() as station, streamgen_client.connect(station.url) as client, client.steer() as steering:
-        request = steering.prompt({"rain": 3, "snow": 1}, target="video", transition_ms=800, keep=2)
+        request = steering.prompt({"rain": 3, "snow": 1}, target="video", transition_ms=800, keep=2, recache=False)
         async with asyncio.timeout(30):
             await request
         command = station.commands[-1]
         assert isinstance(command, SetPrompt)
         assert command.blend == (("rain", 3.0), ("snow", 1.0))
-        assert (command.target, command.transition_ms, command.keep) == ("video", 800, 2)
+        assert (command.target, command.transition_ms, command.keep, command.recache) == ("video", 800, 2, False)
 
 
 async def test_panic_is_there_at_once_and_taken_back() -> None:

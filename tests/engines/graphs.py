@@ -58,3 +58,18 @@ def last_graph(folder: Path) -> Path:
         {"new": vector, "last": vector},
         {"change": vector, "last_out": vector},
     )
+
+
+def held_graph(folder: Path) -> Path:
+    """Adds the inputs `large` and `other` to `x`, and counts runs in the state `last`."""
+    vector = (REAL, (1, 4))
+    return save(
+        folder / "held.onnx",
+        [
+            helper.make_node("Add", ["x", "large"], ["sum"]),
+            helper.make_node("Add", ["sum", "other"], ["y"]),
+            helper.make_node("Add", ["last", "x"], ["last_out"]),
+        ],
+        {"x": vector, "large": vector, "other": vector, "last": vector},
+        {"y": vector, "last_out": vector},
+    )

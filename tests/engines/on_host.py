@@ -17,12 +17,18 @@ class OnHost:
     name = "on-host"
 
     def load(
-        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
     ) -> DeviceEngine:
         try:
             session = ort.InferenceSession(
                 str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"], enable_fallback=0
             )
-            return DeviceEngine(ort, session, path, states, in_place=in_place, device="cpu")
+            return DeviceEngine(ort, session, path, states, in_place=in_place, device="cpu", held=held)
         except ORT_ERRORS as error:
             raise load_error(path, "ONNX Runtime", error, upgrade="pip install --upgrade onnxruntime") from error

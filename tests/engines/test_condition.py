@@ -11,6 +11,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import ConditionError
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import Prompt, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
@@ -94,6 +95,7 @@ def test_the_ring_remembers_a_chunk_under_both_prompts(tiny: Bundle, ball: Promp
     generator.step(condition)
     assert condition.remembered.shares == ((ball.text, 0.5), (sea.text, 0.5))
     np.testing.assert_array_equal(engine.told[-1], condition.remembered.pooled)
+    assert isinstance(tiny.manifest, PocketManifest)
     assert engine.sigmas[-1] == pytest.approx(tiny.manifest.sampler.context_noise)
 
 
@@ -220,3 +222,22 @@ def test_alone_above_hides_the_past_from_the_noisy_steps_only(tiny: Bundle, ball
 def test_settings_that_mean_nothing_are_refused(ball: Prompt, settings: dict[str, Any], message: str) -> None:
     with pytest.raises(ConditionError, match=message):
         Condition(ball, **settings)
+
+
+def test_a_family_that_cannot_read_its_past_again_goes_on_as_without_it(
+    tiny: Bundle, ball: Prompt, sea: Prompt
+) -> None:
+    assert not tiny.manifest.abilities.recaches
+    streams = []
+    for recache in (None, True):
+        generator, engine = watched(tiny)
+        latents = [generator.step(Condition(ball)) for _ in range(3)]
+        latents.append(generator.step(Condition(sea, recache=recache)))
+        streams.append((engine.runs, [each.video.tobytes() for each in latents]))
+    assert streams[0] == streams[1]
+
+
+def test_a_past_that_is_cut_off_cannot_be_read_again(ball: Prompt) -> None:
+    with pytest.raises(ConditionError, match="recache reads the past again, but cut drops it"):
+        Condition(ball, recache=True, cut=True)
+    assert Condition(ball, recache=False, cut=True).cut

@@ -22,9 +22,11 @@ def test_a_bundle_is_all_that_is_needed(tiny: Bundle) -> None:
 
 def test_an_unknown_family_is_refused(folder: Path) -> None:
     file = folder / "manifest.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"family": "wan"}))
-    with pytest.raises(UnknownFamilyError, match=r"field family of bundle tiny is 'wan'.*pip install --upgrade"):
-        load(Bundle.open(folder))
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"family": "ltx"}))
+    with pytest.raises(
+        UnknownFamilyError, match=r"field family is 'ltx'; this streamgen runs 'pocket' and 'wan'; .*--upgrade"
+    ):
+        Bundle.open(folder)
 
 
 def test_serving_needs_neither_torch_nor_onnx() -> None:

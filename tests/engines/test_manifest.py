@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import BundleError, ManifestError, MissingGraphError, UnsupportedVersionError
-from streamgen_engines.manifest import VERSION, ChannelRanges, Graph, Guard, Manifest, Sampler, parse_manifest
+from streamgen_engines.manifest import VERSION, ChannelRanges, Graph, Guard, PocketManifest, Sampler, parse_manifest
 
 
 @pytest.fixture
@@ -20,8 +20,10 @@ def raw(tiny: Bundle) -> dict[str, Any]:
     return document
 
 
-def read(raw: object) -> Manifest:
-    return parse_manifest(json.dumps(raw), source="some/manifest.json")
+def read(raw: object) -> PocketManifest:
+    manifest = parse_manifest(json.dumps(raw), source="some/manifest.json")
+    assert isinstance(manifest, PocketManifest)
+    return manifest
 
 
 def test_what_is_written_is_read_again(tiny: Bundle) -> None:
@@ -102,7 +104,7 @@ def test_a_newer_version_says_to_upgrade(raw: dict[str, Any]) -> None:
         read(raw)
 
 
-@pytest.mark.parametrize("graph", Manifest.required_graphs)
+@pytest.mark.parametrize("graph", PocketManifest.required_graphs)
 def test_a_graph_that_every_model_needs_must_be_listed(raw: dict[str, Any], graph: str) -> None:
     del raw["graphs"][graph]
     with pytest.raises(MissingGraphError, match=rf"graphs\.{graph} is missing; export the bundle again"):

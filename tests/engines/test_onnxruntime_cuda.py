@@ -4,11 +4,15 @@ Its numbers, with real graphs on the host's memory, are in `test_runtime_contrac
 """
 
 import logging
+import sys
 from pathlib import Path
+from typing import Any
 
+import onnxruntime
 import pytest
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from streamgen_engines.bundle import bundled
 from streamgen_engines.errors import (
     DeviceLostError,
     GraphLoadError,
@@ -16,8 +20,9 @@ from streamgen_engines.errors import (
     OutOfMemoryError,
     RuntimeUnavailableError,
 )
+from streamgen_engines.planes import PlaneRequest, PlanesRuntime
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
-from tests.engines.fake_ort import FakeOrt, Node, Part
+from tests.engines.fake_ort import FakeOrt, Node, Part, Session
 from tests.engines.graphs import RING, feed
 
 GRAPH = Path("ring.onnx")
@@ -146,3 +151,43 @@ def test_a_device_that_is_gone_fails_every_call_in_the_same_way() -> None:
     for call in (lambda: engine.run(feed(1, 0)), lambda: engine.state("ring"), engine.reset):
         with pytest.raises(DeviceLostError, match="start again"):
             call()
+
+
+class NotingOrt(FakeOrt):
+    """Notes what a session is made of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.sources: list[str | bytes] = []
+
+    def InferenceSession(  # noqa: N802 - the library's name
+        self, path: str, *, sess_options: Any, providers: list[Any], enable_fallback: int
+    ) -> Session:
+        self.sources.append(path)
+        return super().InferenceSession(
+            path, sess_options=sess_options, providers=providers, enable_fallback=enable_fallback
+        )
+
+
+def test_planes_are_made_by_the_graph_that_the_session_gets() -> None:
+    ort = NotingOrt()
+    runtime = OnnxRuntimeCuda(ort=ort)
+    assert isinstance(runtime, PlanesRuntime)
+    bundle = bundled("pocket-small")
+    request = PlaneRequest(((320, 192),))
+    engine = runtime.load_planes(bundle.path("decode_video"), [RING], request)
+    assert engine.run(feed(1, 0))["total"] == 4
+    (source,) = ort.sources
+    assert isinstance(source, bytes)
+    session = onnxruntime.InferenceSession(source, providers=["CPUExecutionProvider"])
+    outputs = {each.name: (each.type, each.shape) for each in session.get_outputs()}
+    assert outputs["planes_320x192"] == ("tensor(uint8)", [bundle.manifest.video.frames_per_chunk, 288, 320])
+    assert "frames" not in outputs
+    runtime.load(bundle.path("decode_video"), [RING])
+    assert ort.sources[1] == str(bundle.path("decode_video"))
+
+
+def test_without_onnx_the_command_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "streamgen_engines.planes.model", None)
+    with pytest.raises(RuntimeUnavailableError, match="pip install onnx"):
+        OnnxRuntimeCuda(ort=FakeOrt()).load_planes(GRAPH, [RING], PlaneRequest(((320, 192),)))

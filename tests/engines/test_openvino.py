@@ -161,6 +161,10 @@ class Beside:
             self.own["states"].append(distance(self._jitter.state(name), self._reference.state(name)))
         return expected
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        for engine in (self._reference, self._other, self._jitter):
+            engine.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self._reference.state(name)
 
@@ -175,9 +179,17 @@ class SideBySide:
     def __init__(self) -> None:
         self.engines: dict[str, Beside] = {}
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         reference, other, jitter = (
-            runtime.load(path, states, threads=threads, in_place=in_place)
+            runtime.load(path, states, threads=threads, in_place=in_place, held=held)
             for runtime in (OnnxRuntimeCpu(), OpenVino(fall_back=False), OnnxRuntimeCpu())
         )
         engine = Beside(reference, other, [state.name for state in states], jitter)

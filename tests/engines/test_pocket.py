@@ -14,7 +14,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, LatentChunk
 from streamgen_engines.errors import ConditionError, GraphMismatchError, MissingGraphError, NonFiniteError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator, load, load_pictures
-from streamgen_engines.manifest import ChannelRanges, State
+from streamgen_engines.manifest import ChannelRanges, PocketManifest, State
 from streamgen_engines.runtimes import Array, Engine, OnnxRuntimeCpu, Signature
 from streamgen_engines.text import Prompt, TextEncoder
 from tests.tiny_bundle import PHASE_STEP, SLOTS, TOKENS, WINDOW, ring_names
@@ -35,6 +35,9 @@ class WatchedEngine:
         self.given.append(dict(inputs))
         return self.engine.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.engine.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.engine.state(name)
 
@@ -48,8 +51,16 @@ class WatchedRuntime:
     def __init__(self) -> None:
         self.engine: WatchedEngine
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
-        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place))
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
+        self.engine = WatchedEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place, held=held))
         return self.engine
 
 
@@ -97,6 +108,7 @@ def test_chunks_have_the_sizes_of_the_manifest(tiny: Bundle, ball: Prompt) -> No
     latents = model.generator.step(Condition(ball))
     chunk = model.decoder.decode(latents)
     manifest = tiny.manifest
+    assert isinstance(manifest, PocketManifest)
     assert latents.video.shape == (1, *manifest.video.latent)
     assert latents.audio.shape == (1, *manifest.audio.latent)
     assert chunk.video.shape == (4, manifest.video.height, manifest.video.width, 3)
@@ -455,6 +467,7 @@ def test_a_stream_that_starts_from_a_picture_sees_it_as_the_only_past(
     before = len(engine.given)
     chunk = generator.step(Condition(sea, picture=picture))
     first, *passes = engine.given[before:]
+    assert isinstance(tiny.manifest, PocketManifest)
     noise = tiny.manifest.sampler.context_noise
     # The picture is written first, lightly noised, with average sound, and nothing before it is seen.
     assert np.abs(first["video"] - 0.5).max() < 8 * noise

@@ -12,6 +12,7 @@ from streamgen_engines.chunk import Latents
 from streamgen_engines.condition import ALONE_IN_TRANSITION
 from streamgen_engines.errors import PromptError
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.host_sampler import HostSampler
 from streamgen_engines.manifest import Text, Tokenizer
 from streamgen_engines.prompt import MAX_BLENDED, PADDING_BIAS, Prompt, blend, moved, null_prompt, same, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
@@ -141,6 +142,8 @@ def test_a_blend_lies_closer_to_its_exact_blend_than_to_either_text(
 ) -> None:
     """Figures of the module's documentation; 1 is the distance between the two texts."""
     generator = PocketGenerator(shipped, OnnxRuntimeCpu(), seed=3)
+    sampler = generator._chunks
+    assert isinstance(sampler, HostSampler)
     off = []
     for one, other in (
         ("a red ball bounces on the sand", "rain over a city at night"),
@@ -152,7 +155,7 @@ def test_a_blend_lies_closer_to_its_exact_blend_than_to_either_text(
             half = transition(a, b, share)
             for sigma in (1.0, 0.75):
                 velocities = [
-                    generator._mixed(x, sigma, told, Condition(told, exact=exact))
+                    sampler._told(x, sigma, generator._recipe(Condition(told, exact=exact)))
                     for told, exact in ((a, False), (b, False), (half, False), (half, True))
                 ]
                 off.append(distance(velocities[2], velocities[3]) / distance(velocities[0], velocities[1]))

@@ -5,7 +5,7 @@ import pytest
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import RuntimeUnavailableError
-from streamgen_engines.families import load
+from streamgen_engines.families import PocketDecoder, PocketGenerator, load
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RUNTIME_NAMES, RuntimeName, read_runtime
 from streamgen_engines.runtimes import RuntimeReport, available, choice, require, runtime_named
 from streamgen_engines.runtimes.openvino import OpenVino, OpenVinoEngine
@@ -59,6 +59,8 @@ def test_a_family_runs_on_the_runtime_that_it_is_given(tiny: Bundle) -> None:
         return made[-1]
 
     model = load(tiny, runtime=runtime)
+    assert isinstance(model.generator, PocketGenerator)
+    assert isinstance(model.decoder, PocketDecoder)
     assert isinstance(model.generator._engine, OpenVinoEngine)
     assert isinstance(model.decoder._video, OpenVinoEngine)
     assert isinstance(model.text._engine, OpenVinoEngine)

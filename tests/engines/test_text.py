@@ -26,8 +26,18 @@ class CountingRuntime:
     def __init__(self) -> None:
         self.loaded: list[CountingEngine] = []
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
-        self.loaded.append(CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place)))
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
+        self.loaded.append(
+            CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place, held=held))
+        )
         return self.loaded[-1]
 
     @property

@@ -35,7 +35,14 @@ def shares(told: Told) -> dict[str, float]:
 def after(flow: PromptFlow, chunks: int) -> list[Told]:
     found = [flow.next() for _ in range(chunks)]
     for told in found:  # whatever happens, it is a condition
-        Condition(told.prompt, cut=told.cut, keep=told.keep, alone_above=told.alone_above, sound=told.sound)
+        Condition(
+            told.prompt,
+            cut=told.cut,
+            keep=told.keep,
+            alone_above=told.alone_above,
+            sound=told.sound,
+            recache=told.recache,
+        )
     return found
 
 
@@ -111,3 +118,46 @@ def test_a_new_prompt_takes_back_a_cut_that_no_chunk_has_made() -> None:
     flow.take(asked(SEA, cut=True))
     flow.take(asked(CITY, keep=1))
     assert after(flow, 1) == [Told(CITY, keep=1)]
+
+
+def recaches(flow: PromptFlow, chunks: int) -> list[bool | None]:
+    return [told.recache for told in after(flow, chunks)]
+
+
+def test_the_past_is_read_again_once_where_the_new_prompt_is_there() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS, hides_past=False)
+    flow.take(asked(SEA, recache=True))
+    assert recaches(flow, 2) == [True, None]
+    flow.take(asked(CITY, recache=True, transition_ms=3 * CHUNK_MS))
+    assert recaches(flow, 4) == [None, None, True, None]
+    flow.take(asked(SEA, recache=False))
+    assert recaches(flow, 2) == [False, None]
+
+
+def test_a_later_prompt_takes_the_wish_to_read_again_away_and_one_for_the_sound_does_not() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS, hides_past=False)
+    flow.take(asked(SEA, recache=True, transition_ms=2 * CHUNK_MS))
+    flow.take(asked(STORM, target="audio"))
+    assert recaches(flow, 3) == [None, True, None]
+    flow.take(asked(CITY, recache=True))
+    flow.take(asked(STORM))
+    assert recaches(flow, 2) == [None, None]
+    flow.take(asked(CITY, recache=True, target="audio"))
+    assert recaches(flow, 2) == [None, None]
+
+
+def test_a_cut_leaves_nothing_to_be_read_again() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS, hides_past=False)
+    flow.take(asked(SEA, recache=True))
+    flow.take(asked(STORM, target="audio", cut=True))
+    assert [(told.cut, told.recache) for told in after(flow, 2)] == [(True, None), (False, None)]
+
+
+def test_a_model_that_need_not_hide_its_past_sees_it_in_transitions() -> None:
+    flow = PromptFlow(NULL, CHUNK_MS, hides_past=False)
+    flow.take(asked(SEA))
+    flow.next()
+    flow.take(asked(CITY, transition_ms=900.0))
+    way = after(flow, 5)
+    assert [shares(told).get("the city", 0.0) for told in way] == [0.25, 0.5, 0.75, 1.0, 1.0]
+    assert {(told.alone_above, told.keep) for told in way} == {(None, None)}

@@ -102,3 +102,28 @@ def test_failures_are_told_whatever_it_was_for() -> None:
         assert request is not None
         assert turns.failed(request, "odd") == [PromptFailed(id, "odd")]
     assert turns.settled(0.0)
+
+
+def test_after_a_pause_what_was_sent_comes_over_an_entry_whose_time_had_passed_before() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("old", {"media_time": 10.0}))
+    turns.obey(entry("new", {"media_time": 16.0}))
+    encode(turns, 9.0)
+    turns.obey(SetPrompt("live", "rain"), played_s=15.0)
+    encode(turns, 15.0)
+    turn = turns.take(36, 15.5)
+    assert names(turn) == ["live"]
+    assert turn.events == (PromptSuperseded("old", "live"),)
+    assert turn.scheduled == (Occurred("old", "old"),)
+    assert names(turns.take(38, 16.0)) == ["new"]
+
+
+def test_of_what_waits_for_one_chunk_each_side_follows_its_latest() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("old", {"media_time": 10.0}))
+    turns.obey(entry("new", {"media_time": 15.2}))
+    encode(turns, 9.0)
+    turns.obey(SetPrompt("drums", "drums", target="audio"), played_s=15.0)
+    encode(turns, 15.0)
+    assert names(turns.take(36, 15.0)) == ["old", "drums"]
+    assert names(turns.take(37, 15.25)) == ["new"]

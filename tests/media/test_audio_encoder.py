@@ -109,3 +109,36 @@ def test_silence_is_silent() -> None:
 def test_rate_that_does_not_fit_is_refused() -> None:
     with pytest.raises(UnsupportedRateError):
         AudioEncoder(44_100, 2)
+
+
+def test_chunks_of_half_packets_give_one_more_in_turn_and_lose_nothing() -> None:
+    whole, halves = AudioEncoder(RATE, 2), AudioEncoder(RATE, 2)
+    half = CHUNK // 2 + 240  # 8.5 packets
+    sound = np.concatenate([tone(index) for index in range(9)], axis=1)[:, : 16 * half]
+    expected = [packet for part in np.split(sound, 8, axis=1) for packet in whole.encode(part)]
+    parts = [halves.encode(part) for part in np.split(sound, 16, axis=1)]
+    assert [len(packets) for packets in parts] == [8, 9] * 8
+    assert [packet for packets in parts for packet in packets] == expected
+
+
+@pytest.mark.parametrize("chunks", [1, 2], ids=["half a packet waits", "none does"])
+def test_a_fade_begins_with_the_sound_that_waits_for_its_packet(chunks: int) -> None:
+    encoder = AudioEncoder(RATE, 2)
+    half = CHUNK + 240  # 16.5 packets
+    sound = np.concatenate([tone(index) for index in range(4)], axis=1)
+    packets = [packet.data for n in range(chunks) for packet in encoder.encode(sound[:, n * half : (n + 1) * half])]
+    fade = encoder.fade()
+    heard = decode_opus([*packets, *fade, *([silence()] * 5)])
+    start = len(packets) * 960
+    ends = 2 * chunks * half  # of the real sound, at 48 kHz
+    assert ends - start == (480 if chunks == 1 else 0)
+    steps = np.abs(np.diff(heard[0, start - 960 : start + len(fade) * 960]))
+    assert steps.max() < 2.5 * 0.3 * 2 * np.pi * 440 / 48_000
+    lag = OPUS_DELAY_SAMPLES  # after the resampler, where the fade begins
+    fresh = AudioEncoder(RATE, 2)
+    going_on = decode_opus(packet.data for packet in fresh.encode(sound))
+    # What waited is heard as it would have been, but for how a codec rounds it beside the fade that follows.
+    waited, expected = heard[:, start : ends + lag], going_on[:, start : ends + lag]
+    assert np.linalg.norm(waited - expected) < 0.35 * np.linalg.norm(expected)
+    assert np.linalg.norm(waited - going_on[:, start + 480 : ends + lag + 480]) > np.linalg.norm(expected)
+    assert np.abs(heard[:, ends + lag + FADE_SAMPLES + 240 :]).max() < 5e-3

@@ -19,9 +19,11 @@ from streamgen.protocol import (
     Queued,
     Received,
     Rejected,
+    Schedule,
     ServerMessage,
     State,
     Superseded,
+    TimelineLoad,
     Weighted,
 )
 from streamgen.steering.effects import Effects
@@ -468,3 +470,52 @@ def test_a_knob_that_the_model_lacks_is_refused(knobs: dict[str, str], field: st
     assert isinstance(rejected, Rejected)
     assert (rejected.reason, rejected.field) == ("invalid", field)
     assert told in rejected.message
+
+
+RECACHES: tuple[Any, ...] = (
+    PromptSet(id="a", text="rain", recache=True),
+    Schedule.model_validate({"id": "a", "at": {"chunk": 4}, "prompt": {"text": "rain", "recache": True}}),
+    TimelineLoad.model_validate(
+        {
+            "id": "a",
+            "document": {
+                "entries": [
+                    {"id": "x", "at": {"chunk": 4}, "action": {"type": "cut"}},
+                    {"id": "y", "at": {"chunk": 5}, "action": {"type": "prompt", "text": "rain", "recache": True}},
+                ]
+            },
+        }
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [*zip(RECACHES, ("recache", "prompt.recache", "document.entries.1.action.recache"), strict=True)],
+    ids=["prompt.set", "schedule", "timeline.load"],
+)
+def test_a_model_that_cannot_read_its_past_again_is_not_asked_to(message: Any, field: str) -> None:
+    session = running()
+    can: frozenset[Permission] = ALL | frozenset({"schedule"})
+    session.offer({})
+    asked = session.request("ann", message, can)
+    assert asked.commands == ()
+    rejected = to(asked, "ann")[-1]
+    assert isinstance(rejected, Rejected)
+    assert (rejected.reason, rejected.field) == ("invalid", field)
+    assert "cannot read its past again" in rejected.message
+    session.offer({}, recaches=True)
+    assert session.request("ann", message.model_copy(update={"id": "b"}), can).commands
+
+
+def test_a_past_that_is_read_again_goes_to_the_generator_and_not_to_a_restart() -> None:
+    session = running()
+    session.offer({}, recaches=True)
+    asked = session.request("ann", PromptSet(id="a", text="rain", recache=True), ALL)
+    assert asked.commands == (SetPrompt(id="a", text="rain", recache=True),)
+    session.chunk_started(record(3, "a", "rain", applied=("a",)))
+    session.generator_lost()
+    assert session.generator_ready().commands == (SetPrompt(id="a", text="rain"),)
+    assert session.request("ann", PromptSet(id="b", text="snow", recache=False), ALL).commands == (
+        SetPrompt(id="b", text="snow", recache=False),
+    )

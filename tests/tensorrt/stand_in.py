@@ -20,7 +20,7 @@ from streamgen_engines.tensorrt.builder import Built
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
 from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanMemory
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
 
 KERNELS = b"compiled by nobody"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
@@ -44,7 +44,7 @@ def _put(folder: Path, document: dict[str, Any]) -> None:
 def words(folder: Path, name: str) -> list[str]:
     """What has been written down."""
     file = folder / name
-    return file.read_text().split() if file.exists() else []
+    return file.read_text().splitlines() if file.exists() else []
 
 
 def install(folder: Path) -> None:
@@ -54,10 +54,11 @@ def install(folder: Path) -> None:
         _write(folder / "builds", name)
         return Built(model, NetworkReport({}, {}, 0, 0, 0, len(model)), b"")
 
+    shared = FakeGpu()
     devices: list[FakeDevice] = []
 
     def device(index: int) -> FakeDevice:
-        devices.append(FakeDevice())
+        devices.append(FakeDevice(gpu=shared))
         room = folder / "room"
         devices[-1].room = int(room.read_text()) if room.exists() else devices[-1].room
         return devices[-1]

@@ -25,6 +25,9 @@ class Off:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return {name: array * np.float32(self.factor) for name, array in self.inner.run(inputs).items()}
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.inner.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.inner.state(name)
 

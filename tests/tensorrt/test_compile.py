@@ -39,6 +39,9 @@ class StandIn:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         return self.inner.run(inputs)
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        self.inner.hold(arrays)
+
     def state(self, name: str) -> Array:
         return self.inner.state(name)
 

@@ -26,6 +26,8 @@ class Binding:
 
     cudaError_t = Error  # noqa: N815
     cudaStreamNonBlocking = 1  # noqa: N815
+    cudaEventBlockingSync = 1  # noqa: N815
+    cudaEventDisableTiming = 2  # noqa: N815
     cudaMemcpyKind = SimpleNamespace(  # noqa: N815
         cudaMemcpyHostToDevice=1, cudaMemcpyDeviceToHost=2, cudaMemcpyDeviceToDevice=3
     )
@@ -41,6 +43,7 @@ class Binding:
             "cudaGetDeviceProperties": SimpleNamespace(name=b"Fake 9000\0\0", major=9, minor=0, totalGlobalMem=2**30),
             "cudaMalloc": 4096,
             "cudaStreamEndCapture": 500,
+            "cudaEventCreateWithFlags": 800,
             "cudaGraphInstantiate": 600,
             "cudaGetErrorString": b"out of memory",
         }
@@ -73,6 +76,7 @@ def test_the_gpu_is_known_by_name_and_capability(binding: Binding) -> None:
     device = CudaDevice(0)
     assert device.gpu == Gpu("Fake 9000", "9.0", 2**30)
     assert device.stream == 77
+    assert device.index == 0
     assert ("cudaSetDevice", 0) in binding.calls
 
 
@@ -105,6 +109,27 @@ def test_gpu_memory_is_zeroed_and_given_back(binding: Binding) -> None:
     address = device.allocate(32)
     device.free(address)
     assert binding.calls[-3:] == [("cudaMalloc", 32), ("cudaMemsetAsync", 4096, 0, 32, 77), ("cudaFree", 4096)]
+
+
+def test_rows_are_copied_at_their_distance(binding: Binding) -> None:
+    CudaDevice(0).copy_rows(1000, 2000, width=64, pitch=512, count=3)
+    assert binding.calls[-1] == ("cudaMemcpy2DAsync", 1000, 512, 2000, 512, 64, 3, 3, 77)
+
+
+def test_an_event_is_made_recorded_waited_for_and_given_back(binding: Binding) -> None:
+    device = CudaDevice(0)
+    event = device.event()
+    device.record_event(event)
+    device.wait_event(event)
+    device.synchronise_event(event)
+    device.free_event(event)
+    assert binding.calls[-5:] == [
+        ("cudaEventCreateWithFlags", 1 | 2),
+        ("cudaEventRecord", 800, 77),
+        ("cudaStreamWaitEvent", 77, 800, 0),
+        ("cudaEventSynchronize", 800),
+        ("cudaEventDestroy", 800),
+    ]
 
 
 def test_a_record_is_made_played_and_forgotten(binding: Binding) -> None:

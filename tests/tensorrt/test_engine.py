@@ -204,7 +204,7 @@ def test_closing_gives_everything_back_once() -> None:
 
 
 def test_closing_frees_the_plan_after_its_record_and_before_its_memory() -> None:
-    """The fake executable checks the order: its record is gone, and what it is bound to is not."""
+    """The fake executable checks the order: its record is gone. What it is bound to is not."""
     device = FakeDevice()
     executable = plan(device)
     tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
@@ -213,6 +213,7 @@ def test_closing_frees_the_plan_after_its_record_and_before_its_memory() -> None
     assert tested.recorded
     tested.close()
     assert executable.closed
+    assert not executable.outlived
 
 
 @pytest.mark.parametrize("use", [lambda e: e.run(call(1.0)), lambda e: e.reset(), lambda e: e.state("sum")])
@@ -261,3 +262,83 @@ def test_buffers_without_room_are_want_of_memory_and_nothing_leaks() -> None:
     with pytest.raises(OutOfMemoryError, match="full"):
         TensorRtEngine(executable, device, [SUM, RING], name="test")
     assert (device.memory, device.pinned, executable.closed) == ({}, [], True)
+
+
+def holding(device: FakeDevice, **options: Any) -> TensorRtEngine:
+    """An engine that adds the held inputs `a` and `b` to `x`."""
+    inputs = {"x": VECTOR, "a": VECTOR, "b": TensorSpec((2,), "float32")}
+    executable = FakeExecutable(
+        device, inputs, {"y": VECTOR}, lambda given: {"y": given["x"] + given["a"] + given["b"].sum()}, **options
+    )
+    return TensorRtEngine(executable, device, [], name="test", held=("a", "b"))
+
+
+def vector(value: float, size: int = 4) -> NDArray[Any]:
+    return np.full(size, value, np.float32)
+
+
+@pytest.mark.parametrize("options", [{}, {"recordable": False}], ids=["recorded", "step by step"])
+def test_held_inputs_are_uploaded_when_they_change_and_never_by_a_run(options: dict[str, Any]) -> None:
+    device = FakeDevice()
+    tested = holding(device, **options)
+    uploads: list[int] = []
+    upload = device.upload
+
+    def counted(address: int, memory: Any) -> None:
+        uploads.append(address)
+        upload(address, memory)
+
+    device.upload = counted  # type: ignore[method-assign]
+    tested.hold({"a": vector(10), "b": vector(50, 2)})
+    assert len(set(uploads)) == 2
+    made = [tested.run({"x": vector(value)})["y"][0] for value in (1, 2, 3, 4)]
+    tested.hold({"a": vector(20)})
+    made += [tested.run({"x": vector(value)})["y"][0] for value in (1, 2)]
+    assert made == [111, 112, 113, 114, 121, 122]
+    assert tested.recorded is not bool(options)
+    # Of x: step by step with every run; else in the first run and in the record, which is played without another call.
+    assert len(uploads) == 3 + (6 if options else 2)
+
+
+def test_held_inputs_share_one_piece_of_host_memory_and_all_is_given_back() -> None:
+    device = FakeDevice()
+    tested = holding(device)
+    assert (len(device.memory), len(device.pinned)) == (4, 3)  # x, a, b, y; x, y and the passage
+    tested.hold({"a": vector(1), "b": vector(1, 2)})
+    tested.close()
+    assert (device.memory, device.pinned) == ({}, [])
+    with pytest.raises(GraphRunError, match="closed"):
+        tested.hold({"a": vector(1)})
+
+
+def test_what_is_not_held_yet_is_named_on_the_gpu_too() -> None:
+    tested = holding(FakeDevice())
+    with pytest.raises(GraphMismatchError, match="test needs the held input a, b"):
+        tested.run({"x": vector(1)})
+    with pytest.raises(GraphMismatchError, match=r"input b is float32\[4\], should be float32\[2\]"):
+        tested.hold({"a": vector(1), "b": vector(1)})
+    with pytest.raises(GraphMismatchError, match="test needs the held input a, b"):  # a wrong one held nothing
+        tested.run({"x": vector(1)})
+    tested.hold({"a": vector(1), "b": vector(1, 2)})
+    with pytest.raises(GraphMismatchError, match="input a is held"):
+        tested.run({"x": vector(1), "a": vector(1)})
+    tested.reset()
+    assert tested.run({"x": vector(1)})["y"].tolist() == [4, 4, 4, 4]
+
+
+def test_held_inputs_that_cannot_be_copied_have_to_be_given_again() -> None:
+    device = FakeDevice()
+    tested = holding(device)
+    tested.hold({"a": vector(1), "b": vector(1, 2)})
+
+    def refuses(address: int, memory: Any) -> None:
+        raise GraphRunError("the fake refuses")
+
+    upload, device.upload = device.upload, refuses  # type: ignore[method-assign]
+    with pytest.raises(GraphRunError, match="refuses"):
+        tested.hold({"a": vector(2)})
+    device.upload = upload  # type: ignore[method-assign]
+    with pytest.raises(GraphMismatchError, match="needs the held input a;"):
+        tested.run({"x": vector(1)})
+    tested.hold({"a": vector(2)})
+    assert tested.run({"x": vector(1)})["y"][0] == 5

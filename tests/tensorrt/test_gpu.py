@@ -1,18 +1,26 @@
 """All of it for real, on a GPU: `pytest -m gpu`. Left out where CUDA finds none."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
+from streamgen.generation.pipeline import wanted_planes
+from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
+from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import OutOfMemoryError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
-from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.manifest import State, pocket_manifest
+from streamgen_engines.planes import PlaneRequest
+from streamgen_engines.runtimes import Engine, OnnxRuntimeCpu
 from streamgen_engines.tensorrt.compile import Compiler
 from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
+from streamgen_engines.tensorrt.device_sampler import DeviceSampler
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName, load_flavour
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey
 from streamgen_engines.tensorrt.runtime import TensorRt
@@ -156,3 +164,142 @@ def _key(stored: Path) -> PlanKey:
     """What a plan says that it is for."""
     found = json.loads(stored.read_bytes().partition(b"\n")[0])
     return PlanKey(found["graph"], found["runtime"], found["tensorrt"], found["gpu"], found["capability"])
+
+
+def test_one_stream_waits_for_an_event_of_another() -> None:
+    first, second = CudaDevice(0), CudaDevice(0)
+    size = 64 * 2**20
+    source, target, back = first.allocate(size), first.allocate(size), second.staging(size)
+    filled = first.staging(size)
+    filled.fill(7)
+    first.synchronise()
+    event = first.event()
+    first.upload(source, filled)
+    first.copy(target, source, size)
+    first.record_event(event)
+    second.wait_event(event)
+    second.download(back, target)
+    second.synchronise()
+    assert (back == 7).all()
+    first.free_event(event)
+    for address in (source, target):
+        first.free(address)
+    first.free_staging(filled)
+    second.free_staging(back)
+    first.close()
+    second.close()
+
+
+def test_planes_are_those_of_libswscale(runtime: TensorRt) -> None:
+    opened = bundled("pocket")
+    request = PlaneRequest(wanted_planes(opened.manifest, 2).sizes, rgb=True)
+    decoder = PocketDecoder(opened, runtime, planes=request)
+    random = np.random.default_rng(1)
+    video, audio = (1, *opened.manifest.video.latent), (1, *pocket_manifest(opened.manifest).audio.latent)
+    scalers = {
+        size: Scaler((opened.manifest.video.width, opened.manifest.video.height), size) for size in request.sizes
+    }
+    for index in range(8):
+        chunk = decoder.decode(
+            LatentChunk(index, random.standard_normal(video, np.float32), random.standard_normal(audio, np.float32))
+        )
+        for size, scaler in scalers.items():
+            right = np.stack([scaler.planes(picture) for picture in chunk.video])
+            off = np.abs(chunk.planes[size].astype(int) - right)
+            assert off.max() <= 3
+            assert off.mean() < 0.3
+
+
+def test_rows_and_events_are_in_the_order_of_two_streams() -> None:
+    writes, reads = CudaDevice(0), CudaDevice(0)
+    rows, width, copied = 8, 512, 128
+    address, other = writes.allocate(rows * width), reads.allocate(rows * width)
+    memory, back = writes.staging(rows * width), reads.staging(rows * width)
+    memory[:] = np.arange(rows * width) % 251
+    event = writes.event()
+    writes.synchronise()
+    reads.synchronise()
+    writes.upload(address, memory)
+    writes.copy_rows(address + 256, address, width=copied, pitch=width, count=rows)
+    writes.record_event(event)
+    reads.wait_event(event)
+    reads.copy(other, address, rows * width)
+    reads.download(back, other)
+    reads.record_event(event)
+    writes.synchronise_event(event)
+    right = memory.reshape(rows, width).copy()
+    right[:, 256 : 256 + copied] = right[:, :copied]
+    np.testing.assert_array_equal(back.reshape(rows, width), right)
+    writes.free_event(event)
+    for device, kept in ((writes, address), (reads, other)):
+        device.free(kept)
+    writes.free_staging(memory)
+    reads.free_staging(back)
+    writes.close()
+    reads.close()
+
+
+LOOPS: dict[str, dict[str, Any]] = {
+    "guided": {"guidance": 2.0},
+    "unguided": {"guidance": 1.0},
+    "split": {"split": True},
+    "exact": {"exact": True},
+    "exact and split": {"exact": True, "split": True},
+    "alone, two steps": {"alone_above": 0.6, "steps": 2},
+}
+
+
+@pytest.mark.parametrize("kind", LOOPS)
+def test_chunks_of_the_device_are_those_of_its_own_passes_on_the_host(runtime: TensorRt, kind: str) -> None:
+    """The same plan of the denoise graph on both sides, so that what is compared is the loop around it."""
+    opened = bundled("pocket-small")
+    text = TextEncoder(opened, OnnxRuntimeCpu())
+    one, other = text.encode("waves break on a beach"), text.encode("a red ball bounces")
+    chosen = dict(LOOPS[kind])
+    prompt = text.blend([("waves break on a beach", 1), ("rain", 2)]) if chosen.get("exact") else one
+    sound = other if chosen.pop("split", False) else None
+    first = Condition(prompt, sound=sound, **chosen)
+    log = [first] * 4 + [replace(first, prompt=other)] * 3 + [replace(first, cut=True)] + [first] * 4
+    tested = PocketGenerator(opened, runtime, seed=3)
+    sampler = tested._chunks
+    assert isinstance(sampler, DeviceSampler)
+    host = PocketGenerator(opened, Plain(runtime), seed=3)
+    found, right = [tested.step(each) for each in log], [host.step(each) for each in log]
+    assert sampler.recorded >= 2
+    for a, b in zip(found[:2], right[:2], strict=True):  # later chunks carry on the rounding of earlier ones
+        for x, y in ((a.video, b.video), (a.audio, b.audio)):
+            assert np.linalg.norm(x - y) < 1e-3 * np.linalg.norm(y)
+    for a, b in zip(found, right, strict=True):
+        assert np.linalg.norm(a.video - b.video) < 0.1 * np.linalg.norm(b.video)
+
+
+def test_a_decoder_takes_latents_from_the_gpu(runtime: TensorRt) -> None:
+    opened = bundled("pocket-small")
+    prompt = TextEncoder(opened, OnnxRuntimeCpu()).encode("waves break on a beach")
+    generator = PocketGenerator(opened, runtime, seed=3)
+    decoders = [PocketDecoder(opened, runtime, seed=3) for _ in range(2)]
+    chunks = [generator.step(Condition(prompt)) for _ in range(2)]
+    for chunk in chunks:
+        assert chunk.resident is not None
+        lent, plain = decoders[0].decode(chunk), decoders[1].decode(replace(chunk, resident=None))
+        np.testing.assert_array_equal(lent.video, plain.video)
+        np.testing.assert_array_equal(lent.audio, plain.audio)
+
+
+class Plain:
+    """The same runtime, without the loop on the device."""
+
+    def __init__(self, inner: TensorRt) -> None:
+        self._inner = inner
+        self.name = inner.name
+
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
+        return self._inner.load(path, states, threads=threads, in_place=in_place, held=held)

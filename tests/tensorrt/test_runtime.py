@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen_engines.bundle import bundled
+from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import (
     DeviceLostError,
     EngineError,
@@ -16,7 +16,9 @@ from streamgen_engines.errors import (
     OutOfMemoryError,
     RuntimeUnavailableError,
 )
+from streamgen_engines.families import Condition, PocketGenerator
 from streamgen_engines.manifest import State
+from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt import plans as plans_module
 from streamgen_engines.tensorrt import runtime as module
@@ -26,8 +28,11 @@ from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
+from streamgen_engines.text import TextEncoder
+from tests.tensorrt.computing import executable
 from tests.tensorrt.fakes import FakeDevice, FakeExecutable
 from tests.tensorrt.rtx import needs_rtx
+from tests.tiny_bundle import write_tiny_bundle
 
 X = TensorSpec((2,), "float32")
 GRAPH = bundled("testcard").path("text")
@@ -62,8 +67,8 @@ class World:
         if plan not in self.good:
             raise GraphLoadError(f"{name}: cannot load this plan")
         made = FakeExecutable(self.devices[-1], {"x": X}, {"y": X}, lambda given: {"y": given["x"] * 2})
-        made.kernels = lambda: self.compiled  # type: ignore[attr-defined]
-        made.memory = lambda: PlanMemory(700, 300)  # type: ignore[attr-defined]
+        made.kernels = lambda: self.compiled  # type: ignore[method-assign]
+        made.memory = lambda: PlanMemory(700, 300)  # type: ignore[method-assign]
         self.executables.append(made)
         return made
 
@@ -143,6 +148,37 @@ def test_another_precision_is_another_plan(world: World, plans: PlanCache) -> No
     assert world.builds == 1
     TensorRt(plans=plans, precision="fp32").load(path)
     assert world.builds == 2
+
+
+def test_a_stream_of_the_runtime_is_that_of_the_host(
+    world: World, plans: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Plans are the prepared graphs themselves here, and compute on the fake GPU; found again, they are not built."""
+    bundle = Bundle.open(write_tiny_bundle(tmp_path / "tiny"))
+
+    def build(flavour: Flavour, model: bytes, **options: Any) -> Built:
+        world.builds += 1
+        return Built(model, NetworkReport({}, {}, 0, 0, 0, 6), b"")
+
+    def load(flavour: Flavour, plan: bytes, name: str, *, kernels: bytes = b"") -> FakeExecutable:
+        made = executable(world.devices[-1], plan)
+        made.kernels = lambda: b"compiled"  # type: ignore[method-assign]
+        return made
+
+    monkeypatch.setattr(module, "build", build)
+    monkeypatch.setattr(module, "TensorRtExecutable", load)
+    log = [Condition(TextEncoder(bundle, OnnxRuntimeCpu()).encode("a red ball bounces"))] * 10
+    host = PocketGenerator(bundle, OnnxRuntimeCpu(), seed=3)
+    right = [host.step(condition) for condition in log]
+    for _ in range(2):
+        runtime = TensorRt(plans=plans, precision="fp32")
+        generator = PocketGenerator(bundle, runtime, seed=3)
+        for condition, chunk in zip(log, right, strict=True):
+            np.testing.assert_allclose(generator.step(condition).video, chunk.video, atol=1e-4)
+        runtime.close()
+        runtime.close()
+        assert world.builds == 4
+    assert all(device.closed and not device.memory and not device.pinned for device in world.devices)
 
 
 @needs_rtx

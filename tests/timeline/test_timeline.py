@@ -170,7 +170,7 @@ def test_an_entry_can_be_changed_and_taken_off() -> None:
     assert timeline.unschedule("b").id == "b"
     assert play(timeline, 8) == {}
     (due,) = timeline.due(9, 2.16)
-    assert due == Due(changed, 0, 1, True)
+    assert due == Due(changed, 0, 1, True, due.media_time_s)
     for act in (lambda: timeline.edit(changed), lambda: timeline.unschedule("b")):
         with pytest.raises(TimelineError) as caught:
             act()

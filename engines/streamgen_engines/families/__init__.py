@@ -4,12 +4,29 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import UnknownFamilyError
+from streamgen_engines.errors import BundleError, UnknownFamilyError
+from streamgen_engines.families.interface import Decoder, Generator
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
+from streamgen_engines.families.wan import WanDecoder, WanGenerator
+from streamgen_engines.manifest import PocketManifest, WanManifest
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
+from streamgen_engines.sound import Silence, Sound
 from streamgen_engines.text import TextEncoder
 
-__all__ = ["Condition", "Model", "PictureEncoder", "PocketDecoder", "PocketGenerator", "load", "load_pictures"]
+__all__ = [
+    "Condition",
+    "Decoder",
+    "Generator",
+    "Model",
+    "PictureEncoder",
+    "PocketDecoder",
+    "PocketGenerator",
+    "WanDecoder",
+    "WanGenerator",
+    "load",
+    "load_pictures",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +42,18 @@ class Model:
 
     bundle: Bundle
     text: TextEncoder
-    generator: PocketGenerator
-    decoder: PocketDecoder
+    generator: Generator
+    decoder: Decoder
 
 
-def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[], Runtime] = OnnxRuntimeCpu) -> Model:
+def load(
+    bundle: Bundle,
+    threads: int = 1,
+    *,
+    seed: int = 0,
+    runtime: Callable[[], Runtime] = OnnxRuntimeCpu,
+    planes: PlaneRequest | None = None,
+) -> Model:
     """Load every graph of a bundle.
 
     Args:
@@ -38,6 +62,7 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[
         seed: of the generator and the decoder.
         runtime: makes what the graphs run on (`runtimes.runtime_named`). Each part gets one of its own, because the
             parts may live on different threads, and not every runtime can serve several.
+        planes: what the decoder gives besides RGB, or in its place, on a runtime that makes it; None = RGB alone.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
@@ -45,17 +70,29 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[
         RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
         OutOfMemoryError: the graphs do not fit into the memory of the machine or device.
     """
-    if bundle.manifest.family != "pocket":
-        raise UnknownFamilyError(
-            f"field family of bundle {bundle.manifest.name} is {bundle.manifest.family!r}; this streamgen runs "
-            f"'pocket'; upgrade with `pip install --upgrade streamgen`, or choose another bundle"
-        )
-    return Model(
-        bundle,
-        TextEncoder(bundle, runtime()),
-        PocketGenerator(bundle, runtime(), seed, threads=threads),
-        PocketDecoder(bundle, runtime(), seed, threads=threads),
-    )
+    bundle.check_weights()
+    manifest = bundle.manifest
+    match manifest:
+        case PocketManifest():
+            return Model(
+                bundle,
+                TextEncoder(bundle, runtime()),
+                PocketGenerator(bundle, runtime(), seed, threads=threads),
+                PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes),
+            )
+        case WanManifest():
+            sound = _sound(manifest)
+            return Model(
+                bundle,
+                TextEncoder(bundle, runtime()),
+                WanGenerator(bundle, manifest, runtime(), seed, threads=threads),
+                WanDecoder(bundle, manifest, runtime(), sound, threads=threads),
+            )
+        case _:
+            raise UnknownFamilyError(
+                f"field family of bundle {manifest.name} is {manifest.family!r}, which this streamgen does not run; "
+                f"upgrade with `pip install --upgrade streamgen`, or choose another bundle"
+            )
 
 
 def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
@@ -66,3 +103,13 @@ def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
         BundleError: the graph does not load or does not fit the manifest.
     """
     return PictureEncoder(bundle, OnnxRuntimeCpu(), threads=threads)
+
+
+def _sound(manifest: WanManifest) -> Sound:
+    if manifest.audio.bundle is not None:
+        raise BundleError(
+            f"field audio.bundle of bundle {manifest.name} names {manifest.audio.bundle!r}, and this streamgen makes "
+            f"no sound for pictures with another bundle; set the field to null for silence, or upgrade with "
+            f"`pip install --upgrade streamgen`"
+        )
+    return Silence(manifest.audio)

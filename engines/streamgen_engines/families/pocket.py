@@ -3,28 +3,30 @@
 `PocketGenerator` and `PocketDecoder` each belong to one thread at a time, and may be two different threads.
 """
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Final
 
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, UInt8Array
+from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, Latents, Side, Size, UInt8Array
+from streamgen_engines.condition import SUDDEN as SUDDEN
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
-from streamgen_engines.guard import StatisticsGuard
-from streamgen_engines.manifest import Manifest
-from streamgen_engines.prompt import Prompt, moved, null_prompt
+from streamgen_engines.host_sampler import HostSampler
+from streamgen_engines.manifest import PocketManifest, pocket_manifest
+from streamgen_engines.planes.interface import Beginning, PlanesRuntime, advance, begin
+from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
+from streamgen_engines.prompt import Prompt, moved
+from streamgen_engines.recipe import ChunkSampler, Made, Parts, Recipe, SamplingRuntime
 from streamgen_engines.ring import SINK_SLOT, KvRing
-from streamgen_engines.runtimes.interface import Engine, Runtime, Signature, TensorSpec
-from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule, weighted
+from streamgen_engines.runtimes.interface import Engine, Placed, Runtime, Signature, TensorSpec
+from streamgen_engines.sampler import noised, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
-
-SUDDEN: Final = 0.5
-"""A prompt that gives more than this share to other texts than the one before changes suddenly: it may hide the past,
-and guidance is raised. Less is a step of a transition or a blend that is shifted, and flows on."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -32,23 +34,27 @@ _SOUND_STREAM: Final = 1
 
 
 class PocketGenerator:
-    """The chunk loop: noise to clean latents, each chunk seen by those after it through the ring."""
+    """The chunk loop: noise to clean latents, each chunk seen by those after it through the ring.
+
+    It decides what each chunk is made from. A `ChunkSampler` computes: on the runtime's device where the runtime
+    makes whole chunks there, else on the host, with an engine of the runtime for the passes.
+    """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
-        manifest = bundle.manifest
+        manifest = pocket_manifest(bundle.manifest)
         self._sampler = manifest.sampler
-        guard = manifest.sampler.guard
-        self._limit = guard.limit if guard is not None else None
-        self._steady = StatisticsGuard(guard) if guard is not None else None
         self._shapes = ((1, *manifest.video.latent), (1, *manifest.audio.latent))
-        self._null = null_prompt(manifest.text)
         attention = manifest.attention
         self._ring = KvRing(window=attention.window, sink=attention.sink, tokens=attention.tokens)
-        graph = manifest.graphs["denoise"]
-        self._ring_names = tuple(state.name for state in graph.states)
-        # In place: each pass writes one slot of the ring, and every node reads the ring after that write.
-        self._engine = runtime.load(bundle.path("denoise"), graph.states, threads=threads, in_place=True)
-        self._engine.signature.require(_denoise_signature(manifest), graph="denoise")
+        self._chunks: ChunkSampler
+        if isinstance(runtime, SamplingRuntime):
+            self._chunks = runtime.chunk_sampler(bundle)
+        else:
+            states = manifest.graphs["denoise"].states
+            # In place: each pass writes one slot of the ring, and every node reads the ring after that write.
+            engine = runtime.load(bundle.path("denoise"), states, threads=threads, in_place=True)
+            self._chunks = HostSampler(engine, manifest)
+        self._chunks.signature.require(_denoise_signature(manifest), graph="denoise")
         self._index = 0
         # Of the last chunk, for picture and sound.
         self._shown: Prompt | None = None
@@ -56,6 +62,19 @@ class PocketGenerator:
         self._pushes = 0  # chunks that still get the guidance of a change
         self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _LATENT_STREAM))
+
+    @property
+    def _engine(self) -> Engine:
+        """What runs the passes of a sampler on the host; may be exchanged for one that watches them."""
+        if not isinstance(self._chunks, HostSampler):
+            raise AttributeError("chunks are made on the device, where passes have no engine of their own")
+        return self._chunks.engine
+
+    @_engine.setter
+    def _engine(self, engine: Engine) -> None:
+        if not isinstance(self._chunks, HostSampler):
+            raise AttributeError("chunks are made on the device, where passes have no engine of their own")
+        self._chunks.engine = engine
 
     def step(self, condition: Condition) -> LatentChunk:
         """Make the next chunk.
@@ -68,12 +87,9 @@ class PocketGenerator:
         if condition.picture is not None:
             self._start_from(condition.picture, condition.remembered)
         start, echo = self._noise(), self._noise()
-        sigmas = schedule(self._sampler.sigmas, condition.steps)
-        clean = sample(start, sigmas, self._velocity(condition), limit=self._limit)
-        clean = self._steady(clean) if self._steady is not None else clean
-        _check_finite(clean)
-        self._remember(noised(clean, echo, self._sampler.context_noise), condition.remembered)
-        return self._deliver(clean, condition.picture)
+        made = self._chunks.make(self._recipe(condition), start, echo)
+        self._advance()
+        return self._deliver(made, condition.picture)
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew, without context and with fresh random numbers; what follows is what a new generator would make.
@@ -81,7 +97,7 @@ class PocketGenerator:
         Args:
             seed: None takes the seed in use again.
         """
-        self._engine.reset()
+        self._chunks.reset()
         self._ring.cut()
         self._shown = self._heard = None
         self._pushes = 0
@@ -120,67 +136,28 @@ class PocketGenerator:
         video, audio = (self._random.standard_normal(shape, np.float32) for shape in self._shapes)
         return Latents(video, audio)
 
-    def _velocity(self, condition: Condition) -> Velocity:
-        """The guided velocity of the chunk being made.
-
-        Every pass writes its own keys and values into the chunk's slot before it attends, so the pass without text
-        disturbs nothing: the slots before this one hold clean, conditioned chunks, and this one is overwritten by
-        each pass, last by the clean conditioned pass of `_remember`.
-        """
+    def _recipe(self, condition: Condition) -> Recipe:
+        """What the sampler is to do for the chunk being made."""
         guidance = self._sampler.guidance if condition.guidance is None else condition.guidance
         if self._pushes and self._sampler.change is not None:
             guidance = max(guidance, self._sampler.change.guidance)
-        if guidance == 1:
-            return lambda x, sigma: self._told(x, sigma, condition)
-
-        def velocity(x: Latents, sigma: float) -> Latents:
-            null = self._pass(x, sigma, self._null, alone=_alone(condition, sigma))
-            return guided(null, self._told(x, sigma, condition), guidance)
-
-        return velocity
-
-    def _told(self, x: Latents, sigma: float, condition: Condition) -> Latents:
-        """The velocity with text; that of the sound from a pass of its own where it follows another prompt.
-
-        Attention over a chunk joins both sides, so each pass takes the noisy state of the other side as it is: a
-        picture still moves with the sound that it gets, whatever that was told.
-        """
-        shown = self._mixed(x, sigma, condition.prompt, condition)
-        if not condition.split:
-            return shown
-        return Latents(shown.video, self._mixed(x, sigma, condition.heard, condition).audio)
-
-    def _mixed(self, x: Latents, sigma: float, prompt: Prompt, condition: Condition) -> Latents:
-        alone = _alone(condition, sigma)
-        if not condition.exact:
-            return self._pass(x, sigma, prompt, alone=alone)
-        return weighted([(self._pass(x, sigma, part, alone=alone), share) for part, share in prompt.alone])
-
-    def _pass(self, x: Latents, sigma: float, prompt: Prompt, *, alone: bool = False) -> Latents:
-        """One run of the graph: velocity, and the keys and values of `x` in the current slot."""
-        out = self._engine.run(
-            {
-                "video": x.video,
-                "audio": x.audio,
-                "sigma": np.array([sigma], np.float32),
-                "context": prompt.context,
-                "context_bias": prompt.context_bias,
-                "pooled": prompt.pooled,
-                "age": self._ring.ages(alone=alone),
-                "write_index": np.array([self._ring.write_index], np.int64),
-            }
+        return Recipe(
+            sigmas=schedule(self._sampler.sigmas, condition.steps),
+            guidance=guidance,
+            shown=_parts(condition.prompt, exact=condition.exact),
+            heard=_parts(condition.heard, exact=condition.exact) if condition.split else (),
+            remembered=condition.remembered,
+            ages=self._ring.ages(),
+            alone_ages=self._ring.ages(alone=True),
+            alone_above=condition.alone_above,
+            write_index=self._ring.write_index,
         )
-        return Latents(out["video_velocity"], out["audio_velocity"])
 
-    def _remember(self, context: Latents, prompt: Prompt) -> None:
-        """Write the finished chunk into the ring, slightly noised as in training, and keep the sink up to date."""
-        self._pass(context, self._sampler.context_noise, prompt)
+    def _advance(self) -> None:
+        """The chunk is in the ring, slightly noised as in training: keep the sink up to date."""
         anchor = self._ring.advance()
         if anchor is not None:
-            source, sink = self._ring.rows(anchor), self._ring.rows(SINK_SLOT)
-            for name in self._ring_names:
-                ring = self._engine.state(name)
-                ring[:, :, sink] = ring[:, :, source]
+            self._chunks.copy_slot(self._ring.rows(anchor), self._ring.rows(SINK_SLOT))
 
     def _start_from(self, picture: Float32Array, prompt: Prompt) -> None:
         """Write a picture into the ring as a chunk in which it stands still, and in which the sound is average."""
@@ -189,11 +166,16 @@ class PocketGenerator:
             raise ConditionError(f"picture is a latent of shape {picture.shape}, this model's are {video}")
         echo = self._noise()
         still = Latents(picture.astype(np.float32, copy=False), np.zeros(audio, np.float32))
-        self._remember(noised(still, echo, self._sampler.context_noise), prompt)
+        context = noised(still, echo, self._sampler.context_noise)
+        self._chunks.write(context, prompt, self._ring.ages(), self._ring.write_index)
+        self._advance()
 
-    def _deliver(self, clean: Latents, picture: Float32Array | None) -> LatentChunk:
+    def _deliver(self, made: Made, picture: Float32Array | None) -> LatentChunk:
         first = picture is not None or self._ring.position == 1
-        chunk = LatentChunk(self._index, clean.video, clean.audio, seed=self._seed, cut=first, before=picture)
+        clean = made.latents
+        chunk = LatentChunk(
+            self._index, clean.video, clean.audio, self._seed, cut=first, before=picture, resident=made.resident
+        )
         self._index += 1
         return chunk
 
@@ -201,13 +183,37 @@ class PocketGenerator:
 class PocketDecoder:
     """Latent chunks to pictures and sound, strictly causal: chunks join without a seam."""
 
-    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
-        manifest = bundle.manifest
-        self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
+    def __init__(
+        self,
+        bundle: Bundle,
+        runtime: Runtime,
+        seed: int = 0,
+        *,
+        threads: int = 1,
+        planes: PlaneRequest | None = None,
+    ) -> None:
+        """Load both decoders.
+
+        Args:
+            bundle: whose graphs.
+            runtime: what they run on.
+            seed: of the noise in the sound.
+            threads: compute threads of each graph.
+            planes: what chunks shall have besides RGB, or in its place, where the runtime makes it. One that does not
+                gives RGB alone, for whoever makes planes on the CPU.
+        """
+        manifest = pocket_manifest(bundle.manifest)
+        self._video, self._planes = _load_video(bundle, runtime, threads, planes)
+        self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
         self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
         self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _SOUND_STREAM))
+
+    @property
+    def works_beside(self) -> bool:
+        """Whether pictures are decoded while the caller does something else, once they have begun."""
+        return isinstance(self._video, Beginning)
 
     def decode(self, latents: LatentChunk) -> Chunk:
         """Decode the next chunk; chunks must come in order and none may be left out.
@@ -216,6 +222,13 @@ class PocketDecoder:
             NonFiniteError: the sound is not a number; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
         """
+        return self.begin(latents)()
+
+    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
+        """Begin to decode the next chunk, whose sound is ready then; what is returned waits for its pictures.
+
+        It is to be called before the chunk after the next begins. The same errors, here and there, as `decode`.
+        """
         if latents.seed != self._seed:
             self._reseed(latents.seed)
         if latents.cut:
@@ -223,13 +236,20 @@ class PocketDecoder:
             self._video.reset()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
-            self._video.run({"latent": latents.before})
+            advance(self._video, {"latent": latents.before})
         noise = self._random.standard_normal(self._sound_shape, np.float32)
-        frames = self._video.run({"latent": latents.video})["frames"]
-        samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
+        fetch = begin(self._video, {"latent": latents.video}, _placed(latents, "video"))
+        # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
+        samples = begin(self._audio, {"latent": latents.audio, "noise": noise}, _placed(latents, "audio"))()["samples"]
         if not np.isfinite(samples).all():
             raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
-        return Chunk(latents.index, frames, samples)
+
+        def finished() -> Chunk:
+            shown = fetch()
+            planes = {size: shown[name] for size, name in self._planes.items()}
+            return Chunk(latents.index, shown.get(RGB_OUTPUT, self._no_pictures), samples, planes)
+
+        return finished
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
@@ -279,13 +299,14 @@ class PictureEncoder:
         return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
 
 
-def _alone(condition: Condition, sigma: float) -> bool:
-    return condition.alone_above is not None and sigma > condition.alone_above
+def _parts(prompt: Prompt, *, exact: bool) -> Parts:
+    """The passes that follow a prompt: one, or one for each of its texts."""
+    return prompt.alone if exact else ((prompt, 1.0),)
 
 
-def _check_finite(latents: Latents) -> None:
-    if not all(np.isfinite(part).all() for part in (latents.video, latents.audio)):
-        raise NonFiniteError("the latents are not numbers any more; reset the generator, and check the bundle's graphs")
+def _placed(latents: LatentChunk, side: Side) -> Mapping[str, Placed]:
+    """The latent of one side where it lies already, for an engine that can reach that."""
+    return {} if latents.resident is None else {"latent": partial(latents.resident.copy_to, side)}
 
 
 def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, threads: int) -> Engine:
@@ -294,7 +315,20 @@ def _load(bundle: Bundle, runtime: Runtime, graph: str, expected: Signature, thr
     return engine
 
 
-def _denoise_signature(manifest: Manifest) -> Signature:
+def _load_video(
+    bundle: Bundle, runtime: Runtime, threads: int, planes: PlaneRequest | None
+) -> tuple[Engine, Mapping[Size, str]]:
+    """The decoder of pictures, and which of its outputs has the planes of each size."""
+    manifest = pocket_manifest(bundle.manifest)
+    if planes is None or not isinstance(runtime, PlanesRuntime):
+        return _load(bundle, runtime, "decode_video", _video_signature(manifest), threads), {}
+    states = manifest.graphs["decode_video"].states
+    engine = runtime.load_planes(bundle.path("decode_video"), states, planes, threads=threads)
+    engine.signature.require(_video_signature(manifest, planes), graph="decode_video")
+    return engine, planes.outputs()
+
+
+def _denoise_signature(manifest: PocketManifest) -> Signature:
     text = manifest.text
     video = _float(1, *manifest.video.latent)
     audio = _float(1, *manifest.audio.latent)
@@ -313,13 +347,17 @@ def _denoise_signature(manifest: Manifest) -> Signature:
     )
 
 
-def _video_signature(manifest: Manifest) -> Signature:
+def _video_signature(manifest: PocketManifest, planes: PlaneRequest | None = None) -> Signature:
     video = manifest.video
-    frames = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
-    return Signature({"latent": _float(1, *video.latent)}, {"frames": frames})
+    shown: dict[str, TensorSpec] = {}
+    if planes is None or planes.rgb:
+        shown[RGB_OUTPUT] = TensorSpec((video.frames_per_chunk, video.height, video.width, 3), "uint8")
+    for size, name in (planes.outputs() if planes is not None else {}).items():
+        shown[name] = TensorSpec(planes_shape(video.frames_per_chunk, size), "uint8")
+    return Signature({"latent": _float(1, *video.latent)}, shown)
 
 
-def _audio_signature(manifest: Manifest) -> Signature:
+def _audio_signature(manifest: PocketManifest) -> Signature:
     audio = manifest.audio
     samples = _float(audio.channels, audio.samples_per_chunk)
     return Signature({"latent": _float(1, *audio.latent), "noise": samples}, {"samples": samples})

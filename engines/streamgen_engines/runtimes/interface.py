@@ -1,9 +1,9 @@
 """What every runtime offers: load a graph with its carried states, run it, look at the states."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from numpy.typing import NDArray
 
@@ -11,6 +11,8 @@ from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.manifest import State
 
 Array: TypeAlias = NDArray[Any]
+Placed: TypeAlias = Callable[[Any, int], bool]
+"""(device, address) -> whether a copy of an input to that address of the device was enqueued; see `chunk.Resident`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,10 +28,11 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """Inputs and outputs of a graph by name, carried states left out."""
+    """Inputs, outputs and held inputs of a graph by name, carried states left out."""
 
     inputs: Mapping[str, TensorSpec]
     outputs: Mapping[str, TensorSpec]
+    held: Mapping[str, TensorSpec] = field(default_factory=dict)
 
     def require(self, expected: "Signature", *, graph: str) -> None:
         """Check that a loaded graph is the one that the manifest describes.
@@ -40,6 +43,7 @@ class Signature:
         faults = [
             *_differences("input", self.inputs, expected.inputs),
             *_differences("output", self.outputs, expected.outputs),
+            *_differences("held input", self.held, expected.held),
         ]
         if faults:
             raise GraphMismatchError(
@@ -52,11 +56,22 @@ class Engine(Protocol):
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         ...
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run the graph once; states advance. The returned arrays belong to the caller."""
+        """Run the graph once; states advance. The returned arrays belong to the caller.
+
+        `inputs` are all that are neither states nor held.
+        """
+        ...
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Give held inputs, which stay until others of the same name take their place; `reset` leaves them.
+
+        An array may be read where it lies, in any later run: the caller does not change it any more. All of `arrays` is
+        checked first, so that a wrong one changes nothing. Before each held input was given once, `run` is an error.
+        """
         ...
 
     def state(self, name: str) -> Array:
@@ -68,6 +83,20 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
+class PlacingEngine(Protocol):
+    """An engine that can take inputs from where they already lie on its device."""
+
+    def run_placed(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> dict[str, Array]:
+        """Run once, as `Engine.run` does.
+
+        Args:
+            inputs: all of them, for what cannot be taken from the device.
+            placed: those that may be, by name.
+        """
+        ...
+
+
 class Runtime(Protocol):
     """Loads graphs onto one kind of device."""
 
@@ -76,11 +105,21 @@ class Runtime(Protocol):
         """Short name, as `streamgen doctor` prints it."""
         ...
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load one graph; `threads` compute threads are its own.
 
         `in_place` binds each state's input and output to one buffer, which only a graph made for it stands: no node
         may read a state after its new value could have been written.
+
+        `held` names inputs that are given with `Engine.hold` instead of with every run: large ones that seldom change.
         """
         ...
 

@@ -25,7 +25,7 @@ from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
-from streamgen_engines.runtimes.tensors import checked_inputs, without_states
+from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, without_states
 
 
 class OnnxRuntimeCpu:
@@ -44,7 +44,13 @@ class OnnxRuntimeCpu:
         return "onnxruntime-cpu"
 
     def load(
-        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
     ) -> "OnnxRuntimeEngine":
         """Load one graph.
 
@@ -53,6 +59,7 @@ class OnnxRuntimeCpu:
             states: the tensors that it carries from call to call.
             threads: compute threads of this graph; 1 means that it runs on the caller's thread alone.
             in_place: one buffer per state; the graph must satisfy the rule at the top of this file.
+            held: inputs that are given with `hold`; they are read where they lie, without a copy.
 
         Raises:
             GraphLoadError: ONNX Runtime refuses the file.
@@ -64,7 +71,7 @@ class OnnxRuntimeCpu:
             session = ort.InferenceSession(
                 str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"]
             )
-            return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place)
+            return OnnxRuntimeEngine(session, path, states, in_place=in_place and self._in_place, held=held)
         except ORT_ERRORS as error:
             raise load_error(
                 path, f"ONNX Runtime {ort.__version__}", error, upgrade="pip install --upgrade onnxruntime"
@@ -74,13 +81,16 @@ class OnnxRuntimeCpu:
 class OnnxRuntimeEngine:
     """One graph on the CPU with its states. One thread at a time may call it."""
 
-    def __init__(self, session: Any, path: Path, states: Sequence[State], *, in_place: bool) -> None:
+    def __init__(
+        self, session: Any, path: Path, states: Sequence[State], *, in_place: bool, held: Sequence[str] = ()
+    ) -> None:
         self._session = session
         self._path = path
         self._binding = session.io_binding()
         self._signature = without_states(
-            states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path
+            states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path, held
         )
+        self._held: dict[str, Array] = {}
 
         # Read and written buffer of each state; the same one when in place.
         self._states: dict[str, tuple[_Buffer, _Buffer]] = {}
@@ -97,14 +107,14 @@ class OnnxRuntimeEngine:
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._signature
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph once; the carried states advance.
 
         Args:
-            inputs: every input that is not a state, with exactly the shape and type of the signature.
+            inputs: every input that is neither a state nor held, with exactly the shape and type of the signature.
                 A contiguous array is read where it lies, without a copy, until the call returns.
 
         Returns:
@@ -114,6 +124,7 @@ class OnnxRuntimeEngine:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
+        require_held(self._signature, self._held, self._path.name)
         # The binding keeps a contiguous array alive until another one takes its place.
         for name, array in checked_inputs(self._signature, inputs, self._path):
             self._binding.bind_cpu_input(name, np.ascontiguousarray(array))
@@ -125,6 +136,16 @@ class OnnxRuntimeEngine:
             self._states = {name: (new, old) for name, (old, new) in self._states.items()}
             self._bind_states()
         return {name: buffer.array.copy() for name, buffer in self._outputs.items()}
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Give held inputs. A contiguous array is read where it lies, so that it must not change any more.
+
+        Raises:
+            GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
+        """
+        for name, array in checked_held(self._signature, arrays, self._path.name).items():
+            self._held[name] = np.ascontiguousarray(array)
+            self._binding.bind_cpu_input(name, self._held[name])
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""

@@ -24,10 +24,11 @@ import onnxruntime
 
 from streamgen_engines.errors import GraphLoadError, RuntimeUnavailableError
 from streamgen_engines.manifest import State
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
-from streamgen_engines.runtimes.tensors import checked_inputs, without_states
+from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, without_states
 
 logger = logging.getLogger(__name__)
 
@@ -76,7 +77,13 @@ class OnnxRuntimeCuda:
         return "onnxruntime-cuda"
 
     def load(
-        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
     ) -> "DeviceEngine":
         """Load one graph.
 
@@ -85,6 +92,7 @@ class OnnxRuntimeCuda:
             states: the tensors that it carries from call to call.
             threads: threads for those operators that have no kernel for the GPU.
             in_place: one buffer per state; the graph must satisfy the rule of `onnxruntime_cpu`.
+            held: inputs that are given with `hold`, and copied to the device then.
 
         Raises:
             RuntimeUnavailableError: there is no device, or its driver or CUDA's libraries are missing.
@@ -93,13 +101,45 @@ class OnnxRuntimeCuda:
                 tensor has no static shape.
             OutOfMemoryError: graph and states do not fit into the device's memory.
         """
+        return self._loaded(str(path), path, states, threads, in_place=in_place, held=held)
+
+    def load_planes(
+        self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
+    ) -> "DeviceEngine":
+        """Load a graph that makes pictures, with planes of them as outputs; results belong to the caller.
+
+        Raises:
+            RuntimeUnavailableError: the package `onnx` is not installed; or as `load`.
+            GraphLoadError: the graph makes no pictures; or as `load`.
+            GraphMismatchError, OutOfMemoryError: as `load`.
+        """
+        try:
+            from streamgen_engines.planes.model import with_planes
+        except ImportError as error:
+            raise RuntimeUnavailableError(
+                f"onnx is not installed ({error}), and without it the GPU cannot make pictures as encoders take them; "
+                f"add it with `pip install onnx`"
+            ) from error
+        return self._loaded(with_planes(path, request), path, states, threads, in_place=False)
+
+    def _loaded(
+        self,
+        source: str | bytes,
+        path: Path,
+        states: Sequence[State],
+        threads: int,
+        *,
+        in_place: bool,
+        held: Sequence[str] = (),
+    ) -> "DeviceEngine":
+        """An engine of a file, or of what a file was made into."""
         options = session_options(threads)
         options.add_session_config_entry(_ASSIGNMENT, "1")
         settings = {"device_id": str(self._device_id), "enable_cuda_graph": str(int(self._cuda_graph))}
         name = f"ONNX Runtime {self._ort.__version__} for CUDA"
         try:
             session = self._ort.InferenceSession(
-                str(path), sess_options=options, providers=[(PROVIDER, settings), _HOST_PROVIDER], enable_fallback=0
+                source, sess_options=options, providers=[(PROVIDER, settings), _HOST_PROVIDER], enable_fallback=0
             )
             # Without a device, driver or library ONNX Runtime takes the CPU and says so in its own log only.
             if PROVIDER not in session.get_providers():
@@ -110,7 +150,14 @@ class OnnxRuntimeCuda:
                 )
             _tell_where(session, path)
             return DeviceEngine(
-                self._ort, session, path, states, in_place=in_place, device="cuda", device_id=self._device_id
+                self._ort,
+                session,
+                path,
+                states,
+                in_place=in_place,
+                device="cuda",
+                device_id=self._device_id,
+                held=held,
             )
         except ORT_ERRORS as error:
             if self._cuda_graph and "graph capture" in str(error).lower():
@@ -143,6 +190,7 @@ class DeviceEngine:
         in_place: one buffer per state.
         device: ONNX Runtime's name for the kind of memory, `cuda` or, in tests, `cpu`.
         device_id: number of the device.
+        held: inputs that stay from run to run.
     """
 
     def __init__(
@@ -155,17 +203,20 @@ class DeviceEngine:
         in_place: bool,
         device: str,
         device_id: int = 0,
+        held: Sequence[str] = (),
     ) -> None:
         self._session = session
         self._path = path
         self._signature = without_states(
-            states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path
+            states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path, held
         )
 
         def buffer(spec: TensorSpec) -> Any:
             return ort.OrtValue.ortvalue_from_shape_and_type(spec.shape, np.dtype(spec.dtype).type, device, device_id)
 
         self._inputs = {name: buffer(spec) for name, spec in self._signature.inputs.items()}
+        self._held = {name: buffer(spec) for name, spec in self._signature.held.items()}
+        self._given: set[str] = set()  # held inputs that have been given
         self._outputs = {name: buffer(spec) for name, spec in self._signature.outputs.items()}
         # Buffers of each state: one in place, else two that are read and written in turn.
         self._states: dict[str, tuple[Any, ...]] = {}
@@ -183,14 +234,14 @@ class DeviceEngine:
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._signature
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph once; the carried states advance.
 
         Args:
-            inputs: every input that is not a state, with exactly the shape and type of the signature; copied.
+            inputs: every input that is neither a state nor held, of exactly the signature's shape and type; copied.
 
         Returns:
             Every output that is not a state, as fresh arrays in the host's memory that belong to the caller.
@@ -200,6 +251,7 @@ class DeviceEngine:
             GraphRunError: the graph failed; call `reset()` before the next run.
             DeviceLostError: the device is gone, and `reset()` does not bring it back.
         """
+        require_held(self._signature, self._given, self._path.name)
         every = list(checked_inputs(self._signature, inputs, self._path))
         turn = self._turns[self._next]
         try:
@@ -214,6 +266,22 @@ class DeviceEngine:
             raise run_error(self._path, error) from error
         self._next = (self._next + 1) % len(self._turns)
         return outputs
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Copy held inputs to the device, where they stay.
+
+        Raises:
+            GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
+            GraphRunError: they cannot be copied; give them all again.
+        """
+        every = checked_held(self._signature, arrays, self._path.name)
+        self._given -= every.keys()
+        try:
+            for name, array in every.items():
+                self._held[name].update_inplace(np.ascontiguousarray(array))
+        except ORT_ERRORS as error:
+            raise run_error(self._path, error) from error
+        self._given |= every.keys()
 
     def state(self, name: str) -> Array:
         """The carried state: a copy in the host's memory, written back before the next `run` or lost by a `reset`.
@@ -245,7 +313,7 @@ class DeviceEngine:
 
     def _turn(self, ort: Any, reads: int) -> _Turn:
         binding = self._session.io_binding()
-        for name, value in self._inputs.items():
+        for name, value in (*self._inputs.items(), *self._held.items()):
             binding.bind_ortvalue_input(name, value)
         for name, value in self._outputs.items():
             binding.bind_ortvalue_output(name, value)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Self
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, read_runtime
 from streamgen_engines.runtimes.choice import open_tensorrt, runtime_named
 from streamgen_engines.runtimes.interface import Runtime
@@ -53,10 +54,14 @@ class OpenRuntimes:
     ) -> None:
         self.close()
 
-    def admit(self, bundle: Bundle) -> None:
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None) -> None:
         """Log what a bundle needs of the GPU, and refuse one that does not fit, before anything of it is loaded.
 
         On a CPU nothing is done. ONNX Runtime on a GPU takes memory as it goes and says so when there is none left.
+
+        Args:
+            bundle: whose graphs.
+            planes: what is taken of the pictures in place of RGB.
 
         Raises:
             RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
@@ -66,7 +71,7 @@ class OpenRuntimes:
         if self._flavour is None:
             return
         self._first = self._first or self._tensorrt(self._flavour)
-        self._hashes = self._first.admit(bundle).hashes
+        self._hashes = self._first.admit(bundle, planes).hashes
 
     def make(self) -> Runtime:
         """A runtime for one part of the model.

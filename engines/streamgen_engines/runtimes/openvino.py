@@ -25,7 +25,7 @@ from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from streamgen_engines.runtimes.signal_stack import kept_signal_stack
-from streamgen_engines.runtimes.tensors import checked_inputs, static_spec, without_states
+from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, static_spec, without_states
 
 logger = logging.getLogger(__name__)
 
@@ -87,7 +87,15 @@ class OpenVino:
         """Short name, as `streamgen doctor` prints it."""
         return "openvino"
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load one graph.
 
         Args:
@@ -95,6 +103,7 @@ class OpenVino:
             states: the tensors that it carries from call to call.
             threads: compute threads of this graph.
             in_place: one tensor per state; the graph must satisfy the rule of `onnxruntime_cpu`.
+            held: inputs that are given with `hold`; they are read where they lie, without a copy.
 
         Raises:
             GraphLoadError: OpenVINO refuses the graph, and so does ONNX Runtime or there is no falling back.
@@ -103,16 +112,18 @@ class OpenVino:
             OutOfMemoryError: the graph does not fit into memory.
         """
         try:
-            return self._load(path, states, threads, in_place=in_place)
+            return self._load(path, states, threads, in_place=in_place, held=held)
         except GraphLoadError as error:
             if self._substitute is None:
                 raise
-            engine = self._substitute.load(path, states, threads=threads, in_place=in_place)
+            engine = self._substitute.load(path, states, threads=threads, in_place=in_place, held=held)
             self.refused[path.name] = str(error)
             logger.warning("%s runs on ONNX Runtime instead: %s", path.name, error)
             return engine
 
-    def _load(self, path: Path, states: Sequence[State], threads: int, *, in_place: bool) -> "OpenVinoEngine":
+    def _load(
+        self, path: Path, states: Sequence[State], threads: int, *, in_place: bool, held: Sequence[str]
+    ) -> "OpenVinoEngine":
         settings = {
             "INFERENCE_NUM_THREADS": threads,
             "NUM_STREAMS": "1",
@@ -124,8 +135,9 @@ class OpenVino:
         }
         try:
             with kept_signal_stack():
-                compiled = self._core.compile_model(self._core.read_model(str(path)), "CPU", settings)
-                return OpenVinoEngine(self._openvino, compiled, path, states, in_place=in_place)
+                model = self._core.read_model(str(path))
+                compiled = self._core.compile_model(model, "CPU", settings)
+                return OpenVinoEngine(self._openvino, model, compiled, path, states, in_place=in_place, held=held)
         except (RuntimeError, MemoryError) as error:
             unknown = _UNKNOWN_OPERATORS.search(str(error))
             if unknown is not None:
@@ -145,10 +157,23 @@ class OpenVino:
 class OpenVinoEngine:
     """One graph with its states. One thread at a time may call it."""
 
-    def __init__(self, openvino: Any, compiled: Any, path: Path, states: Sequence[State], *, in_place: bool) -> None:
+    def __init__(
+        self,
+        openvino: Any,
+        model: Any,
+        compiled: Any,
+        path: Path,
+        states: Sequence[State],
+        *,
+        in_place: bool,
+        held: Sequence[str] = (),
+    ) -> None:
         self._path = path
-        inputs, outputs = _specs(compiled.inputs, path), _specs(compiled.outputs, path)
-        self._signature = without_states(states, inputs, outputs, path)
+        self._openvino = openvino
+        # Of the model as it was read: compiled, a tensor that several operators merely pass on has all of their names.
+        inputs, outputs = _specs(model.inputs, path), _specs(model.outputs, path)
+        self._signature = without_states(states, inputs, outputs, path, held)
+        self._held: dict[str, tuple[Array, Any]] = {}  # the array, and the tensor that reads it
         self._inputs = {name: _tensor(openvino, spec) for name, spec in self._signature.inputs.items()}
         self._outputs = {name: _tensor(openvino, spec) for name, spec in self._signature.outputs.items()}
         # Tensors of each state: what the first request reads, and what it writes; the same one when in place.
@@ -167,14 +192,14 @@ class OpenVinoEngine:
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._signature
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Run the graph once; the carried states advance.
 
         Args:
-            inputs: every input that is not a state, with exactly the shape and type of the signature; copied.
+            inputs: every input that is neither a state nor held, of exactly the signature's shape and type; copied.
 
         Returns:
             Every output that is not a state, as fresh arrays that belong to the caller.
@@ -183,6 +208,7 @@ class OpenVinoEngine:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
+        require_held(self._signature, self._held, self._path.name)
         for name, array in checked_inputs(self._signature, inputs, self._path):
             np.copyto(self._inputs[name].data, array)
         request = self._requests[self._turn]
@@ -194,6 +220,20 @@ class OpenVinoEngine:
             raise run_error(self._path, error) from error
         self._turn = next(self._turns)
         return {name: tensor.data.copy() for name, tensor in self._outputs.items()}
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Give held inputs. A contiguous array that may be written to is read where it lies, so that it must not change
+        any more; OpenVINO shares no others, and they are copied.
+
+        Raises:
+            GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
+        """
+        for name, array in checked_held(self._signature, arrays, self._path.name).items():
+            kept = np.ascontiguousarray(array)
+            tensor = self._openvino.Tensor(kept, shared_memory=kept.flags.writeable)
+            self._held[name] = (kept, tensor)
+            for request in self._requests:
+                request.set_tensor(name, tensor)
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""

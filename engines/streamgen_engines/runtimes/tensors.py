@@ -1,20 +1,27 @@
 """What every runtime checks of the tensors that go into a graph and come out of it."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
 
+_NAMED: Final = 3  # held inputs in one message; a model may have dozens
+
 
 def without_states(
-    states: Sequence[State], inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec], path: Path
+    states: Sequence[State],
+    inputs: Mapping[str, TensorSpec],
+    outputs: Mapping[str, TensorSpec],
+    path: Path,
+    held: Sequence[str] = (),
 ) -> Signature:
-    """The signature of a graph: its tensors without the carried states.
+    """The signature of a graph: its tensors without the carried states, and the held inputs apart.
 
     Raises:
-        GraphMismatchError: a state is not an input and an output of the stated shape and type.
+        GraphMismatchError: a state is not an input and an output of the stated shape and type, or a held input is none.
     """
     plain_inputs, plain_outputs = dict(inputs), dict(outputs)
     for state in states:
@@ -26,7 +33,19 @@ def without_states(
                     f"{path}: state {state.name} should be {kind} {name} of {wanted}, "
                     f"the graph has {found or 'none'}; export the bundle again"
                 )
-    return Signature(plain_inputs, plain_outputs)
+    return Signature(plain_inputs, plain_outputs, take_held(held, plain_inputs, str(path)))
+
+
+def take_held(held: Sequence[str], inputs: dict[str, TensorSpec], graph: str) -> dict[str, TensorSpec]:
+    """Move held inputs out of the plain ones.
+
+    Raises:
+        GraphMismatchError: the graph has no such input.
+    """
+    missing = [name for name in held if name not in inputs]
+    if missing:
+        raise GraphMismatchError(f"{graph}: there is no input {_some(missing)} to hold; export the bundle again")
+    return {name: inputs.pop(name) for name in held}
 
 
 def static_spec(name: str, shape: Sequence[object], dtype: str | None, path: Path) -> TensorSpec:
@@ -49,8 +68,9 @@ def checked_inputs(signature: Signature, inputs: Mapping[str, Array], path: Path
     """Every input by name, in the order of the signature, checked before it is handed on.
 
     Raises:
-        GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
+        GraphMismatchError: an input is missing, unknown, held, or of the wrong shape or type.
     """
+    refuse_held(signature, inputs, path.name)
     unknown = ", ".join(sorted(inputs.keys() - signature.inputs.keys()))
     if unknown:
         raise GraphMismatchError(f"{path.name} has no input {unknown}")
@@ -58,7 +78,59 @@ def checked_inputs(signature: Signature, inputs: Mapping[str, Array], path: Path
         if name not in inputs:
             raise GraphMismatchError(f"{path.name} needs input {name} ({spec})")
         array = inputs[name]
-        if array.shape != spec.shape or array.dtype.name != spec.dtype:
-            found = TensorSpec(array.shape, array.dtype.name)
-            raise GraphMismatchError(f"{path.name}: input {name} is {found}, should be {spec}")
+        check_array(name, array, spec, path.name)
         yield name, array
+
+
+def checked_held(signature: Signature, arrays: Mapping[str, Array], graph: str) -> Mapping[str, Array]:
+    """Arrays for held inputs, all of them checked before any is handed on.
+
+    Raises:
+        GraphMismatchError: one is no held input, or of the wrong shape or type.
+    """
+    for name, array in arrays.items():
+        spec = signature.held.get(name)
+        if spec is None:
+            raise GraphMismatchError(f"{graph} has no held input {name}")
+        check_array(name, array, spec, graph)
+    return arrays
+
+
+def require_held(signature: Signature, given: Collection[str], graph: str) -> None:
+    """Nothing may run before every held input was given.
+
+    Raises:
+        GraphMismatchError: naming what is missing.
+    """
+    missing = [name for name in signature.held if name not in given]
+    if missing:
+        raise GraphMismatchError(
+            f"{graph} needs the held input {_some(missing)}; give it with `hold` before the first run"
+        )
+
+
+def refuse_held(signature: Signature, inputs: Mapping[str, Array], graph: str) -> None:
+    """A run takes no held inputs.
+
+    Raises:
+        GraphMismatchError: naming those that were given.
+    """
+    wrong = [name for name in inputs if name in signature.held]
+    if wrong:
+        raise GraphMismatchError(f"{graph}: input {_some(wrong)} is held; give it with `hold`, not with a run")
+
+
+def check_array(name: str, array: Array, spec: TensorSpec, graph: str) -> None:
+    """Shape and type of one array.
+
+    Raises:
+        GraphMismatchError: they are others.
+    """
+    if array.shape != spec.shape or array.dtype.name != spec.dtype:
+        found = TensorSpec(array.shape, array.dtype.name)
+        raise GraphMismatchError(f"{graph}: input {name} is {found}, should be {spec}")
+
+
+def _some(names: Sequence[str]) -> str:
+    rest = len(names) - _NAMED
+    return ", ".join(names[:_NAMED]) + (f" and {rest} more" if rest > 0 else "")

@@ -9,6 +9,7 @@ import numpy as np
 
 from streamgen_engines.errors import EngineError
 from streamgen_engines.manifest import State
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime
 from streamgen_engines.tensorrt.prepare import Precision, prepare
 
@@ -21,7 +22,9 @@ class PlanMismatchError(EngineError):
     """A plan computes something else than the graph that it was built from. It must not be installed."""
 
 
-def reference_engine(source: bytes, states: Sequence[State], runtime: Runtime, *, name: str) -> Engine:
+def reference_engine(
+    source: bytes, states: Sequence[State], runtime: Runtime, *, name: str, planes: PlaneRequest | None = None
+) -> Engine:
     """The graph as ONNX Runtime computes it in float32: what a plan should do.
 
     It is the prepared graph, not the bundled one, whose activations are rounded to int8 for the sake of CPUs.
@@ -31,8 +34,9 @@ def reference_engine(source: bytes, states: Sequence[State], runtime: Runtime, *
         states: its carried states.
         runtime: ONNX Runtime on the CPU.
         name: how error messages name it.
+        planes: what the plan has in place of RGB.
     """
-    prepared = prepare(source, "fp32", name=name)
+    prepared = prepare(source, "fp32", name=name, planes=planes)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.onnx"
         file.write_bytes(prepared.model)

@@ -1,12 +1,13 @@
 """A bundle's graphs to plans, one after the other: prepared, linted, built, compared and kept."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError, GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.manifest import Graph
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.interface import Engine, Runtime
 from streamgen_engines.tensorrt.builder import Built, Progress, build
 from streamgen_engines.tensorrt.check import PlanMismatchError, compare, reference_engine, require_close
@@ -19,6 +20,7 @@ from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemor
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import Call, record_calls
 
+PICTURES = "decode_video"
 NO_GPU = Gpu(name="any", capability="any", memory_bytes=0)
 REPORTED_FINDINGS = 3
 
@@ -44,7 +46,7 @@ class Outcome:
     """What became of one graph.
 
     Attributes:
-        graph: its name in the manifest.
+        graph: its name in the manifest; where planes were added to it, that is said after the name.
         prepared: how the graph was rewritten; None when that failed.
         built: what was built; None when it failed, was found in the cache, or nothing can be built here.
         cached: whether a plan was in the cache already.
@@ -66,14 +68,16 @@ class Outcome:
     failure: EngineError | None = None
 
 
-def prepared_graph(bundle: Bundle, name: str, precision: Precision | None, flavour: FlavourName) -> Prepared:
+def prepared_graph(
+    bundle: Bundle, name: str, precision: Precision | None, flavour: FlavourName, planes: PlaneRequest | None = None
+) -> Prepared:
     """One graph as TensorRT takes it.
 
     Raises:
         GraphLoadError: it cannot be prepared, or TensorRT would reject what came out; the nodes are named.
     """
     graph = bundle.manifest.graphs[name]
-    prepared = prepare(bundle.path(name).read_bytes(), precision, name=f"{bundle.manifest.name}/{name}")
+    prepared = prepare(bundle.path(name).read_bytes(), precision, name=f"{bundle.manifest.name}/{name}", planes=planes)
     found = lint(prepared.model, flavour, graph.states)
     if found:
         raise GraphLoadError(f"{bundle.manifest.name}/{name}: {flavour} rejects {_told(found)}; export it without them")
@@ -96,6 +100,7 @@ class Compiler:
         precision: of every graph; None chooses for each.
         load: loads a plan onto the GPU; None when there is none.
         reference: ONNX Runtime, against which every plan is compared; None compares nothing.
+        planes: what a server takes from `decode_video` in place of RGB; the graph is then compiled in both forms.
         progress: told (graph, phase, share done).
     """
 
@@ -109,6 +114,7 @@ class Compiler:
         precision: Precision | None = None,
         load: LoadPlan | None = None,
         reference: Runtime | None = None,
+        planes: PlaneRequest | None = None,
         progress: Callable[[str, str, float], None] = lambda graph, phase, share: None,
     ) -> None:
         """Check what can be checked before the first graph.
@@ -123,6 +129,7 @@ class Compiler:
             )
         self._bundle, self._flavour, self._gpu, self._plans = bundle, flavour, gpu, plans
         self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
+        self._planes = planes
         self._calls: dict[str, list[Call]] | None = None
 
     @property
@@ -133,13 +140,16 @@ class Compiler:
     def run(self, graphs: Sequence[str] = ()) -> Iterator[Outcome]:
         """Compile graphs one by one, all of them by default; one that fails does not stop the others."""
         for name in graphs or self._bundle.manifest.graphs:
-            try:
-                yield self._compile(name)
-            except EngineError as error:
-                yield Outcome(name, failure=error)
+            forms = (None, self._planes) if name == PICTURES and self._planes is not None else (None,)
+            for planes in forms:
+                told = name if planes is None else f"{name}, {planes}"
+                try:
+                    yield replace(self._compile(name, planes), graph=told)
+                except EngineError as error:
+                    yield Outcome(told, failure=error)
 
-    def _compile(self, name: str) -> Outcome:
-        prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name)
+    def _compile(self, name: str, planes: PlaneRequest | None) -> Outcome:
+        prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name, planes)
         if not self.builds:
             return Outcome(name, prepared)
         key = plan_key(self._flavour, prepared.sha256, self._gpu or NO_GPU)
@@ -151,7 +161,7 @@ class Compiler:
         built = None if kept is not None else self._build(name, prepared, key)
         data = kept.data if kept is not None else built.plan if built is not None else b""
         try:
-            errors, engine = self._tried(name, data, prepared.precision)
+            errors, engine = self._tried(name, data, prepared.precision, planes)
         except (PlanMismatchError, GraphLoadError):
             if self._plans is not None:
                 self._plans.discard(key)  # it may have been installed without having been compared
@@ -195,7 +205,7 @@ class Compiler:
         )
 
     def _tried(
-        self, name: str, data: bytes, precision: Precision
+        self, name: str, data: bytes, precision: Precision, planes: PlaneRequest | None
     ) -> tuple[dict[str, float] | None, EngineReport | None]:
         """Load a plan where there is a GPU, and compare it if that is asked for."""
         if self._load is None:
@@ -210,7 +220,7 @@ class Compiler:
                 if self._calls is None:
                     self._calls = record_calls(self._bundle, self._reference)
                 source = self._bundle.path(name).read_bytes()
-                right = reference_engine(source, graph.states, self._reference, name=name)
+                right = reference_engine(source, graph.states, self._reference, name=name, planes=planes)
                 errors = compare(engine, right, self._calls[name])
                 require_close(errors, precision, name=label)
             return errors, engine.report()

@@ -85,6 +85,11 @@ class CudaDevice:
         return self._gpu
 
     @property
+    def index(self) -> int:
+        """Its number, from 0."""
+        return self._index
+
+    @property
     def stream(self) -> int:
         """Its stream, as TensorRT takes it."""
         return int(self._stream)
@@ -144,6 +149,11 @@ class CudaDevice:
         kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToDevice
         self._did(self._api.cudaMemcpyAsync(target, source, size, kind, self._stream))
 
+    def copy_rows(self, target: int, source: int, *, width: int, pitch: int, count: int) -> None:
+        """Enqueue copies inside the GPU: `count` rows of `width` bytes, `pitch` bytes from start to start."""
+        kind = self._api.cudaMemcpyKind.cudaMemcpyDeviceToDevice
+        self._did(self._api.cudaMemcpy2DAsync(target, pitch, source, pitch, width, count, kind, self._stream))
+
     def zero(self, address: int, size: int) -> None:
         """Enqueue filling with zeros."""
         self._did(self._api.cudaMemsetAsync(address, 0, size, self._stream))
@@ -151,6 +161,29 @@ class CudaDevice:
     def synchronise(self) -> None:
         """Wait until all that was enqueued is done."""
         self._did(self._api.cudaStreamSynchronize(self._stream))
+
+    def event(self) -> int:
+        """A mark in the order of a stream; what names it."""
+        # Without times it costs nothing on the GPU; the host sleeps while it waits, for its cores encode.
+        flags = self._api.cudaEventDisableTiming | self._api.cudaEventBlockingSync
+        (event,) = self._did(self._api.cudaEventCreateWithFlags(flags))
+        return int(event)
+
+    def record_event(self, event: int) -> None:
+        """Enqueue the mark here."""
+        self._did(self._api.cudaEventRecord(event, self._stream))
+
+    def wait_event(self, event: int) -> None:
+        """What is enqueued from here on is done after the mark, where it lies now."""
+        self._did(self._api.cudaStreamWaitEvent(self._stream, event, 0))
+
+    def synchronise_event(self, event: int) -> None:
+        """Wait until all before the mark is done."""
+        self._did(self._api.cudaEventSynchronize(event))
+
+    def free_event(self, event: int) -> None:
+        """Give an event back."""
+        self._did(self._api.cudaEventDestroy(event))
 
     def begin_capture(self) -> None:
         """From here on, what is enqueued is recorded and not done."""

@@ -1,4 +1,4 @@
-"""What an engine needs of a GPU: memory, copies and one stream, and recorded work that is played again."""
+"""What an engine needs of a GPU: memory, copies, one stream, events, and recorded work that is played again."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -31,6 +31,11 @@ class Device(Protocol):
     @property
     def gpu(self) -> Gpu:
         """Which one it is."""
+        ...
+
+    @property
+    def index(self) -> int:
+        """Its number, from 0; addresses and events of devices with the same one are good for both."""
         ...
 
     @property
@@ -70,12 +75,39 @@ class Device(Protocol):
         """Enqueue a copy inside the GPU."""
         ...
 
+    def copy_rows(self, target: int, source: int, *, width: int, pitch: int, count: int) -> None:
+        """Enqueue copies inside the GPU: `count` rows of `width` bytes, `pitch` bytes from start to start."""
+        ...
+
     def zero(self, address: int, size: int) -> None:
         """Enqueue filling with zeros."""
         ...
 
     def synchronise(self) -> None:
         """Wait until all that was enqueued is done."""
+        ...
+
+    def event(self) -> int:
+        """A mark in the order of a stream, which may be that of another device on this GPU; what names it."""
+        ...
+
+    def record_event(self, event: int) -> None:
+        """Enqueue the mark here. Not while work is recorded. Recording it again moves it."""
+        ...
+
+    def wait_event(self, event: int) -> None:
+        """What is enqueued from here on is done after the mark, where it lies now; without a mark it waits for nothing.
+
+        Not while work is recorded.
+        """
+        ...
+
+    def synchronise_event(self, event: int) -> None:
+        """Wait until all before the mark is done."""
+        ...
+
+    def free_event(self, event: int) -> None:
+        """Give an event back."""
         ...
 
     def begin_capture(self) -> None:

@@ -9,6 +9,9 @@ record them, they are done step by step for good.
 A state that TensorRT writes in place (a KV cache) has one buffer. Any other has two, and the new value is copied over
 the old one behind the graph: copies inside a GPU are cheap, and all addresses stay what was recorded.
 
+Held inputs have their place on the GPU as well. They are copied there when they are given, through one piece of
+page-locked memory of the largest one's size, and a run does not touch them: their addresses are what was recorded.
+
 `state()` hands out a copy on the host; what is written into it goes back before the next run.
 """
 
@@ -23,7 +26,8 @@ import numpy as np
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
+from streamgen_engines.runtimes.tensors import checked_held, refuse_held, require_held, take_held
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 
@@ -62,18 +66,32 @@ class TensorRtEngine:
         states: what the graph carries from call to call.
         name: how error messages name it.
         record: False never records, and does every run step by step.
+        fetches: False leaves results on the GPU, where `result` tells; for whoever copies them in another way.
+        held: inputs that stay from run to run.
     """
 
     def __init__(
-        self, executable: Executable, device: Device, states: Sequence[State], *, name: str, record: bool = True
+        self,
+        executable: Executable,
+        device: Device,
+        states: Sequence[State],
+        *,
+        name: str,
+        record: bool = True,
+        fetches: bool = True,
+        held: Sequence[str] = (),
     ) -> None:
         self._executable, self._device, self._name = executable, device, name
         inputs, outputs = dict(executable.inputs), dict(executable.outputs)
         specs = [_take_state(state, inputs, outputs, name) for state in states]
-        self._signature = Signature(inputs, outputs)
-        self._record: int | None = None
+        kept = take_held(held, inputs, name)
+        self._signature = Signature(inputs, outputs, kept)
+        self._given: set[str] = set()  # held inputs that have been given
+        self._records: dict[frozenset[str], int] = {}  # by the inputs that lie on the GPU already
+        self._tried: set[frozenset[str]] = set()
         self._may_record = record
         self._runs = 0
+        self._under_way = False
         self._closed = False
         self._lent: set[str] = set()  # states of which the caller holds the copy
         self._addresses: list[int] = []
@@ -81,7 +99,11 @@ class TensorRtEngine:
         device.use()
         try:
             self._inputs = {tensor: self._tensor(tensor, spec) for tensor, spec in inputs.items()}
-            self._outputs = {tensor: self._tensor(tensor, spec) for tensor, spec in outputs.items()}
+            self._outputs = {tensor: self._tensor(tensor, spec) for tensor, spec in outputs.items() if fetches}
+            self._left = {tensor: self._bound(tensor, spec) for tensor, spec in outputs.items() if not fetches}
+            self._held = {tensor: self._bound(tensor, spec)[0] for tensor, spec in kept.items()}
+            largest = max((_size(spec) for spec in kept.values()), default=0)
+            self._passage = self._staging(largest) if largest else None
             self._states = {state.name: self._carried(state, spec) for state, spec in zip(states, specs, strict=True)}
             device.synchronise()
         except BaseException:
@@ -90,13 +112,18 @@ class TensorRtEngine:
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._signature
+
+    @property
+    def device(self) -> Device:
+        """Where it runs, with its stream."""
+        return self._device
 
     @property
     def recorded(self) -> bool:
         """Whether runs are played from a record now."""
-        return self._record is not None
+        return bool(self._records)
 
     @property
     def in_place(self) -> frozenset[str]:
@@ -107,33 +134,82 @@ class TensorRtEngine:
         """Run the graph once; the carried states advance.
 
         Args:
-            inputs: every input that is not a state, with exactly the shape and type of the signature.
+            inputs: every input that is neither a state nor held, with exactly the shape and type of the signature.
 
         Returns:
-            Every output that is not a state, as fresh arrays that belong to the caller.
+            Every output that is not a state, as fresh arrays that belong to the caller; none that is left on the GPU.
 
         Raises:
             GraphMismatchError: an input is missing, unknown, or of the wrong shape or type.
             GraphRunError: the graph failed; call `reset()` before the next run.
         """
+        return self.run_placed(inputs, {})
+
+    def run_placed(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> dict[str, Array]:
+        """Run the graph once, with some inputs from where they already lie on the GPU; see `run`.
+
+        Args:
+            inputs: all of them, for what cannot be taken from the GPU.
+            placed: those that may be, by name.
+        """
+        self.enqueue(inputs, placed)
+        self.wait()
+        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+
+    def enqueue(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
+        """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
         self._require_open()
-        self._check(inputs)
+        require_held(self._signature, self._given, self._name)
+        self._check(inputs, placed)
         self._device.use()
+        self.wait()
+        there = frozenset(name for name, copy in placed.items() if copy(self._device, self._inputs[name].address))
         for name, tensor in self._inputs.items():
-            np.copyto(tensor.array, inputs[name])
+            if name not in there:
+                np.copyto(tensor.array, inputs[name])
         for name in sorted(self._lent):
             read = self._states[name].read
             self._device.upload(read.address, read.memory)
         self._lent.clear()
-        if self._record is None and self._may_record and self._runs > 0:
-            self._capture()
-        if self._record is not None:
-            self._device.play(self._record)
+        if self._may_record and self._runs > 0 and there not in self._tried:
+            self._capture(there)
+        if there in self._records:
+            self._device.play(self._records[there])
         else:
-            self._steps()
-        self._device.synchronise()
-        self._runs += 1
-        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+            self._steps(there)
+        self._under_way = True
+
+    def wait(self) -> None:
+        """Wait until a run that was begun is done."""
+        if self._under_way:
+            self._under_way = False
+            self._device.synchronise()
+            self._runs += 1
+
+    def result(self, name: str) -> tuple[int, int]:
+        """Where a result is left on the GPU, and how many bytes it has; the next run writes over it."""
+        return self._left[name]
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Copy held inputs to the GPU, where they stay.
+
+        Raises:
+            GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
+            GraphRunError: they cannot be copied; give them all again.
+        """
+        self._require_open()
+        every = checked_held(self._signature, arrays, self._name)
+        if not every or self._passage is None:
+            return
+        self._given -= every.keys()
+        self._device.use()
+        self.wait()
+        for name, array in every.items():
+            memory = self._passage[: array.nbytes]
+            np.copyto(memory.view(array.dtype).reshape(array.shape), array)
+            self._device.upload(self._held[name], memory)
+            self._device.synchronise()  # the next one takes the same way
+        self._given |= every.keys()
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
@@ -149,6 +225,7 @@ class TensorRtEngine:
     def reset(self) -> None:
         """Set every carried state to zero."""
         self._require_open()
+        self._under_way = False
         self._lent.clear()
         self._device.use()
         for carried in self._states.values():
@@ -168,8 +245,7 @@ class TensorRtEngine:
         self._closed = True
         device = self._device
         steps: list[Callable[[], None]] = [device.use]
-        if self._record is not None:
-            steps.append(partial(device.forget, self._record))
+        steps += [partial(device.forget, record) for record in self._records.values()]
         steps.append(self._executable.close)
         steps += [partial(device.free, address) for address in reversed(self._addresses)]
         steps += [partial(device.free_staging, memory) for memory in reversed(self._memories)]
@@ -178,7 +254,7 @@ class TensorRtEngine:
             _log.warning(
                 "%s: %d of %d parts cannot be given back: %s", self._name, len(refusals), len(steps), refusals[0]
             )
-        self._record = None
+        self._records.clear()
         self._addresses.clear()
         self._memories.clear()
 
@@ -186,11 +262,12 @@ class TensorRtEngine:
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
 
-    def _steps(self) -> None:
-        """One run from staging to staging, enqueued or recorded."""
+    def _steps(self, there: frozenset[str]) -> None:
+        """One run from staging to staging, enqueued or recorded, but for the inputs that are on the GPU already."""
         device = self._device
-        for tensor in self._inputs.values():
-            device.upload(tensor.address, tensor.memory)
+        for name, tensor in self._inputs.items():
+            if name not in there:
+                device.upload(tensor.address, tensor.memory)
         self._executable.enqueue(device.stream)
         for carried in self._states.values():
             if not carried.in_place:
@@ -198,24 +275,25 @@ class TensorRtEngine:
         for tensor in self._outputs.values():
             device.download(tensor.memory, tensor.address)
 
-    def _capture(self) -> None:
+    def _capture(self, there: frozenset[str]) -> None:
         """Record the steps. What cannot be recorded is no error: it is done step by step."""
-        self._may_record = False  # one attempt
+        self._tried.add(there)  # one attempt
         if not self._executable.capturable(self._device.stream):
             return
         self._device.synchronise()  # lent states are on their way, and belong to this run alone
         self._device.begin_capture()
         try:
-            self._steps()
+            self._steps(there)
         except GraphRunError:
             self._device.abort_capture()
             return
         try:
-            self._record = self._device.end_capture()
+            self._records[there] = self._device.end_capture()
         except GraphRunError:
             self._device.abort_capture()
 
-    def _check(self, inputs: Mapping[str, Array]) -> None:
+    def _check(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
+        refuse_held(self._signature, inputs, self._name)
         for name, spec in self._signature.inputs.items():
             if name not in inputs:
                 raise GraphMismatchError(f"{self._name} needs input {name} ({spec})")
@@ -223,6 +301,9 @@ class TensorRtEngine:
             if array.shape != spec.shape or array.dtype.name != spec.dtype:
                 found = TensorSpec(array.shape, array.dtype.name)
                 raise GraphMismatchError(f"{self._name}: input {name} is {found}, should be {spec}")
+        for name in placed:
+            if name not in self._signature.inputs:
+                raise GraphMismatchError(f"{self._name} has no input {name} to be taken from the GPU")
         if len(inputs) != len(self._signature.inputs):
             unknown = ", ".join(sorted(inputs.keys() - self._signature.inputs.keys()))
             raise GraphMismatchError(f"{self._name} has no input {unknown}")
@@ -241,13 +322,21 @@ class TensorRtEngine:
         return _Carried(read, written, size)
 
     def _tensor(self, name: str, spec: TensorSpec) -> _Tensor:
-        kind = np.dtype(spec.dtype)
-        size = prod(spec.shape) * kind.itemsize
+        address, size = self._bound(name, spec)
+        memory = self._staging(size)
+        return _Tensor(address, memory, memory.view(np.dtype(spec.dtype)).reshape(spec.shape))
+
+    def _bound(self, name: str, spec: TensorSpec) -> tuple[int, int]:
+        """Memory of the GPU for a tensor, allocated and bound: its address and size."""
+        size = _size(spec)
         address = self._allocate(size)
+        self._executable.bind(name, address)
+        return address, size
+
+    def _staging(self, size: int) -> UInt8Array:
         memory = self._device.staging(size)
         self._memories.append(memory)
-        self._executable.bind(name, address)
-        return _Tensor(address, memory, memory.view(kind).reshape(spec.shape))
+        return memory
 
     def _allocate(self, size: int) -> int:
         address = self._device.allocate(size)
@@ -262,6 +351,11 @@ def _refused(step: Callable[[], None]) -> GraphRunError | None:
     except GraphRunError as error:
         return error
     return None
+
+
+def _size(spec: TensorSpec) -> int:
+    """Of a tensor, in bytes."""
+    return prod(spec.shape) * np.dtype(spec.dtype).itemsize
 
 
 def _take_state(state: State, inputs: dict[str, TensorSpec], outputs: dict[str, TensorSpec], name: str) -> TensorSpec:

@@ -15,7 +15,9 @@ from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State
 from streamgen_engines.memory_plan import GraphMemory, MemoryPlan, Step, activation_peak
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.tensorrt.double_buffered import TURNS
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.graph import types_of
 from streamgen_engines.tensorrt.halve import HEAVY, SMALLEST
@@ -24,6 +26,8 @@ from streamgen_engines.tensorrt.prepare import prepare
 
 ON_THE_HOST: Final = frozenset({"encode_picture"})
 """Graphs that a stream never loads onto the GPU: the picture that it starts from is encoded before, on the CPU."""
+PICTURES: Final = "decode_video"
+"""The graph to which planes are added."""
 _VIEWS: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _FLOATS: Final = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _BYTES: Final = frozenset({TensorProto.INT8, TensorProto.UINT8})
@@ -51,6 +55,7 @@ def survey(
     flavour: Flavour | None = None,
     gpu: Gpu | None = None,
     plans: PlanCache | None = None,
+    planes: PlaneRequest | None = None,
 ) -> Survey:
     """What one channel of a bundle takes of a GPU.
 
@@ -60,6 +65,7 @@ def survey(
         flavour: which TensorRT, to look for its plans.
         gpu: which GPU, likewise.
         plans: where plans are kept; without flavour, GPU and plans everything is estimated.
+        planes: what is taken of the pictures in place of RGB, as a server does.
 
     Raises:
         GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
@@ -75,17 +81,22 @@ def survey(
             usual = "fp16" if graph.precision == "fp32" else graph.precision  # as `prepare` chooses
             graphs.append(_memory(name, graph, outside, precision or usual))
             continue
-        prepared = prepare(path.read_bytes(), precision, name=label)
-        hashes[path] = prepared.sha256
+        wanted = planes if name == PICTURES else None
+        prepared = prepare(path.read_bytes(), precision, name=label, planes=wanted)
+        if wanted is None:  # with planes it is another graph of the same file
+            hashes[path] = prepared.sha256
         known = None
         if flavour is not None and gpu is not None and plans is not None:
             key = PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
             known = plans.memory(key)
-        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, known))
+        turns = TURNS if wanted is not None else 0
+        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, known, turns=turns))
     return Survey(MemoryPlan(bundle.manifest.name, tuple(graphs)), hashes)
 
 
-def graph_memory(name: str, graph: Graph, model: bytes, precision: str, known: PlanMemory | None = None) -> GraphMemory:
+def graph_memory(
+    name: str, graph: Graph, model: bytes, precision: str, known: PlanMemory | None = None, *, turns: int = 0
+) -> GraphMemory:
     """What one prepared graph takes.
 
     Args:
@@ -94,8 +105,9 @@ def graph_memory(name: str, graph: Graph, model: bytes, precision: str, known: P
         model: the prepared graph, as `prepare` makes it.
         precision: of it.
         known: what TensorRT said when it loaded its plan; None estimates.
+        turns: more buffers of each output, which take turns while results are copied to the host; 0 has none.
     """
-    return _memory(name, graph, onnx.load_from_string(model), precision, known)
+    return _memory(name, graph, onnx.load_from_string(model), precision, known, turns)
 
 
 def _weights_outside(path: Path, label: str) -> Any | None:
@@ -110,7 +122,9 @@ def _weights_outside(path: Path, label: str) -> Any | None:
     return model if outside else None
 
 
-def _memory(name: str, graph: Graph, model: Any, precision: str, known: PlanMemory | None = None) -> GraphMemory:
+def _memory(
+    name: str, graph: Graph, model: Any, precision: str, known: PlanMemory | None = None, turns: int = 0
+) -> GraphMemory:
     types = types_of(model)
     sizes = {value: _size(kind, shape) for value, (kind, shape) in types.items() if shape is not None}
     carried = {state.name: state for state in graph.states}
@@ -118,7 +132,7 @@ def _memory(name: str, graph: Graph, model: Any, precision: str, known: PlanMemo
     in_place = _written_in_place(model, graph.states)
     inputs = [value.name for value in model.graph.input if value.name not in carried]
     outputs = [value.name for value in model.graph.output if value.name not in returned]
-    tensors = sum(sizes.get(value, 0) for value in (*inputs, *outputs))
+    given, made = (sum(sizes.get(value, 0) for value in values) for values in (inputs, outputs))
     once = {state.name: prod(state.shape) * np.dtype(state.dtype).itemsize for state in graph.states}
     if known is None:
         outside = {*carried, *returned, *inputs, *outputs, *(tensor.name for tensor in model.graph.initializer)}
@@ -130,9 +144,9 @@ def _memory(name: str, graph: Graph, model: Any, precision: str, known: PlanMemo
         precision=precision,
         weights=weights,
         states=sum(size if state in in_place else 2 * size for state, size in once.items()),
-        tensors=tensors,
+        tensors=given + made * (1 + turns),
         activations=activations,
-        host=tensors + sum(once.values()),
+        host=given + made * max(turns, 1) + sum(once.values()),
         estimated=known is None,
     )
 

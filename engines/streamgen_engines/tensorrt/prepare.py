@@ -13,6 +13,8 @@ from onnx import TensorProto
 
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision as Precision
+from streamgen_engines.planes.graph import append_planes
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.fuse import fuse_attention
 from streamgen_engines.tensorrt.graph import Rewriting, types_of
 from streamgen_engines.tensorrt.halve import halve
@@ -48,7 +50,9 @@ class Prepared:
     halved: int = 0
 
 
-def prepare(source: bytes, precision: Precision | None = None, *, name: str = "graph") -> Prepared:
+def prepare(
+    source: bytes, precision: Precision | None = None, *, name: str = "graph", planes: PlaneRequest | None = None
+) -> Prepared:
     """Rewrite one graph.
 
     Args:
@@ -57,6 +61,8 @@ def prepare(source: bytes, precision: Precision | None = None, *, name: str = "g
             what the graph was exported in, where that is one for GPUs, and else fp16: what is made for CPUs has no int8
             that TensorRT takes, and there is no fused attention in fp32.
         name: how error messages name the graph.
+        planes: what a graph that makes pictures shall give besides or in place of RGB; in float16 unless the precision
+            is fp32, whatever the rest is in: bfloat16 would show.
 
     Raises:
         GraphLoadError: it is not ONNX, or it has no Q/DQ nodes and int8 or fp8 was asked for.
@@ -64,6 +70,8 @@ def prepare(source: bytes, precision: Precision | None = None, *, name: str = "g
     try:
         model = onnx.load_from_string(source)
         graph = Rewriting(model)
+        if planes is not None:
+            append_planes(graph, planes, half=precision != "fp32")
         linears, weights = widen_linears(graph), widen_weights(graph)
         vary_writes(graph)
         graph.finish()

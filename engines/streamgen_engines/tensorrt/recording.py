@@ -5,14 +5,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
+from streamgen_engines.families import Condition, load
 from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
-from streamgen_engines.text import TextEncoder
 
 Call = dict[str, Array]
-"""The inputs of one run, states left out."""
+"""The inputs of one run, those that are held among them, and states left out."""
 PROMPTS = ("a red ball bounces on the sand", "rain over a city at night, thunder")
 CHUNKS = 3
 """Enough to read states that were written, and to wrap nothing."""
@@ -35,12 +34,11 @@ def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed
         seed: of the noise.
     """
     recorder = RecordingRuntime(runtime)
-    text = TextEncoder(bundle, recorder)
-    prompts = [text.encode(prompt) for prompt in PROMPTS]
-    generator, decoder = PocketGenerator(bundle, recorder, seed=seed), PocketDecoder(bundle, recorder, seed=seed)
+    model = load(bundle, seed=seed, runtime=lambda: recorder)
+    prompts = [model.text.encode(prompt) for prompt in PROMPTS]
     shown = None
     for index in range(chunks):
-        shown = decoder.decode(generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
+        shown = model.decoder.decode(model.generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
     if PICTURE_GRAPH in bundle.manifest.graphs and shown is not None:
         PictureEncoder(bundle, recorder).encode(shown.video[-1])
     found = recorder.recording.calls
@@ -59,25 +57,39 @@ class RecordingRuntime:
         """That of the runtime inside."""
         return self._inner.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load one graph; see `Runtime`."""
-        engine = self._inner.load(path, states, threads=threads, in_place=in_place)
+        engine = self._inner.load(path, states, threads=threads, in_place=in_place, held=held)
         return _RecordingEngine(engine, self.recording.calls.setdefault(path, []))
 
 
 class _RecordingEngine:
     def __init__(self, inner: Engine, calls: list[Call]) -> None:
         self._inner, self._calls = inner, calls
+        self._held: Call = {}
 
     @property
     def signature(self) -> Signature:
-        """Inputs and outputs, without the carried states."""
+        """Inputs, outputs and held inputs, without the carried states."""
         return self._inner.signature
 
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
-        """Run, and keep a copy of the inputs."""
-        self._calls.append({name: array.copy() for name, array in inputs.items()})
+        """Run, and keep a copy of the inputs. What is held is large and does not change: of it, no copy is kept."""
+        self._calls.append({name: array.copy() for name, array in inputs.items()} | self._held)
         return self._inner.run(inputs)
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Hold, and note what."""
+        self._inner.hold(arrays)
+        self._held = {**self._held, **arrays}
 
     def state(self, name: str) -> Array:
         """The carried state itself."""

@@ -2,18 +2,22 @@
 
 import hashlib
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError, GraphRunError
 from streamgen_engines.gpu_options import Precision
-from streamgen_engines.manifest import Graph, State
+from streamgen_engines.manifest import Graph, State, pocket_manifest
+from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import no_room
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
 from streamgen_engines.tensorrt.device import Device
+from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
@@ -21,16 +25,27 @@ from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
+from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 _log = logging.getLogger(__name__)
+_Opened = TypeVar("_Opened")
 
 
 class LoadedPlan(TensorRtEngine):
     """An engine with what TensorRT says of it."""
 
-    def __init__(self, executable: TensorRtExecutable, device: Device, states: Sequence[State], *, name: str) -> None:
+    def __init__(
+        self,
+        executable: TensorRtExecutable,
+        device: Device,
+        states: Sequence[State],
+        *,
+        name: str,
+        fetches: bool = True,
+        held: Sequence[str] = (),
+    ) -> None:
         self._loaded = executable
-        super().__init__(executable, device, states, name=name)
+        super().__init__(executable, device, states, name=name, fetches=fetches, held=held)
 
     def kernels(self) -> bytes:
         """What TensorRT-RTX has compiled for it so far."""
@@ -72,8 +87,11 @@ class TensorRt:
         self._plans = plans or PlanCache(user_folder())
         self._precision = precision
         self._hashes = dict(hashes or {})
-        self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
         self._kept: dict[PlanKey, bytes] = {}  # digest of the kernels that lie beside a plan now
+        self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
+        self._buffered: list[DoubleBufferedEngine] = []
+        self._samplers: list[DeviceSampler] = []
+        self._executables: list[tuple[TensorRtExecutable, PlanKey]] = []  # of the samplers
         self._devices: list[CudaDevice] = [self._gpu]
 
     @property
@@ -86,14 +104,19 @@ class TensorRt:
         """The GPU."""
         return self._gpu
 
-    def admit(self, bundle: Bundle) -> Survey:
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None) -> Survey:
         """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
+
+        Args:
+            bundle: whose graphs.
+            planes: what is taken of the pictures in place of RGB.
 
         Raises:
             GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
             OutOfMemoryError: there is no room for it.
         """
-        found = survey(bundle, self._precision, flavour=self._flavour, gpu=self._gpu.gpu, plans=self._plans)
+        gpu = self._gpu.gpu
+        found = survey(bundle, self._precision, flavour=self._flavour, gpu=gpu, plans=self._plans, planes=planes)
         self._hashes.update(found.hashes)
         free = self._gpu.free_bytes()
         for line in found.plan.summary():
@@ -106,7 +129,15 @@ class TensorRt:
             _log.warning("%s", doubt)
         return found
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> LoadedPlan:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         """Load one graph; its plan is built when there is none that fits.
 
         A plan that TensorRT does not load, whatever the record beside it says, is built again once; one for which the
@@ -123,17 +154,64 @@ class TensorRt:
         if path not in self._hashes:
             prepared = prepare(path.read_bytes(), self._precision, name=path.name)
             self._hashes[path] = prepared.sha256
-        key = plan_key(self._flavour, self._hashes[path], self._gpu.gpu)
-        found = self._plans.find(key)
-        if found is not None:
-            try:
-                return self._opened(found.data, states, path.name, key)
-            except GraphLoadError as error:
-                self._require_room(len(found.data), path.name, error)
-                _log.warning("the plan of %s is built again: %s", path.name, error)
-        if prepared is None:
-            prepared = prepare(path.read_bytes(), self._precision, name=path.name)
-        return self._opened(self._built(prepared.model, key, states, path.name), states, path.name, key)
+
+        def model() -> bytes:
+            made = prepared or prepare(path.read_bytes(), self._precision, name=path.name)
+            return made.model
+
+        def opened(data: bytes, key: PlanKey) -> LoadedPlan:
+            return self._opened(data, states, path.name, key, held=held)
+
+        return self._planned(self._hashes[path], model, states, path.name, opened)
+
+    def load_planes(
+        self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
+    ) -> DoubleBufferedEngine:
+        """Load a graph that makes pictures, with planes of them as outputs.
+
+        Results are page-locked memory, and valid until the run after the next begins.
+
+        Raises:
+            GraphLoadError: it makes no pictures, TensorRT rejects it, or loads not even a fresh plan.
+            GraphMismatchError: a state is not an input and an output of the stated shape and type.
+        """
+        prepared = prepare(path.read_bytes(), self._precision, name=path.name, planes=request)
+
+        def opened(data: bytes, key: PlanKey) -> LoadedPlan:
+            return self._opened(data, states, path.name, key, fetches=False)
+
+        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened)
+        copying = [CudaDevice(self._index) for _ in range(TURNS)]
+        self._devices += copying
+        made = DoubleBufferedEngine(inner, copying, name=path.name)
+        self._buffered.append(made)
+        return made
+
+    def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
+        """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
+
+        Raises:
+            GraphLoadError: TensorRT rejects a graph, or loads not even a fresh plan.
+            GraphMismatchError: a state is not an input and an output of the denoise graph.
+        """
+        device = CudaDevice(self._index)
+        self._devices.append(device)
+        manifest = pocket_manifest(bundle.manifest)
+        path, graphs = bundle.path("denoise"), sampler_graphs(manifest)
+        states = manifest.graphs["denoise"].states
+        # Between the passes every bit counts and nothing is heavy.
+        step, weigh, finish = (
+            self._executable(prepare(source, "fp32", name=name), (), name)
+            for source, name in (
+                (graphs.step, "sampler step"),
+                (graphs.weigh, "sampler weigh"),
+                (graphs.finish, "sampler finish"),
+            )
+        )
+        denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
+        sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
+        self._samplers.append(sampler)
+        return sampler
 
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
@@ -141,10 +219,11 @@ class TensorRt:
 
     def keep(self) -> None:
         """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
-        for engine, key in self._engines:
+        every: list[tuple[LoadedPlan | TensorRtExecutable, PlanKey | None]] = [*self._engines, *self._executables]
+        for loaded, key in every:
             if key is None:
                 continue
-            kernels = engine.kernels()
+            kernels = loaded.kernels()
             digest = hashlib.sha256(kernels).digest()
             if self._kept.get(key) == digest:
                 continue
@@ -157,11 +236,51 @@ class TensorRt:
     def close(self) -> None:
         """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent."""
         self.keep()
+        for buffered in reversed(self._buffered):
+            _close(buffered)
+        for sampler in reversed(self._samplers):
+            _close(sampler)
+        self._buffered.clear()
+        self._samplers.clear()
+        for executable, _ in reversed(self._executables):
+            executable.close()
+        self._executables.clear()
         for engine, _ in reversed(self._engines):
             engine.close()
         self._engines.clear()
         for device in reversed(self._devices):
             _close(device)
+
+    def _planned(
+        self,
+        sha256: str,
+        model: Callable[[], bytes],
+        states: Sequence[State],
+        name: str,
+        opened: Callable[[bytes, PlanKey], _Opened],
+    ) -> _Opened:
+        """What `opened` makes of the plan of a prepared graph: from the cache, or built."""
+        key = plan_key(self._flavour, sha256, self._gpu.gpu)
+        found = self._plans.find(key)
+        if found is not None:
+            try:
+                return opened(found.data, key)
+            except GraphLoadError as error:
+                self._require_room(len(found.data), name, error)
+                _log.warning("the plan of %s is built again: %s", name, error)
+        return opened(self._built(model(), key, states, name), key)
+
+    def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
+        """The plan of a prepared graph, loaded: from the cache, or built."""
+
+        def opened(data: bytes, key: PlanKey) -> TensorRtExecutable:
+            kernels = self._plans.kernels(key)
+            executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
+            self._executables.append((executable, key))
+            self._remember(key, kernels, executable.memory())
+            return executable
+
+        return self._planned(prepared.sha256, lambda: prepared.model, states, name, opened)
 
     def _require_room(self, needed: int, name: str, error: GraphLoadError) -> None:
         """Nothing is built again where not even the plan's own bytes are free, whatever words TensorRT has for it."""
@@ -179,14 +298,23 @@ class TensorRt:
             _log.warning("the plan of %s is not kept: %s", name, error)
         return made.plan
 
-    def _opened(self, data: bytes, states: Sequence[State], name: str, key: PlanKey | None = None) -> LoadedPlan:
+    def _opened(
+        self,
+        data: bytes,
+        states: Sequence[State],
+        name: str,
+        key: PlanKey | None = None,
+        *,
+        fetches: bool = True,
+        held: Sequence[str] = (),
+    ) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
         try:
             kernels = self._plans.kernels(key) if key is not None else b""
             executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
             try:
-                engine = LoadedPlan(executable, device, states, name=name)
+                engine = LoadedPlan(executable, device, states, name=name, fetches=fetches, held=held)
             except BaseException:
                 executable.close()
                 raise
@@ -196,20 +324,21 @@ class TensorRt:
         self._devices.append(device)
         self._engines.append((engine, key))
         if key is not None:
-            self._kept[key] = hashlib.sha256(kernels).digest()
-            self._remember(key, executable.memory())
+            self._remember(key, kernels, executable.memory())
         return engine
 
-    def _remember(self, key: PlanKey, memory: PlanMemory) -> None:
-        """Write down what memory TensorRT asked for, for the next start's plan of memory."""
+    def _remember(self, key: PlanKey, kernels: bytes, memory: PlanMemory) -> None:
+        """Which kernels lie beside a plan; and what memory TensorRT asked for, for the next start's plan of memory."""
+        self._kept[key] = hashlib.sha256(kernels).digest()
         try:
             self._plans.keep_memory(key, memory)
         except PlanCacheError as error:  # the next start estimates it again
             _log.warning("the memory of a plan is not kept: %s", error)
 
 
-def _close(device: CudaDevice) -> None:
+def _close(part: CudaDevice | DoubleBufferedEngine | DeviceSampler) -> None:
+    """Close it; what a GPU that is lost says against it is logged, and the rest is closed all the same."""
     try:
-        device.close()
+        part.close()
     except GraphRunError as error:
-        _log.warning("a stream cannot be given back: %s", error)
+        _log.warning("not everything can be given back: %s", error)

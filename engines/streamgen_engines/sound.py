@@ -1,0 +1,47 @@
+"""Where the sound of models comes from that make pictures only."""
+
+from typing import Protocol
+
+import numpy as np
+
+from streamgen_engines.chunk import Float32Array, UInt8Array
+from streamgen_engines.manifest import AudioPart
+
+
+class Sound(Protocol):
+    """Makes sound for pictures, chunk after chunk, without a seam. One thread at a time calls it.
+
+    The length is that of the pictures by construction: as many samples as the manifest says that a chunk has.
+    """
+
+    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
+        """The sound of the next chunk.
+
+        Args:
+            pictures: what is shown meanwhile, uint8 `[T, H, W, 3]`, RGB; only read.
+            text: what the sound is told, in the bundle's words.
+            seed: of the chunk; its random numbers begin anew where it changes.
+
+        Returns:
+            Float32 `[channels, samples]` in [-1, 1], which belongs to the caller.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Begin anew, from silence."""
+        ...
+
+
+class Silence:
+    """No sound, of exactly the right length."""
+
+    def __init__(self, audio: AudioPart) -> None:
+        """`audio` says how many channels and samples."""
+        self._shape = (audio.channels, audio.samples_per_chunk)
+
+    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
+        """Zeros, whatever is shown and told."""
+        return np.zeros(self._shape, np.float32)
+
+    def reset(self) -> None:
+        """It carries nothing."""
