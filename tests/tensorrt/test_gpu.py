@@ -156,7 +156,7 @@ def test_kernels_are_compiled_once(tmp_path: Path) -> None:
         prompt = TextEncoder(opened, runtime).encode("a red sun")
         decoder.decode(PocketGenerator(opened, runtime, seed=1).step(Condition(prompt)))
         runtime.keep()
-        assert len(list(plans.folder.glob("*.kernels"))) == 4
+        assert len(list(plans.folder.glob("*.kernels"))) == 7  # four graphs, and three plans of the chunk loop
         runtime.close()
 
 
