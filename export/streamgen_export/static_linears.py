@@ -1,0 +1,112 @@
+"""Static int8 linears for CPUs: activations between Quantize- and DequantizeLinear with ranges that were measured.
+
+Dynamic int8 (`quantise.quantise_linears`) looks for the largest and smallest number of an activation on every call.
+Here the range is a constant of the graph. ONNX Runtime makes one kernel of the three operators around a linear
+(`MatMulIntegerToFloat`) when the activation is uint8 and the weight int8, which is also the order in which the integer
+dot products of x86 (VNNI) take their operands. So activations are uint8 with a zero point, weights int8 without one and
+with one scale per output channel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper
+
+from streamgen_engines.tensorrt.graph import Rewriting
+from streamgen_engines.tensorrt.widen import widen_linears
+from streamgen_export.quantise import QuantisationError
+from streamgen_export.ranges import LEVELS, Range
+
+SMALLEST: Final = 2048
+"""Linears with a smaller weight stay float32: their time is that of the calls."""
+LARGEST_CODE: Final = 127
+
+
+def widened(source: bytes) -> bytes:
+    """The graph with its dynamically quantised linears as float32 products; without any it is the same graph.
+
+    The weights are the quantised ones, turned back. Attention and everything else stay as they are written.
+    """
+    graph = Rewriting(onnx.load_from_string(source))
+    widen_linears(graph)
+    model = graph.finish()
+    onnx.checker.check_model(model)
+    made: bytes = model.SerializeToString(deterministic=True)
+    return made
+
+
+def linear_inputs(source: bytes) -> list[str]:
+    """Names of the activations that linears of a float32 graph read, each once."""
+    graph = Rewriting(onnx.load_from_string(source))
+    return sorted({node.input[0] for node in graph.nodes if _is_linear(graph, node)})
+
+
+def quantise_static(source: bytes, ranges: Mapping[str, Range], *, name: str) -> bytes:
+    """A float32 graph with static int8 linears.
+
+    Args:
+        source: the ONNX file's bytes.
+        ranges: of every activation of `linear_inputs`.
+        name: how error messages name the graph.
+
+    Raises:
+        QuantisationError: it has no linears, or the range of an activation is missing.
+    """
+    graph = Rewriting(onnx.load_from_string(source))
+    linears = [node for node in graph.nodes if _is_linear(graph, node)]
+    if not linears:
+        raise QuantisationError(f"{name} has no MatMul with a constant weight to quantise")
+    missing = sorted({node.input[0] for node in linears} - ranges.keys())
+    if missing:
+        raise QuantisationError(f"{name}: no range was measured of {', '.join(missing)}; measure all `linear_inputs`")
+    nodes: list[Any] = []
+    done: dict[str, str] = {}
+    for node in graph.nodes:
+        if _is_linear(graph, node):
+            activation, weight = node.input
+            if activation not in done:
+                done[activation] = _activation(graph, nodes, activation, ranges[activation])
+            if weight not in done:
+                done[weight] = _weight(graph, nodes, weight)
+            node.input[0], node.input[1] = done[activation], done[weight]
+        nodes.append(node)
+    graph.set_nodes(nodes)
+    model = graph.finish()
+    onnx.checker.check_model(model)
+    made: bytes = model.SerializeToString(deterministic=True)
+    return made
+
+
+def _is_linear(graph: Rewriting, node: Any) -> bool:
+    if node.op_type != "MatMul" or not graph.is_constant(node.input[1]) or graph.is_constant(node.input[0]):
+        return False
+    weight = graph.constant(node.input[1])
+    return weight.ndim == 2 and weight.dtype == np.float32 and weight.size >= SMALLEST
+
+
+def _activation(graph: Rewriting, nodes: list[Any], name: str, span: Range) -> str:
+    step = np.float32((span.high - span.low) / LEVELS)
+    zero = np.uint8(np.clip(round(-span.low / float(step)), 0, LEVELS))
+    scale = graph.add_constant(np.array(step, np.float32), f"{name}_step")
+    point = graph.add_constant(np.array(zero, np.uint8), f"{name}_zero")
+    codes, out = f"{name}_codes", f"{name}_again"
+    nodes.append(helper.make_node("QuantizeLinear", [name, scale, point], [codes], name=f"{name}/quantise"))
+    nodes.append(helper.make_node("DequantizeLinear", [codes, scale, point], [out], name=f"{name}/dequantise"))
+    return out
+
+
+def _weight(graph: Rewriting, nodes: list[Any], name: str) -> str:
+    weight: NDArray[np.float32] = graph.constant(name)
+    scales = np.maximum(np.abs(weight).max(axis=0), 1e-12).astype(np.float32) / np.float32(LARGEST_CODE)
+    held = np.clip(np.rint(weight / scales), -LARGEST_CODE, LARGEST_CODE).astype(np.int8)
+    codes = graph.add_constant(held, f"{name}_codes")
+    scale = graph.add_constant(scales, f"{name}_scales")
+    zeros = graph.add_constant(np.zeros(scales.shape, np.int8), f"{name}_zeros")
+    out = f"{name}_again"
+    nodes.append(helper.make_node("DequantizeLinear", [codes, scale, zeros], [out], name=f"{name}/dequantise", axis=1))
+    return out
