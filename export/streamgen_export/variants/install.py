@@ -88,7 +88,12 @@ def _swapped(source: Path, manifest: str, target: Path) -> Bundle:
         Bundle.open(fresh)
         if target.exists():
             target.replace(old)
-        fresh.replace(target)
+        try:
+            fresh.replace(target)
+        except OSError:
+            if old.exists():
+                old.replace(target)
+            raise
     finally:
         shutil.rmtree(scratch)
     return Bundle.open(target)
