@@ -32,7 +32,7 @@ def test_a_variant_has_its_row() -> None:
     row = (
         "| `int8-static` | CPU | 36.0 | 0.061 / 0.031 | 0.1 / 0.4 | 1.62 (1.50 to 1.70) | 50.0 ± 4.0 % | +0.0 ± 2.0 | "
     )
-    assert f"{row}holds |" in made
+    assert f"{row} | holds |" in made
     assert "| `fp8` | GPU | 36.0 | 0.061 / 0.031 | - | - | - | - | lost |" in made
     assert "| denoise: states | 0.04 | 0.04 |" in made
     assert "48 takes of 8 chunks were judged" in made

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -61,7 +61,7 @@ class Settings:
     calibration_chunks: int = CALIBRATION_CHUNKS
     threads: int = 1
     seed: int = DEVELOPMENT_SEED
-    schooling: Schooling = field(default_factory=lambda: SCHOOLING)
+    schooling: Schooling = SCHOOLING
 
 
 def quick(settings: Settings) -> Settings:
