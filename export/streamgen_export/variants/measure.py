@@ -22,6 +22,7 @@ from streamgen_export.pocket.judge.development import (
 )
 from streamgen_export.pocket.judge.instruments import Schooling, default_cache
 from streamgen_export.variants.distance import Made, Streams, distance
+from streamgen_export.variants.emulation import emulated
 from streamgen_export.variants.finding import Finding, finite
 from streamgen_export.variants.forcing import forced_errors
 from streamgen_export.variants.kinds import KINDS, REFERENCE
@@ -33,6 +34,8 @@ from streamgen_export.variants.speed import Speed, graph_calls, relative_speeds
 SEED: Final = 23
 """Of the measured streams: another one than that of the streams on which ranges are measured."""
 TIMED_CHUNKS: Final = 2
+EMULATED: Final = "emulated"
+"""Folder among those of the variants in which those for GPUs lie as a CPU runs them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,11 @@ def measure(
     made = make_variants(bundle, folder, settings.variants, chunks=settings.calibration_chunks)
     progress(f"made {', '.join(made)} in {folder}")
     reference = made[REFERENCE.name]
-    others = {name: variant for name, variant in made.items() if name != REFERENCE.name}
+    run = {
+        name: emulated(variant, folder / EMULATED / name) if KINDS[name].device == "gpu" else variant
+        for name, variant in made.items()
+    }
+    others = {name: variant for name, variant in run.items() if name != REFERENCE.name}
     prompts = MEASURING[: settings.prompts]
     errors = forced_errors(reference, others, prompts, chunks=settings.chunks, seed=SEED)
     found = {
@@ -121,7 +128,7 @@ def measure(
         keep(list(found.values()))
     progress("measured streams that go on from what they made")
     if settings.takes:
-        sound = {name: variant for name, variant in made.items() if found[name].failure is None}
+        sound = {name: variant for name, variant in run.items() if found[name].failure is None}
         _judge(sound, found, settings, progress, keep)
     return list(found.values())
 

@@ -10,7 +10,7 @@ LARGEST_LOSS: Final = 0.02
 """Of the judge's score (a share of 1) that a variant may be below float32 at the most, however sure that is."""
 WIDEST_MARGIN: Final = 0.05
 """Half the interval of that loss with which nothing is decided yet: with few prompts every interval has room for 0."""
-LARGEST_ERROR: Final = 0.25
+LARGEST_ERROR: Final = 0.5
 """Of an output of a graph given the same inputs, as a share of its norm. More is no rounding but a mistake."""
 
 ForcedErrors = Mapping[str, Mapping[str, float | None]]

@@ -17,7 +17,7 @@ from streamgen_export.ranges import Range
 from streamgen_export.static_linears import linear_inputs, quantise_static
 from streamgen_export.variants.finding import finite
 from streamgen_export.variants.forcing import STATES, Errors, ForcedRuntime, forced_errors
-from streamgen_export.variants.verdict import verdict
+from streamgen_export.variants.verdict import LARGEST_ERROR, verdict
 from tests.export.variants.material import judged
 
 PROMPTS = ("waves", "snow in a forest")
@@ -49,7 +49,7 @@ def test_errors_are_finite_and_ordered_as_the_precisions_are(errors: dict[str, E
 def test_what_a_variant_takes_over_is_exact(errors: dict[str, Errors]) -> None:
     for name in ("int8-dynamic", "int8-static"):
         assert set(errors[name]["decode_video"].values()) == {0.0}
-        assert 0 < worst(errors[name]["text"]) < 0.25  # the bundle's own int8 against float32
+        assert 0 < worst(errors[name]["text"]) < 0.4  # the bundle's own int8 against float32
 
 
 def test_the_float32_stream_is_what_goes_on(variants: dict[str, Bundle]) -> None:
@@ -69,5 +69,5 @@ def test_spoiled_scales_fail_the_rule(variants: dict[str, Bundle], tmp_path: Pat
     graph = quantise_static(source, spoiled, name="denoise")
     broken = Bundle.open(write_copy(plain, tmp_path / "broken", {"denoise": MadeGraph(graph, "int8")}))
     found = forced_errors(plain, {"broken": broken}, PROMPTS[:1], chunks=2, seed=5)["broken"]
-    assert worst(found["denoise"]) > 0.25
+    assert worst(found["denoise"]) > LARGEST_ERROR
     assert verdict(finite(found), judged(0.0)).result == "lost"

@@ -38,7 +38,7 @@ def test_each_loads_and_runs(variants: dict[str, Bundle], name: str) -> None:
 def test_what_is_computed_is_what_the_name_says(variants: dict[str, Bundle]) -> None:
     assert not operators(variants["float32"], "text") & {"MatMulInteger", "DynamicQuantizeLinear"}
     assert "MatMulInteger" in operators(variants["int8-dynamic"], "denoise")
-    assert {"QuantizeLinear", "DequantizeLinear"} <= operators(variants["int8-static"], "denoise")
+    assert {"QuantizeLinear", "MatMulIntegerToFloat"} <= operators(variants["int8-static"], "denoise")
     precisions = {name: bundle.manifest.graphs["denoise"].precision for name, bundle in variants.items()}
     assert precisions == {
         "float32": "fp32",
