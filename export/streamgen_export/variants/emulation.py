@@ -1,7 +1,7 @@
 """Variants for GPUs made quicker to judge on a CPU: what ONNX Runtime would compute again on every call is a constant.
 
 It widens weights in int8 or fp8 each time a graph runs, which takes several times as long as the products. The values
-are the same ones; activations are still rounded by the graph.
+are the same ones, added up in another order; activations are still rounded by the graph.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What is computed once gives the very numbers that are computed on every call."""
+"""What is computed once gives the numbers that are computed on every call, up to the order of sums."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def test_chunks_are_the_same(variants: dict[str, Bundle], name: str, tmp_path: P
     quicker = emulated(variants[name], tmp_path / name)
     streams = Streams(("waves",), chunks=3, seed=1)
     for one, other in zip(streams.made_by(variants[name]), streams.made_by(quicker), strict=True):
-        np.testing.assert_array_equal(one.latents.video, other.latents.video)
-        np.testing.assert_array_equal(one.latents.audio, other.latents.audio)
+        np.testing.assert_allclose(one.latents.video, other.latents.video, atol=1e-4)
+        np.testing.assert_allclose(one.latents.audio, other.latents.audio, atol=1e-4)
     before, after = (
         [node.op_type for node in onnx.load(bundle.path("denoise")).graph.node].count("DequantizeLinear")
         for bundle in (variants[name], quicker)
