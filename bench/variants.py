@@ -56,9 +56,10 @@ def origin(run: record.Record) -> str:
         else f"{judged['takes']} takes of {judged['chunks']} chunks were judged, two prompts in each"
     )
     software = ", ".join(f"{name} {number}" for name, number in source["software"].items())
+    streams = "one stream" if settings["prompts"] == 1 else f"{settings['prompts']} streams"
     return (
         f"`{source['bundle']}` on {run['at']}: commit {str(run['commit'])[:_SHORT_COMMIT]}; {source['hardware']}; "
-        f"{software}; {settings['prompts']} streams of {settings['chunks']} chunks, {settings['rounds']} rounds of "
+        f"{software}; {streams} of {settings['chunks']} chunks, {settings['rounds']} rounds of "
         f"timing; {looked}; load average {run['load_average_1m']} before and {run['load_average_1m_after']} after."
     )
 
