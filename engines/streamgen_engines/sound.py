@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-from streamgen_engines.chunk import Float32Array, UInt8Array
+from streamgen_engines.chunk import Float32Array, Shares, UInt8Array
 from streamgen_engines.manifest import AudioPart
 
 
@@ -14,13 +14,14 @@ class Sound(Protocol):
     The length is that of the pictures by construction: as many samples as the manifest says that a chunk has.
     """
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
+    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
         """The sound of the next chunk.
 
         Args:
             pictures: what is shown meanwhile, uint8 `[T, H, W, 3]`, RGB; only read.
-            text: what the sound is told, in the bundle's words.
+            heard: what the sound is told, in the bundle's words: a text, or the shares of several.
             seed: of the chunk; its random numbers begin anew where it changes.
+            cut: the pictures do not go on from those before; the sound may forget these, but must not click.
 
         Returns:
             Float32 `[channels, samples]` in [-1, 1], which belongs to the caller.
@@ -39,7 +40,7 @@ class Silence:
         """`audio` says how many channels and samples."""
         self._shape = (audio.channels, audio.samples_per_chunk)
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
+    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
         """Zeros, whatever is shown and told."""
         return np.zeros(self._shape, np.float32)
 

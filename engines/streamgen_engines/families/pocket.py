@@ -22,6 +22,8 @@ from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
+VIDEO_GRAPH: Final = "encode_video"
+"""An optional graph: the pictures of a chunk, for which sound can be made."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -54,8 +56,13 @@ class PocketGenerator:
         self._seed = check_seed(seed)
         self._random = np.random.default_rng((seed, _LATENT_STREAM))
 
-    def step(self, condition: Condition) -> LatentChunk:
+    def step(self, condition: Condition, given: Float32Array | None = None) -> LatentChunk:
         """Make the next chunk.
+
+        Args:
+            condition: what it is made from.
+            given: latent of its pictures, float32 `[1, C, H/16, W/16]`, where these are known already: then only the
+                sound is made, and it hears what is shown.
 
         Raises:
             NonFiniteError: the model ran away; `reset()` before the next step.
@@ -66,7 +73,10 @@ class PocketGenerator:
             self._start_from(condition.picture, condition.remembered)
         start, echo = self._noise(), self._noise()
         sigmas = schedule(self._sampler.sigmas, condition.steps)
-        clean = sample(start, sigmas, self._velocity(condition), limit=self._limit)
+        velocity = self._velocity(condition)
+        if given is not None:
+            velocity = _towards(given, start.video, velocity)
+        clean = sample(start, sigmas, velocity, limit=self._limit)
         clean = self._steady(clean) if self._steady is not None else clean
         _check_finite(clean)
         self._remember(noised(clean, echo, self._sampler.context_noise), condition.remembered)
@@ -201,10 +211,7 @@ class PocketDecoder:
     def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
         manifest = _pocket(bundle)
         self._video = _load(bundle, runtime, "decode_video", _video_signature(manifest), threads)
-        self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
-        self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
-        self._seed = check_seed(seed)
-        self._random = np.random.default_rng((seed, _SOUND_STREAM))
+        self._sound = SoundDecoder(bundle, runtime, seed, threads=threads)
 
     def decode(self, latents: LatentChunk) -> Chunk:
         """Decode the next chunk; chunks must come in order and none may be left out.
@@ -213,25 +220,48 @@ class PocketDecoder:
             NonFiniteError: the sound is not a number; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
         """
-        if latents.seed != self._seed:
-            self._reseed(latents.seed)
         if latents.cut:
-            # The picture must not smear over a cut. The sound keeps its phases and levels, or the cut would click.
+            # The picture must not smear over a cut.
             self._video.reset()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
             self._video.run({"latent": latents.before})
-        noise = self._random.standard_normal(self._sound_shape, np.float32)
         frames = self._video.run({"latent": latents.video})["frames"]
-        samples = self._audio.run({"latent": latents.audio, "noise": noise})["samples"]
-        if not np.isfinite(samples).all():
-            raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
-        return Chunk(latents.index, frames, samples)
+        return Chunk(latents.index, frames, self._sound.decode(latents))
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
         self._video.reset()
-        self._audio.reset()
+        self._sound.reset(seed)
+
+
+class SoundDecoder:
+    """The sound of latent chunks alone; across a cut it keeps its phases and levels, or that would click."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+        manifest = _pocket(bundle)
+        self._engine = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
+        self._shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
+        self._reseed(check_seed(seed))
+
+    def decode(self, latents: LatentChunk) -> Float32Array:
+        """Sound of the next chunk, float32 `[channels, samples]`; chunks come in order, and none may be left out.
+
+        Raises:
+            NonFiniteError: the sound is not a number; `reset()` before the next chunk.
+            GraphRunError: the graph failed; `reset()` before the next chunk.
+        """
+        if latents.seed != self._seed:
+            self._reseed(latents.seed)
+        noise = self._random.standard_normal(self._shape, np.float32)
+        samples = self._engine.run({"latent": latents.audio, "noise": noise})["samples"]
+        if not np.isfinite(samples).all():
+            raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
+        return samples
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin anew, from silence. `seed` None takes the seed in use again."""
+        self._engine.reset()
         self._reseed(self._seed if seed is None else check_seed(seed))
 
     def _reseed(self, seed: int) -> None:
@@ -276,6 +306,30 @@ class PictureEncoder:
         return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
 
 
+class VideoEncoder:
+    """The pictures of a chunk to their latent (`PocketGenerator.step`)."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, *, threads: int = 1) -> None:
+        """Load the bundle's optional graph `encode_video`.
+
+        Raises:
+            MissingGraphError: the bundle has none.
+        """
+        video = _pocket(bundle).video
+        if VIDEO_GRAPH not in bundle.manifest.graphs:
+            raise MissingGraphError(
+                f"bundle {bundle.manifest.name} cannot make sound for pictures: it has no graph {VIDEO_GRAPH}; "
+                f"name another bundle, or export it again from its training run"
+            )
+        self.shape = (video.frames_per_chunk, video.height, video.width, 3)
+        expected = Signature({"pictures": TensorSpec(self.shape, "uint8")}, {"latent": _float(1, *video.latent)})
+        self._engine = _load(bundle, runtime, VIDEO_GRAPH, expected, threads)
+
+    def encode(self, pictures: UInt8Array) -> Float32Array:
+        """uint8 `[T, H, W, 3]` of the model's size (`shape`), RGB -> float32 `[1, C, H/16, W/16]`."""
+        return self._engine.run({"pictures": np.ascontiguousarray(pictures)})["latent"]
+
+
 def _pocket(bundle: Bundle) -> PocketManifest:
     manifest = bundle.manifest
     if not isinstance(manifest, PocketManifest):
@@ -287,6 +341,16 @@ def _pocket(bundle: Bundle) -> PocketManifest:
 
 def _alone(condition: Condition, sigma: float) -> bool:
     return condition.alone_above is not None and sigma > condition.alone_above
+
+
+def _towards(given: Float32Array, noise: Float32Array, velocity: Velocity) -> Velocity:
+    """The velocity of the sound, beside one that leads the picture to what is given, whatever the model says of it.
+
+    So at every level the picture is the given one with that level's noise, as in inpainting with diffusion models
+    (Lugmayr et al. 2022, RePaint, section 4.1); the path is straight, so one noise serves all levels.
+    """
+    straight = noise - given
+    return lambda x, sigma: Latents(straight, velocity(x, sigma).audio)
 
 
 def _check_finite(latents: Latents) -> None:

@@ -73,7 +73,7 @@ class WanDecoder:
             latent = latents.video[:, :, frame : frame + 1]
             shown = self._decode_first(latent) if begins and frame == 0 else self._run(self._steady, latent)
             pictures[PICTURES_PER_LATENT * frame : PICTURES_PER_LATENT * (frame + 1)] = shown
-        samples = self._sound.chunk(pictures, latents.heard, latents.seed)
+        samples = self._sound.chunk(pictures, latents.heard, latents.seed, cut=latents.cut)
         if samples.shape != self._sound_shape:
             raise GraphRunError(
                 f"the sound of chunk {latents.index} is {list(samples.shape)}, and has to be {list(self._sound_shape)}"

@@ -1,0 +1,158 @@
+"""Sound for the pictures of another model, from the audio side of a `pocket` bundle.
+
+That model makes picture and sound together, each attending to the other and to the chunks before. Here its pictures are
+given: those that are shown are encoded to its latents, every step of the sampler takes them with the noise of its level,
+and only the sound is made (`PocketGenerator.step`). Both are then written into its ring, so the sound goes on from what
+was seen and heard. A latent holds four pictures in order, so it says what moves and what flashes as well as what is there.
+
+Two clocks meet here. Chunks of the pictures and of the `pocket` bundle need not divide each other (0.75 s and 0.24 s with
+the bundled one), so as many of the latter are made as the sound needs, and what is left over, less than one of them, waits
+for the next chunk: every chunk gets its exact samples, and nothing drifts. Of a model chunk that reaches beyond the
+pictures that are there, the rest is taken to stand still. No sound comes before its picture, and none waits for one.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from streamgen_engines.area_mean import AreaMean
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import Float32Array, Int64Array, Shares, UInt8Array
+from streamgen_engines.condition import Condition
+from streamgen_engines.errors import BundleError
+from streamgen_engines.families.pocket import PocketGenerator, SoundDecoder, VideoEncoder
+from streamgen_engines.manifest import AudioPart, Manifest, PocketManifest, VideoPart
+from streamgen_engines.runtimes.interface import Runtime
+from streamgen_engines.text import TextEncoder
+from streamgen_engines.upsample import Upsampler
+
+
+class PictureClock:
+    """Which of the pictures that are shown belong to a model chunk that begins anywhere in a chunk of them.
+
+    Args:
+        shown: the pictures that are shown, and their rate.
+        model: those of the model that makes the sound.
+        sample_rate: of that model, Hz.
+    """
+
+    def __init__(self, shown: VideoPart, model: VideoPart, sample_rate: int) -> None:
+        self._last = shown.frames_per_chunk - 1
+        numerator, denominator = model.fps
+        # Middles of the model's pictures as (samples of the model times `_unit`) after its chunk begins.
+        self._middles = (2 * np.arange(model.frames_per_chunk, dtype=np.int64) + 1) * sample_rate * denominator
+        self._unit = 2 * numerator
+        self._rate = shown.fps[0]
+        self._samples = sample_rate * shown.fps[1] * self._unit
+
+    def pictures(self, start: int) -> Int64Array:
+        """Numbers of the pictures that are shown in the middle of each of the model's; the last where they end.
+
+        Args:
+            start: samples of the model from the beginning of the shown chunk to that of its own.
+        """
+        found: Int64Array = (self._middles + start * self._unit) * self._rate // self._samples
+        return np.minimum(found, self._last)
+
+
+class PocketSound:
+    """A `Sound` (`streamgen_engines.sound`) made by a `pocket` bundle. One thread at a time calls it."""
+
+    def __init__(
+        self, source: Bundle, wanted: Manifest, runtime: Callable[[], Runtime], seed: int = 0, *, threads: int = 1
+    ) -> None:
+        """Load the graphs.
+
+        Args:
+            source: the bundle that makes the sound.
+            wanted: manifest of the bundle that makes the pictures; it says what sound a chunk has to have.
+            runtime: makes what the graphs run on.
+            seed: of the noise, until a chunk brings another.
+            threads: compute threads.
+
+        Raises:
+            BundleError: the bundle cannot make this sound, a graph does not load or does not fit the manifest.
+        """
+        model = source.manifest
+        if not isinstance(model, PocketManifest):
+            raise BundleError(
+                f"field audio.bundle of bundle {wanted.name} names {model.name}, which is of the family "
+                f"{model.family}; sound for pictures comes from bundles of the family pocket"
+            )
+        ratio = _ratio(wanted, model.audio)
+        self._encoder = VideoEncoder(source, runtime(), threads=threads)
+        self._text = TextEncoder(source, runtime())
+        self._generator = PocketGenerator(source, runtime(), seed, threads=threads)
+        self._decoder = SoundDecoder(source, runtime(), seed, threads=threads)
+        video = wanted.video
+        self._scaled = AreaMean((video.height, video.width), self._encoder.shape[1:3])
+        self._clock = PictureClock(video, model.video, model.audio.sample_rate)
+        self._needed = wanted.audio.samples_per_chunk // ratio  # of the model's samples, per chunk
+        self._mono = wanted.audio.channels < model.audio.channels
+        self._upsampler = Upsampler(ratio, wanted.audio.channels)
+        # Sound that was made with a chunk and lies behind its end: less than a chunk of the model.
+        self._ahead = np.zeros((wanted.audio.channels, 0), np.float32)
+        self._cut = False  # the next model chunk follows a cut
+
+    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
+        """The sound of the next chunk; see `Sound`.
+
+        Raises:
+            NonFiniteError: the model ran away; `reset()` before the next chunk.
+            GraphRunError: a graph failed; `reset()` before the next chunk.
+        """
+        self._cut = self._cut or cut
+        made = [self._ahead]
+        length = self._ahead.shape[1]
+        while length < self._needed:
+            condition = Condition(self._text.blend(heard), seed=seed, cut=self._cut)
+            samples = self._hear(pictures, length, condition)
+            self._cut = False
+            made.append(samples)
+            length += samples.shape[1]
+        sound = np.concatenate(made, axis=1)
+        self._ahead = sound[:, self._needed :].copy()
+        return np.clip(self._upsampler(sound[:, : self._needed]), -1, 1)
+
+    def reset(self) -> None:
+        """Begin anew, from silence."""
+        self._generator.reset()
+        self._decoder.reset()
+        self._upsampler.reset()
+        self._ahead = self._ahead[:, :0]
+        self._cut = False
+
+    def _hear(self, pictures: UInt8Array, start: int, condition: Condition) -> Float32Array:
+        """The model chunk that begins so many of its samples after the shown one, `[channels, samples]`."""
+        numbers = self._clock.pictures(start)
+        small = {int(number): self._scaled(pictures[number]) for number in np.unique(numbers)}
+        latent = self._encoder.encode(np.stack([small[int(number)] for number in numbers]))
+        samples = self._decoder.decode(self._generator.step(condition, latent))
+        return samples.mean(axis=0, keepdims=True) if self._mono else samples
+
+
+def _ratio(wanted: Manifest, model: AudioPart) -> int:
+    """How many times the rate of the model's sound the wanted one is.
+
+    Raises:
+        BundleError: it is no whole number, or a chunk has no whole number of the model's samples.
+    """
+    audio = wanted.audio
+    ratio, rest = divmod(audio.sample_rate, model.sample_rate)
+    if rest or ratio == 0:
+        raise BundleError(
+            f"field audio.sample_rate of bundle {wanted.name} is {audio.sample_rate}, but its sound is made at "
+            f"{model.sample_rate} Hz; give that or a whole multiple of it"
+        )
+    if audio.samples_per_chunk % ratio:
+        raise BundleError(
+            f"field audio.samples_per_chunk of bundle {wanted.name} is {audio.samples_per_chunk}, which is no whole "
+            f"number of samples at {model.sample_rate} Hz, at which its sound is made; give audio.sample_rate "
+            f"{model.sample_rate}, or make chunks of another length"
+        )
+    if audio.channels > model.channels:
+        raise BundleError(
+            f"field audio.channels of bundle {wanted.name} is {audio.channels}, but its sound is made with "
+            f"{model.channels}; give {model.channels}"
+        )
+    return ratio
