@@ -51,12 +51,15 @@ class AreaMean:
         """uint8 `[H, W, 3]` of the old size -> uint8 `[h, w, 3]`; the same one where the sizes are equal."""
         if picture.shape[:2] != self._old:
             raise ValueError(f"the picture is {picture.shape[:2]}, and pictures of {self._old} were announced")
-        tall = sum(
-            share[:, None, None] * picture[place]
-            for place, share in zip(self._rows.places, self._rows.shares, strict=True)
-        )
-        small = sum(
-            share[:, None] * tall[:, place]
-            for place, share in zip(self._columns.places, self._columns.shares, strict=True)
-        )
-        return np.rint(small).astype(np.uint8)
+        tall = _mean(picture, self._rows, 0)
+        return np.rint(_mean(tall, self._columns, 1)).astype(np.uint8)
+
+
+def _mean(picture: UInt8Array | Float32Array, axis: _Axis, number: int) -> Float32Array:
+    """Along rows (0) or columns (1)."""
+    shape = (-1, 1, 1) if number == 0 else (-1, 1)
+    (first, share), *rest = zip(axis.places, axis.shares, strict=True)
+    total: Float32Array = picture.take(first, axis=number) * share.reshape(shape)
+    for place, share in rest:
+        total += picture.take(place, axis=number) * share.reshape(shape)
+    return total

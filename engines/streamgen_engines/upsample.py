@@ -1,8 +1,8 @@
 """Sound at a whole multiple of its sample rate, block by block and without a seam: exact counts, bounded state.
 
 Zeros are put between the samples and taken out again as images of the spectrum by a low-pass filter, in its polyphase
-form (Crochiere and Rabiner 1983, "Multirate Digital Signal Processing", section 2.4). The filter is a sinc under a Kaiser
-window and looks `DELAY` samples ahead; being causal, it gives everything that much later.
+form (Crochiere and Rabiner 1983, "Multirate Digital Signal Processing", section 2.4). The filter is a sinc under a
+Kaiser window and looks `DELAY` samples ahead; being causal, it gives everything that much later.
 """
 
 from typing import Final

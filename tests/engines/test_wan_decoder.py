@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Float32Array, LatentChunk, UInt8Array
+from streamgen_engines.chunk import Float32Array, LatentChunk, Shares, UInt8Array
 from streamgen_engines.errors import GraphRunError, NonFiniteError
 from streamgen_engines.families import WanDecoder
 from streamgen_engines.manifest import WanManifest
@@ -30,9 +30,13 @@ def decoder(bundle: Bundle, sound: Sound | None = None) -> WanDecoder:
     return WanDecoder(bundle, manifest, OnnxRuntimeCpu(), sound or Silence(manifest.audio))
 
 
+def told(number: int) -> Shares:
+    return ((f"sound {number}", 0.75), ("rain", 0.25))
+
+
 def latents(number: int, *, cut: bool = False) -> LatentChunk:
     video = np.random.default_rng(number).standard_normal((1, 4, 3, ROWS, COLUMNS)).astype(np.float32)
-    return LatentChunk(number, video, np.zeros((1, 0, 0), np.float32), seed=5, cut=cut, heard=f"sound {number}")
+    return LatentChunk(number, video, np.zeros((1, 0, 0), np.float32), seed=5, cut=cut, heard=told(number))
 
 
 def painted(cells: Float32Array) -> UInt8Array:
@@ -93,23 +97,25 @@ class Heard:
 
     def __init__(self, give: Callable[[], Float32Array]) -> None:
         self.give = give
-        self.asked: list[tuple[tuple[int, ...], str, int]] = []
+        self.asked: list[tuple[tuple[int, ...], Shares, int, bool]] = []
         self.resets = 0
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
-        self.asked.append((pictures.shape, text, seed))
+    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
+        self.asked.append((pictures.shape, heard, seed, cut))
         return self.give()
 
     def reset(self) -> None:
         self.resets += 1
 
 
-def test_sound_is_made_from_pictures_text_and_seed(bundle: Bundle) -> None:
+def test_sound_is_made_from_pictures_texts_and_seed(bundle: Bundle) -> None:
     sound = Heard(lambda: np.full((2, SAMPLES), 0.25, np.float32))
     tested = decoder(bundle, sound)
     assert (tested.decode(latents(0, cut=True)).audio == 0.25).all()
-    tested.decode(latents(1, cut=True))
-    assert sound.asked == [((12, 48, 80, 3), "sound 0", 5), ((12, 48, 80, 3), "sound 1", 5)]
+    tested.decode(latents(1))
+    tested.decode(latents(2, cut=True))
+    shape = (12, 48, 80, 3)
+    assert sound.asked == [(shape, told(0), 5, True), (shape, told(1), 5, False), (shape, told(2), 5, True)]
     assert sound.resets == 0  # a cut of the picture must not click
     tested.reset(9)
     assert sound.resets == 1

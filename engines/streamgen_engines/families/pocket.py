@@ -22,8 +22,6 @@ from streamgen_engines.sampler import Velocity, guided, noised, sample, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
 """An optional graph: a picture that a stream can start from."""
-VIDEO_GRAPH: Final = "encode_video"
-"""An optional graph: the pictures of a chunk, for which sound can be made."""
 
 # Second number of every seed: latents and the noise in the sound never share random numbers.
 _LATENT_STREAM: Final = 0
@@ -73,7 +71,7 @@ class PocketGenerator:
             self._start_from(condition.picture, condition.remembered)
         start, echo = self._noise(), self._noise()
         sigmas = schedule(self._sampler.sigmas, condition.steps)
-        velocity = self._velocity(condition)
+        velocity = self._velocity(condition, None if given is None else start.video)
         if given is not None:
             velocity = _towards(given, start.video, velocity)
         clean = sample(start, sigmas, velocity, limit=self._limit)
@@ -127,8 +125,11 @@ class PocketGenerator:
         video, audio = (self._random.standard_normal(shape, np.float32) for shape in self._shapes)
         return Latents(video, audio)
 
-    def _velocity(self, condition: Condition) -> Velocity:
+    def _velocity(self, condition: Condition, blank: Float32Array | None = None) -> Velocity:
         """The guided velocity of the chunk being made.
+
+        Where pictures are given, guidance leads away from no text beside an average picture (zero, with the noise
+        `blank` of the level), so that the sound goes further towards what is seen, too.
 
         Every pass writes its own keys and values into the chunk's slot before it attends, so the pass without text
         disturbs nothing: the slots before this one hold clean, conditioned chunks, and this one is overwritten by
@@ -141,7 +142,8 @@ class PocketGenerator:
             return lambda x, sigma: self._told(x, sigma, condition)
 
         def velocity(x: Latents, sigma: float) -> Latents:
-            null = self._pass(x, sigma, self._null, alone=_alone(condition, sigma))
+            plain = x if blank is None else Latents(np.float32(sigma) * blank, x.audio)
+            null = self._pass(plain, sigma, self._null, alone=_alone(condition, sigma))
             return guided(null, self._told(x, sigma, condition), guidance)
 
         return velocity
@@ -304,30 +306,6 @@ class PictureEncoder:
                 f"the picture is {picture.dtype} {picture.shape}; this model takes {width}x{height} RGB"
             )
         return self._engine.run({"picture": np.ascontiguousarray(picture)})["latent"]
-
-
-class VideoEncoder:
-    """The pictures of a chunk to their latent (`PocketGenerator.step`)."""
-
-    def __init__(self, bundle: Bundle, runtime: Runtime, *, threads: int = 1) -> None:
-        """Load the bundle's optional graph `encode_video`.
-
-        Raises:
-            MissingGraphError: the bundle has none.
-        """
-        video = _pocket(bundle).video
-        if VIDEO_GRAPH not in bundle.manifest.graphs:
-            raise MissingGraphError(
-                f"bundle {bundle.manifest.name} cannot make sound for pictures: it has no graph {VIDEO_GRAPH}; "
-                f"name another bundle, or export it again from its training run"
-            )
-        self.shape = (video.frames_per_chunk, video.height, video.width, 3)
-        expected = Signature({"pictures": TensorSpec(self.shape, "uint8")}, {"latent": _float(1, *video.latent)})
-        self._engine = _load(bundle, runtime, VIDEO_GRAPH, expected, threads)
-
-    def encode(self, pictures: UInt8Array) -> Float32Array:
-        """uint8 `[T, H, W, 3]` of the model's size (`shape`), RGB -> float32 `[1, C, H/16, W/16]`."""
-        return self._engine.run({"pictures": np.ascontiguousarray(pictures)})["latent"]
 
 
 def _pocket(bundle: Bundle) -> PocketManifest:

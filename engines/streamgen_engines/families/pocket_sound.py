@@ -1,17 +1,22 @@
 """Sound for the pictures of another model, from the audio side of a `pocket` bundle.
 
-That model makes picture and sound together, each attending to the other and to the chunks before. Here its pictures are
-given: those that are shown are encoded to its latents, every step of the sampler takes them with the noise of its level,
-and only the sound is made (`PocketGenerator.step`). Both are then written into its ring, so the sound goes on from what
-was seen and heard. A latent holds four pictures in order, so it says what moves and what flashes as well as what is there.
+That model makes picture and sound together, each attending to the other and to the chunks before. Here its pictures
+are given: those that are shown are encoded to its latents, every step of the sampler takes them with the noise of its
+level, and only the sound is made (`PocketGenerator.step`). Both are then written into its ring, so the sound goes on
+from what was seen and heard. A latent holds four pictures in order, so it says what moves as well as what is there.
 
-Two clocks meet here. Chunks of the pictures and of the `pocket` bundle need not divide each other (0.75 s and 0.24 s with
-the bundled one), so as many of the latter are made as the sound needs, and what is left over, less than one of them, waits
-for the next chunk: every chunk gets its exact samples, and nothing drifts. Of a model chunk that reaches beyond the
-pictures that are there, the rest is taken to stand still. No sound comes before its picture, and none waits for one.
+Two clocks meet here. Chunks of the pictures and of the `pocket` bundle need not divide each other (0.75 s and 0.24 s
+with the bundled one), so as many of the latter are made as the sound needs, and what is left over, less than one of
+them, waits for the next chunk: every chunk gets its exact samples, and nothing drifts. Of a model chunk that reaches
+beyond the pictures that are there, the rest is taken to stand still. No sound waits for a picture.
+
+Guidance leads away from the sound of an average picture, not only from that of no text. Even so the model hears in its
+pictures mostly what is there, and meets moments weakly. So its sound is raised and lowered with what moves
+(`MotionLoudness`), which is a rule and not the model.
 """
 
 from collections.abc import Callable
+from typing import Final
 
 import numpy as np
 
@@ -19,12 +24,45 @@ from streamgen_engines.area_mean import AreaMean
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, Int64Array, Shares, UInt8Array
 from streamgen_engines.condition import Condition
-from streamgen_engines.errors import BundleError
-from streamgen_engines.families.pocket import PocketGenerator, SoundDecoder, VideoEncoder
+from streamgen_engines.errors import BundleError, MissingGraphError
+from streamgen_engines.families.pocket import PocketGenerator, SoundDecoder
 from streamgen_engines.manifest import AudioPart, Manifest, PocketManifest, VideoPart
-from streamgen_engines.runtimes.interface import Runtime
+from streamgen_engines.motion_loudness import MotionLoudness
+from streamgen_engines.runtimes.interface import Runtime, Signature, TensorSpec
 from streamgen_engines.text import TextEncoder
 from streamgen_engines.upsample import Upsampler
+
+VIDEO_GRAPH: Final = "encode_video"
+"""An optional graph: the pictures of a chunk, for which sound can be made."""
+
+
+class VideoEncoder:
+    """The pictures of a chunk to their latent (`PocketGenerator.step`)."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, *, threads: int = 1) -> None:
+        """Load the bundle's optional graph `encode_video`.
+
+        Raises:
+            MissingGraphError: the bundle has none.
+        """
+        video = bundle.manifest.video
+        if VIDEO_GRAPH not in bundle.manifest.graphs:
+            raise MissingGraphError(
+                f"bundle {bundle.manifest.name} cannot make sound for pictures: it has no graph {VIDEO_GRAPH}; "
+                f"name another bundle, or export it again from its training run"
+            )
+        self.shape = (video.frames_per_chunk, video.height, video.width, 3)
+        self._engine = runtime.load(bundle.path(VIDEO_GRAPH), (), threads=threads)
+        self._engine.signature.require(
+            Signature(
+                {"pictures": TensorSpec(self.shape, "uint8")}, {"latent": TensorSpec((1, *video.latent), "float32")}
+            ),
+            graph=VIDEO_GRAPH,
+        )
+
+    def encode(self, pictures: UInt8Array) -> Float32Array:
+        """uint8 `[T, H, W, 3]` of the model's size (`shape`), RGB -> float32 `[1, C, H/16, W/16]`."""
+        return self._engine.run({"pictures": np.ascontiguousarray(pictures)})["latent"]
 
 
 class PictureClock:
@@ -90,6 +128,7 @@ class PocketSound:
         self._needed = wanted.audio.samples_per_chunk // ratio  # of the model's samples, per chunk
         self._mono = wanted.audio.channels < model.audio.channels
         self._upsampler = Upsampler(ratio, wanted.audio.channels)
+        self._motion = MotionLoudness(video.fps[0] / video.fps[1])
         # Sound that was made with a chunk and lies behind its end: less than a chunk of the model.
         self._ahead = np.zeros((wanted.audio.channels, 0), np.float32)
         self._cut = False  # the next model chunk follows a cut
@@ -101,32 +140,33 @@ class PocketSound:
             NonFiniteError: the model ran away; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
         """
+        small = np.stack([self._scaled(picture) for picture in pictures])
         self._cut = self._cut or cut
         made = [self._ahead]
         length = self._ahead.shape[1]
         while length < self._needed:
             condition = Condition(self._text.blend(heard), seed=seed, cut=self._cut)
-            samples = self._hear(pictures, length, condition)
+            samples = self._hear(small, length, condition)
             self._cut = False
             made.append(samples)
             length += samples.shape[1]
         sound = np.concatenate(made, axis=1)
         self._ahead = sound[:, self._needed :].copy()
-        return np.clip(self._upsampler(sound[:, : self._needed]), -1, 1)
+        samples = self._upsampler(sound[:, : self._needed])
+        return np.clip(samples * self._motion.gains(small, samples.shape[1], cut=cut), -1, 1)
 
     def reset(self) -> None:
         """Begin anew, from silence."""
         self._generator.reset()
         self._decoder.reset()
         self._upsampler.reset()
+        self._motion.reset()
         self._ahead = self._ahead[:, :0]
         self._cut = False
 
     def _hear(self, pictures: UInt8Array, start: int, condition: Condition) -> Float32Array:
         """The model chunk that begins so many of its samples after the shown one, `[channels, samples]`."""
-        numbers = self._clock.pictures(start)
-        small = {int(number): self._scaled(pictures[number]) for number in np.unique(numbers)}
-        latent = self._encoder.encode(np.stack([small[int(number)] for number in numbers]))
+        latent = self._encoder.encode(pictures[self._clock.pictures(start)])
         samples = self._decoder.decode(self._generator.step(condition, latent))
         return samples.mean(axis=0, keepdims=True) if self._mono else samples
 

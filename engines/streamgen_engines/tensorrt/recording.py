@@ -6,7 +6,8 @@ from pathlib import Path
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import Condition, load
-from streamgen_engines.families.pocket import PICTURE_GRAPH, VIDEO_GRAPH, PictureEncoder, VideoEncoder
+from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
+from streamgen_engines.families.pocket_sound import VIDEO_GRAPH, VideoEncoder
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
 
@@ -25,7 +26,7 @@ class Recording:
 
 
 def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1) -> dict[str, list[Call]]:
-    """Make some chunks, a still picture and what encodes them again, and give the calls of each graph by its name in the manifest.
+    """Make some chunks, encode their pictures again, and give the calls of each graph by its name in the manifest.
 
     Args:
         bundle: whose graphs.
