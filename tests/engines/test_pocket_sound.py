@@ -65,7 +65,7 @@ def test_a_hundred_chunks_have_their_exact_samples_and_are_the_models_own_stream
     assert {chunk.shape for chunk in made} == {(2, 18_000)}
     assert {chunk.dtype for chunk in made} == {np.dtype(np.float32)}
     # Nothing moves, so nothing is louder: what the model makes beside such pictures, end to end.
-    generator, decoder = (part(source, OnnxRuntimeCpu(), 3) for part in (PocketGenerator, SoundDecoder))
+    generator, decoder = PocketGenerator(source, OnnxRuntimeCpu(), 3), SoundDecoder(source, OnnxRuntimeCpu(), 3)
     seen = VideoEncoder(source, OnnxRuntimeCpu()).encode(np.full((4, VIDEO.height, VIDEO.width, 3), 90, np.uint8))
     condition = Condition(TextEncoder(source, OnnxRuntimeCpu()).blend(BALL))
     right = [decoder.decode(generator.step(condition, seen)) for _ in range(-(-100 * 18_000 // MODEL_SAMPLES))]

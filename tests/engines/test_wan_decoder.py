@@ -138,9 +138,9 @@ def test_sound_of_another_length_or_without_numbers_is_refused(
 def test_silence_is_silent_and_the_callers_own(bundle: Bundle) -> None:
     silence = Silence(bundle.manifest.audio)
     pictures = np.zeros((12, 8, 8, 3), np.uint8)
-    first = silence.chunk(pictures, "thunder", 1)
+    first = silence.chunk(pictures, told(0), 1)
     first.fill(1)
-    assert not silence.chunk(pictures, "thunder", 1).any()
+    assert not silence.chunk(pictures, told(0), 1).any()
 
 
 def test_both_ways_show_the_same(tmp_path: Path) -> None:

@@ -153,7 +153,8 @@ class PocketSound:
         sound = np.concatenate(made, axis=1)
         self._ahead = sound[:, self._needed :].copy()
         samples = self._upsampler(sound[:, : self._needed])
-        return np.clip(samples * self._motion.gains(small, samples.shape[1], cut=cut), -1, 1)
+        louder: Float32Array = samples * self._motion.gains(small, samples.shape[1], cut=cut)
+        return np.clip(louder, -1, 1, out=louder)
 
     def reset(self) -> None:
         """Begin anew, from silence."""
