@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image
 
 from streamgen_engines.bundle import Bundle, bundled
-from streamgen_engines.chunk import Float32Array, Shares, UInt8Array
+from streamgen_engines.chunk import Float32Array, UInt8Array
 from streamgen_engines.families import Condition, load
 from streamgen_engines.families.pocket_sound import PocketSound
 from streamgen_engines.manifest import AudioPart, Manifest, VideoPart
@@ -64,9 +64,11 @@ def format_of(source: Bundle, *, width: int, height: int, fps: tuple[int, int], 
     return source.manifest.model_copy(update={"name": "measured", "video": video, "audio": audio})
 
 
-def told(text: str) -> Shares:
-    """One text alone."""
-    return ((text, 1.0),)
+def chunk_of(sound: PocketSound, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
+    """The sound of a whole chunk under one text."""
+    sound.begin(((text, 1.0),), seed)
+    sound.see(pictures)
+    return sound.finish()
 
 
 def cost(source: Bundle, *, chunks: int, threads: int) -> str:
@@ -79,7 +81,7 @@ def cost(source: Bundle, *, chunks: int, threads: int) -> str:
     for index in range(WARM_UP + chunks):
         pictures = random.integers(0, 256, (12, 480, 832, 3), dtype=np.uint8)
         wall, cpu = time.perf_counter(), time.process_time()
-        sound.chunk(pictures, told(PROMPT), 1)
+        chunk_of(sound, pictures, PROMPT, 1)
         if index >= WARM_UP:
             walls.append(time.perf_counter() - wall)
             busy.append(time.process_time() - cpu)
@@ -125,7 +127,7 @@ def sound_of(sound: PocketSound, pictures: UInt8Array, captions: tuple[str, ...]
     """Sound of a scene, chunk by chunk of four pictures, `[channels, samples]`."""
     sound.reset()
     chunks = pictures.reshape(-1, 4, *pictures.shape[1:])
-    made = [sound.chunk(chunk, told(text), seed) for chunk, text in zip(chunks, captions, strict=True)]
+    made = [chunk_of(sound, chunk, text, seed) for chunk, text in zip(chunks, captions, strict=True)]
     return np.concatenate(made, axis=1)
 
 
@@ -176,7 +178,7 @@ def listen(source: Bundle, out: Path, *, threads: int) -> str:
     made = []
     for _ in range(-(-LISTEN_S * 16 // 12)):
         pictures = [model.decoder.decode(model.generator.step(Condition(prompt))).video for _ in range(3)]
-        made.append(sound.chunk(np.concatenate(pictures), told(PROMPT), 9))
+        made.append(chunk_of(sound, np.concatenate(pictures), PROMPT, 9))
     heard = np.concatenate(made, axis=1)
     with wave.open(str(out.with_suffix(".wav")), "wb") as file:
         file.setnchannels(2)

@@ -15,6 +15,8 @@ from streamgen_engines.families.pocket import PocketGenerator, SoundDecoder
 from streamgen_engines.families.pocket_sound import PictureClock, PocketSound, VideoEncoder
 from streamgen_engines.manifest import VideoPart
 from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.sound import Sound
+from streamgen_engines.sound_thread import SoundThread
 from streamgen_engines.text import TextEncoder
 from tests.tiny_bundle import VIDEO, write_tiny_bundle
 from tests.tiny_wan_bundle import HEIGHT, PICTURE_WIDTH, write_tiny_wan_bundle
@@ -53,15 +55,25 @@ def moving(number: int) -> UInt8Array:
     return np.random.default_rng(number).integers(0, 256, (12, HEIGHT, PICTURE_WIDTH, 3), dtype=np.uint8)
 
 
+def chunk_of(
+    tested: Sound, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False, at_once: int = 4
+) -> Float32Array:
+    """A whole chunk, whose pictures come so many at once."""
+    tested.begin(heard, seed, cut=cut)
+    for first in range(0, len(pictures), at_once):
+        tested.see(pictures[first : first + at_once])
+    return tested.finish()
+
+
 def stream(tested: PocketSound, chunks: int, *, heard: Shares = BALL, seed: int = 3) -> Float32Array:
-    return np.concatenate([tested.chunk(moving(number), heard, seed) for number in range(chunks)], axis=1)
+    return np.concatenate([chunk_of(tested, moving(number), heard, seed) for number in range(chunks)], axis=1)
 
 
 def test_a_hundred_chunks_have_their_exact_samples_and_are_the_models_own_stream(
     source: Bundle, wanted: Bundle
 ) -> None:
     tested = sound(source, wanted, 3)
-    made = [tested.chunk(still(), BALL, 3) for _ in range(100)]
+    made = [chunk_of(tested, still(), BALL, 3) for _ in range(100)]
     assert {chunk.shape for chunk in made} == {(2, 18_000)}
     assert {chunk.dtype for chunk in made} == {np.dtype(np.float32)}
     # Nothing moves, so nothing is louder: what the model makes beside such pictures, end to end.
@@ -101,15 +113,37 @@ def test_the_same_seed_makes_the_same_bits_and_another_one_others(source: Bundle
     assert not np.array_equal(stream(sound(source, wanted), 4, seed=4), first)
 
 
+def test_however_the_pictures_come_and_on_whatever_thread_the_sound_is_the_same(source: Bundle, wanted: Bundle) -> None:
+    streams: list[Sound] = [sound(source, wanted), sound(source, wanted), SoundThread(sound(source, wanted))]
+    made = [
+        [chunk_of(tested, moving(number), BALL, 3, at_once=at_once) for number in range(4)]
+        for tested, at_once in zip(streams, (12, 1, 4), strict=True)
+    ]
+    np.testing.assert_array_equal(made[0], made[1])
+    np.testing.assert_array_equal(made[0], made[2])
+
+
+def test_a_chunk_that_was_not_seen_to_its_end_is_an_error(source: Bundle, wanted: Bundle) -> None:
+    tested = SoundThread(sound(source, wanted))
+    tested.begin(BALL, 3)
+    tested.see(still()[:8])
+    with pytest.raises(ValueError, match="only 8 pictures"):
+        tested.finish()
+    tested.reset()
+    np.testing.assert_array_equal(
+        chunk_of(tested, moving(0), BALL, 3), chunk_of(sound(source, wanted), moving(0), BALL, 3)
+    )
+
+
 def test_a_new_prompt_is_heard_from_the_next_model_chunk_on(source: Bundle, wanted: Bundle) -> None:
     old, new = sound(source, wanted), sound(source, wanted)
     np.testing.assert_array_equal(stream(old, 1), stream(new, 1))
-    one, other = old.chunk(moving(1), BALL, 3), new.chunk(moving(1), SEA, 3)
+    one, other = chunk_of(old, moving(1), BALL, 3), chunk_of(new, moving(1), SEA, 3)
     # Of 0.75 s the model's chunks fill 0.96 s, so the first 0.21 s were made before.
     np.testing.assert_array_equal(one[:, :5_040], other[:, :5_040])
     assert not np.array_equal(one[:, 5_040 : 5_040 + 100], other[:, 5_040 : 5_040 + 100])
-    half = sound(source, wanted).chunk(moving(0), (("a red ball bounces", 0.5), ("calm sea at night", 0.5)), 3)
-    assert not np.array_equal(half, sound(source, wanted).chunk(moving(0), BALL, 3))
+    half = chunk_of(sound(source, wanted), moving(0), (("a red ball bounces", 0.5), ("calm sea at night", 0.5)), 3)
+    assert not np.array_equal(half, chunk_of(sound(source, wanted), moving(0), BALL, 3))
 
 
 def test_a_cut_drops_the_past_once_and_does_not_click(
@@ -124,9 +158,9 @@ def test_a_cut_drops_the_past_once_and_does_not_click(
 
     monkeypatch.setattr(PocketGenerator, "step", watched)
     tested = sound(source, wanted)
-    made = [tested.chunk(still(), BALL, 3) for _ in range(2)]
-    made.append(tested.chunk(still(200), BALL, 3, cut=True))
-    made.append(tested.chunk(still(200), BALL, 3))
+    made = [chunk_of(tested, still(), BALL, 3) for _ in range(2)]
+    made.append(chunk_of(tested, still(200), BALL, 3, cut=True))
+    made.append(chunk_of(tested, still(200), BALL, 3))
     # 3, 2, 3 and 2 chunks of the model: 54,000 samples need 8 of them, 72,000 need 10.
     assert cuts == [False] * 5 + [True, False, False] + [False, False]
     heard = np.concatenate(made, axis=1)
@@ -138,10 +172,10 @@ def test_a_cut_drops_the_past_once_and_does_not_click(
 def test_louder_where_something_happens(source: Bundle, wanted: Bundle) -> None:
     tested = sound(source, wanted)
     for _ in range(4):
-        tested.chunk(still(), BALL, 3)
+        chunk_of(tested, still(), BALL, 3)
     flash = still()
     flash[6] = 255
-    made = tested.chunk(flash, BALL, 3)
+    made = chunk_of(tested, flash, BALL, 3)
     before, after = made[:, :8_000].std(), made[:, 10_000:12_000].std()
     assert after > 1.5 * before
 
@@ -149,7 +183,7 @@ def test_louder_where_something_happens(source: Bundle, wanted: Bundle) -> None:
 def test_it_begins_in_the_middle_of_nothing_after_a_reset(source: Bundle, wanted: Bundle) -> None:
     tested = sound(source, wanted)
     first = stream(tested, 3)
-    tested.chunk(moving(9), SEA, 8, cut=True)
+    chunk_of(tested, moving(9), SEA, 8, cut=True)
     tested.reset()
     np.testing.assert_array_equal(stream(tested, 3), first)
 
@@ -201,6 +235,6 @@ def test_a_bundle_that_is_nowhere_is_told_at_load(folder: Path) -> None:
 def test_the_bundled_model_can(folder: Path) -> None:
     wan = Bundle.open(write_tiny_wan_bundle(folder / "with-pocket", sound="pocket"))
     tested = sound(bundled(), wan)
-    made = [tested.chunk(moving(number), BALL, 3) for number in range(2)]
+    made = [chunk_of(tested, moving(number), BALL, 3) for number in range(2)]
     assert [chunk.shape for chunk in made] == [(2, 36_000)] * 2
     assert made[1].std() > 1e-3

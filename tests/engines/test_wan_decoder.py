@@ -97,11 +97,18 @@ class Heard:
 
     def __init__(self, give: Callable[[], Float32Array]) -> None:
         self.give = give
-        self.asked: list[tuple[tuple[int, ...], Shares, int, bool]] = []
+        self.asked: list[tuple[Shares, int, bool]] = []
+        self.seen: list[UInt8Array] = []
         self.resets = 0
 
-    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
-        self.asked.append((pictures.shape, heard, seed, cut))
+    def begin(self, heard: Shares, seed: int, *, cut: bool = False) -> None:
+        self.asked.append((heard, seed, cut))
+        self.seen = []
+
+    def see(self, pictures: UInt8Array) -> None:
+        self.seen.append(pictures)
+
+    def finish(self) -> Float32Array:
         return self.give()
 
     def reset(self) -> None:
@@ -112,10 +119,11 @@ def test_sound_is_made_from_pictures_texts_and_seed(bundle: Bundle) -> None:
     sound = Heard(lambda: np.full((2, SAMPLES), 0.25, np.float32))
     tested = decoder(bundle, sound)
     assert (tested.decode(latents(0, cut=True)).audio == 0.25).all()
-    tested.decode(latents(1))
+    shown = tested.decode(latents(1)).video
+    assert [part.shape for part in sound.seen] == [(4, 48, 80, 3)] * 3  # as they are decoded
+    assert np.array_equal(np.concatenate(sound.seen), shown)
     tested.decode(latents(2, cut=True))
-    shape = (12, 48, 80, 3)
-    assert sound.asked == [(shape, told(0), 5, True), (shape, told(1), 5, False), (shape, told(2), 5, True)]
+    assert sound.asked == [(told(0), 5, True), (told(1), 5, False), (told(2), 5, True)]
     assert sound.resets == 0  # a cut of the picture must not click
     tested.reset(9)
     assert sound.resets == 1
@@ -137,10 +145,11 @@ def test_sound_of_another_length_or_without_numbers_is_refused(
 
 def test_silence_is_silent_and_the_callers_own(bundle: Bundle) -> None:
     silence = Silence(bundle.manifest.audio)
-    pictures = np.zeros((12, 8, 8, 3), np.uint8)
-    first = silence.chunk(pictures, told(0), 1)
+    silence.begin(told(0), 1)
+    silence.see(np.zeros((12, 8, 8, 3), np.uint8))
+    first = silence.finish()
     first.fill(1)
-    assert not silence.chunk(pictures, told(0), 1).any()
+    assert not silence.finish().any()
 
 
 def test_both_ways_show_the_same(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from streamgen_engines.families.wan import WanDecoder, WanGenerator
 from streamgen_engines.manifest import MANIFEST_FILE, PocketManifest, WanManifest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.sound import Silence, Sound
+from streamgen_engines.sound_thread import SoundThread
 from streamgen_engines.text import TextEncoder
 
 __all__ = [
@@ -73,7 +74,7 @@ def load(bundle: Bundle, threads: int = 1, *, seed: int = 0, runtime: Callable[[
                 PocketDecoder(bundle, runtime(), seed, threads=threads),
             )
         case WanManifest():
-            sound = _sound(bundle, manifest, seed, runtime, threads)
+            sound = _sound(bundle, manifest, seed, threads)
             return Model(
                 bundle,
                 TextEncoder(bundle, runtime()),
@@ -97,10 +98,11 @@ def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
     return PictureEncoder(bundle, OnnxRuntimeCpu(), threads=threads)
 
 
-def _sound(bundle: Bundle, manifest: WanManifest, seed: int, runtime: Callable[[], Runtime], threads: int) -> Sound:
+def _sound(bundle: Bundle, manifest: WanManifest, seed: int, threads: int) -> Sound:
     name = manifest.audio.bundle
     if name is None:
         return Silence(manifest.audio)
     beside = bundle.root.parent / name
     source = Bundle.open(beside) if (beside / MANIFEST_FILE).is_file() else bundled(name)
-    return PocketSound(source, manifest, OnnxRuntimeCpu, seed, threads=threads)
+    # On the CPU whatever makes the pictures, and meanwhile.
+    return SoundThread(PocketSound(source, manifest, OnnxRuntimeCpu, seed, threads=threads))

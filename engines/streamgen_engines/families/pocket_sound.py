@@ -16,6 +16,7 @@ pictures mostly what is there, and meets moments weakly. So its sound is raised 
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -132,28 +133,48 @@ class PocketSound:
         # Sound that was made with a chunk and lies behind its end: less than a chunk of the model.
         self._ahead = np.zeros((wanted.audio.channels, 0), np.float32)
         self._cut = False  # the next model chunk follows a cut
+        # Of the chunk that is being made: what it is told, whether it follows a cut, its pictures at the model's size,
+        # and its sound so far, as a list and as a count of samples.
+        self._told = Condition(self._text.encode(""), seed=seed)
+        self._moved_on = False
+        self._seen: list[UInt8Array] = []
+        self._made: list[Float32Array] = []
+        self._length = 0
 
-    def chunk(self, pictures: UInt8Array, heard: Shares, seed: int, *, cut: bool = False) -> Float32Array:
-        """The sound of the next chunk; see `Sound`.
+    def begin(self, heard: Shares, seed: int, *, cut: bool = False) -> None:
+        """Begin the next chunk; see `Sound`."""
+        self._told = Condition(self._text.blend(heard), seed=seed)
+        self._moved_on = cut
+        self._cut = self._cut or cut
+        self._seen.clear()
+        self._made = [self._ahead]
+        self._length = self._ahead.shape[1]
+
+    def see(self, pictures: UInt8Array) -> None:
+        """Make as much of the sound as these pictures are enough for; see `Sound`.
 
         Raises:
             NonFiniteError: the model ran away; `reset()` before the next chunk.
             GraphRunError: a graph failed; `reset()` before the next chunk.
         """
-        small = np.stack([self._scaled(picture) for picture in pictures])
-        self._cut = self._cut or cut
-        made = [self._ahead]
-        length = self._ahead.shape[1]
-        while length < self._needed:
-            condition = Condition(self._text.blend(heard), seed=seed, cut=self._cut)
-            samples = self._hear(small, length, condition)
-            self._cut = False
-            made.append(samples)
-            length += samples.shape[1]
-        sound = np.concatenate(made, axis=1)
+        self._seen += [self._scaled(picture) for picture in pictures]
+        while self._length < self._needed:
+            numbers = self._clock.pictures(self._length)
+            if numbers[-1] >= len(self._seen):
+                return
+            samples = self._hear(np.stack([self._seen[number] for number in numbers]))
+            self._made.append(samples)
+            self._length += samples.shape[1]
+
+    def finish(self) -> Float32Array:
+        """The sound of the chunk; see `Sound`."""
+        if self._length < self._needed:
+            raise ValueError(f"only {len(self._seen)} pictures of the chunk were seen")
+        sound = np.concatenate(self._made, axis=1)
         self._ahead = sound[:, self._needed :].copy()
         samples = self._upsampler(sound[:, : self._needed])
-        louder: Float32Array = samples * self._motion.gains(small, samples.shape[1], cut=cut)
+        gains = self._motion.gains(np.stack(self._seen), samples.shape[1], cut=self._moved_on)
+        louder: Float32Array = samples * gains
         return np.clip(louder, -1, 1, out=louder)
 
     def reset(self) -> None:
@@ -165,10 +186,11 @@ class PocketSound:
         self._ahead = self._ahead[:, :0]
         self._cut = False
 
-    def _hear(self, pictures: UInt8Array, start: int, condition: Condition) -> Float32Array:
-        """The model chunk that begins so many of its samples after the shown one, `[channels, samples]`."""
-        latent = self._encoder.encode(pictures[self._clock.pictures(start)])
-        samples = self._decoder.decode(self._generator.step(condition, latent))
+    def _hear(self, pictures: UInt8Array) -> Float32Array:
+        """The next chunk of the model, beside these pictures of its size, `[channels, samples]`."""
+        latent = self._encoder.encode(pictures)
+        samples = self._decoder.decode(self._generator.step(replace(self._told, cut=self._cut), latent))
+        self._cut = False
         return samples.mean(axis=0, keepdims=True) if self._mono else samples
 
 
