@@ -11,6 +11,7 @@ loudness without the rule that follows motion, and what is true compared with it
 """
 
 import argparse
+import itertools
 import time
 import wave
 from collections.abc import Iterator
@@ -92,22 +93,30 @@ def cost(source: Bundle, *, chunks: int, threads: int) -> str:
     )
 
 
-def scenes(count: int) -> Iterator[Scene]:
-    """Rendered scenes whose loudness changes."""
+def rendered(seed: int) -> Scene:
+    """A scene of the bundled model's world."""
     from streamgen_export.pocket.world.clip import render_clip
     from streamgen_export.pocket.world.formats import Format
 
-    form = Format(224, 128, Fraction(50, 3), 24_000)
-    seed = FIRST_SCENE
-    while count:
-        clip = render_clip(seed, form, chunks=SCENE_CHUNKS)
-        seed += 1
-        heard = clip.controls
-        power = (np.concatenate((heard.tones, heard.noise), axis=1) ** 2).sum(axis=1)
-        loudness = _decibels(power.reshape(SCENE_CHUNKS, -1).mean(axis=1))
-        if loudness[BEGUN:].std() >= LEAST_CHANGE_DB:
-            count -= 1
-            yield Scene(clip.pictures.rgb, loudness, clip.captions)
+    clip = render_clip(seed, Format(224, 128, Fraction(50, 3), 24_000), chunks=SCENE_CHUNKS)
+    power = (np.concatenate((clip.controls.tones, clip.controls.noise), axis=1) ** 2).sum(axis=1)
+    return Scene(clip.pictures.rgb, _decibels(power.reshape(SCENE_CHUNKS, -1).mean(axis=1)), clip.captions)
+
+
+def scenes(count: int) -> Iterator[Scene]:
+    """Rendered scenes whose loudness changes."""
+    changing = (scene for scene in map(rendered, itertools.count(FIRST_SCENE)) if _changes(scene))
+    return itertools.islice(changing, count)
+
+
+def _changes(scene: Scene) -> bool:
+    return float(scene.loudness[BEGUN:].std()) >= LEAST_CHANGE_DB
+
+
+def shuffled(pictures: UInt8Array, seed: int) -> UInt8Array:
+    """The pictures of a scene, with those of each chunk elsewhere in time."""
+    order = np.random.default_rng(seed).permutation(SCENE_CHUNKS)
+    return pictures.reshape(SCENE_CHUNKS, 4, *pictures.shape[1:])[order].reshape(pictures.shape)
 
 
 def agreement(made: Float32Array, scene: Scene) -> tuple[float, float]:
@@ -146,15 +155,12 @@ def driven(source: Bundle, *, count: int, threads: int) -> str:
     wanted = format_of(source, width=224, height=128, fps=(50, 3), pictures=4)
     rows: dict[str, list[tuple[float, float]]] = {}
     for number, scene in enumerate(scenes(count)):
-        order = np.random.default_rng(number).permutation(SCENE_CHUNKS)
-        shuffled = scene.pictures.reshape(SCENE_CHUNKS, 4, *scene.pictures.shape[1:])[order].reshape(
-            scene.pictures.shape
-        )
+        mixed = shuffled(scene.pictures, number)
         for name, pictures, motion in (
             ("as shown", scene.pictures, True),
-            ("shuffled", shuffled, True),
+            ("shuffled", mixed, True),
             ("as shown, without the rule for motion", scene.pictures, False),
-            ("shuffled, without the rule for motion", shuffled, False),
+            ("shuffled, without the rule for motion", mixed, False),
         ):
             sound: Any = PocketSound(source, wanted, OnnxRuntimeCpu, threads=threads)
             if not motion:

@@ -14,8 +14,8 @@ from streamgen_engines.chunk import Float32Array, UInt8Array
 
 RANGE_DB: Final = 6.0
 """Farthest that sound is raised or lowered."""
-DB_PER_OCTAVE: Final = 3.0
-"""Gain for twice the change of the slow mean."""
+DB_PER_OCTAVE: Final = 6.0
+"""Gain for twice the change of the slow mean: amplitude in proportion."""
 SLOW_S: Final = 12.0
 """Time constant of the slow mean. Of 1, 3, 6 and 12 s this one agrees best with the sound of rendered scenes."""
 FLOOR: Final = 0.25
