@@ -13,6 +13,7 @@ from streamgen_engines.errors import (
     EngineError,
     GraphLoadError,
     GraphMismatchError,
+    GraphRunError,
     OutOfMemoryError,
     RuntimeUnavailableError,
 )
@@ -320,3 +321,36 @@ def test_what_was_prepared_to_be_admitted_is_not_prepared_again(
     double(runtime)
     double(TensorRt(plans=plans, hashes=hashes))
     assert world.builds == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_stream_that_refuses_to_be_closed_keeps_no_other_open(
+    world: World, plans: PlanCache, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    runtime = TensorRt(plans=plans)
+    double(runtime)
+    double(runtime)
+
+    def refused() -> None:
+        raise GraphRunError("the fake refuses")
+
+    monkeypatch.setattr(world.devices[place], "close", refused)
+    runtime.close()
+    assert [device.closed for device in world.devices] == [number != place for number in range(3)]
+    assert all(executable.closed for executable in world.executables)
+    assert all(not device.memory for device in world.devices)
+    assert len(list(plans.folder.glob("*.kernels"))) == 1
+
+
+def test_kernels_that_cannot_be_read_keep_nothing_open(
+    world: World, plans: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = TensorRt(plans=plans)
+    double(runtime)
+
+    def refused() -> bytes:
+        raise GraphRunError("the fake refuses")
+
+    monkeypatch.setattr(world.executables[0], "kernels", refused)
+    runtime.close()
+    assert all(device.closed and not device.memory for device in world.devices)

@@ -12,7 +12,6 @@ the same for all shapes, and a record of its own.
 Every value is that of `HostSampler` but for rounding.
 """
 
-import contextlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -27,6 +26,7 @@ from streamgen_engines.recipe import Made, Recipe
 from streamgen_engines.runtimes.interface import Signature
 from streamgen_engines.tensorrt.allocations import Allocations
 from streamgen_engines.tensorrt.chunk_block import ChunkBlock, Pair
+from streamgen_engines.tensorrt.closing import take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 from streamgen_engines.tensorrt.passes import Passes
@@ -186,17 +186,15 @@ class DeviceSampler:
         self._device.synchronise()
 
     def close(self) -> None:
-        """Give back all memory. Idempotent; everything else raises `GraphRunError` afterwards."""
+        """Give back all memory. Idempotent; everything else raises `GraphRunError` afterwards.
+
+        A device that has failed is left all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self._device.use()
-        with contextlib.suppress(GraphRunError):  # a device that has failed is left all the same
-            for buffer in self._buffers:
-                buffer.take_back()
-            self._device.synchronise()
-        self._records.close()
-        self._held.close()
+        before = [self._device.use, *(buffer.take_back for buffer in self._buffers), self._device.synchronise]
+        take_every([*before, self._records.close, self._held.close], "the sampler")
 
     def _use(self) -> None:
         if self._closed:

@@ -7,12 +7,13 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError, GraphRunError
+from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import no_room
 from streamgen_engines.tensorrt.builder import build
+from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
 from streamgen_engines.tensorrt.device import Device
@@ -234,22 +235,19 @@ class TensorRt:
                 _log.warning("compiled kernels are not kept: %s", error)
 
     def close(self) -> None:
-        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent."""
-        self.keep()
-        for buffered in reversed(self._buffered):
-            _close(buffered)
-        for sampler in reversed(self._samplers):
-            _close(sampler)
-        self._buffered.clear()
-        self._samplers.clear()
-        for executable, _ in reversed(self._executables):
-            executable.close()
-        self._executables.clear()
-        for engine, _ in reversed(self._engines):
-            engine.close()
-        self._engines.clear()
-        for device in reversed(self._devices):
-            _close(device)
+        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent.
+
+        What a GPU that is lost says against it is logged, and the rest is closed all the same.
+        """
+        steps: list[Step] = [self.keep]
+        steps += [buffered.close for buffered in reversed(self._buffered)]
+        steps += [sampler.close for sampler in reversed(self._samplers)]
+        steps += [executable.close for executable, _ in reversed(self._executables)]
+        steps += [engine.close for engine, _ in reversed(self._engines)]
+        steps += [device.close for device in reversed(self._devices)]
+        take_every(steps, "the runtime")
+        for closed in (self._buffered, self._samplers, self._executables, self._engines):
+            closed.clear()
 
     def _planned(
         self,
@@ -319,7 +317,7 @@ class TensorRt:
                 executable.close()
                 raise
         except BaseException:
-            _close(device)
+            take_every([device.close], name)
             raise
         self._devices.append(device)
         self._engines.append((engine, key))
@@ -334,11 +332,3 @@ class TensorRt:
             self._plans.keep_memory(key, memory)
         except PlanCacheError as error:  # the next start estimates it again
             _log.warning("the memory of a plan is not kept: %s", error)
-
-
-def _close(part: CudaDevice | DoubleBufferedEngine | DeviceSampler) -> None:
-    """Close it; what a GPU that is lost says against it is logged, and the rest is closed all the same."""
-    try:
-        part.close()
-    except GraphRunError as error:
-        _log.warning("not everything can be given back: %s", error)
