@@ -259,3 +259,12 @@ def test_closing_twice_destroys_once(binding: Binding) -> None:
     device.close()
     device.close()
     assert [call for call in binding.calls if call[0] == "cudaStreamDestroy"] == [("cudaStreamDestroy", 77)]
+
+
+def test_memory_that_cannot_be_filled_is_given_back_and_is_want_of_memory(binding: Binding) -> None:
+    """The first fill of a process loads a kernel."""
+    device = CudaDevice(0)
+    binding.fails["cudaMemsetAsync"] = Error.cudaErrorMemoryAllocation
+    with pytest.raises(OutOfMemoryError):
+        device.allocate(32)
+    assert binding.calls[-1] == ("cudaFree", 4096)

@@ -113,7 +113,12 @@ class CudaDevice:
             OutOfMemoryError: there is not as much.
         """
         (address,) = self._did(self._api.cudaMalloc(max(size, 1)), allocating=True)
-        self.zero(int(address), size)
+        try:
+            # The first fill of a process loads a kernel, which takes memory as well.
+            self._did(self._api.cudaMemsetAsync(int(address), 0, size, self._stream), allocating=True)
+        except BaseException:
+            self._api.cudaFree(address)
+            raise
         return int(address)
 
     def free(self, address: int) -> None:

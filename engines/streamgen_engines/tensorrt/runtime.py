@@ -2,16 +2,17 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError
+from streamgen_engines.errors import GraphLoadError, GraphRunError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
-from streamgen_engines.runtimes.failures import no_room
+from streamgen_engines.runtimes.failures import at_loading, no_room
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.compile import plan_key
@@ -30,6 +31,18 @@ from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Want of memory is `OutOfMemoryError` while something is loaded, also where CUDA finds out late."""
+    try:
+        yield
+    except GraphRunError as error:
+        told = at_loading(error)
+        if told is error:
+            raise
+        raise told from error
 
 
 class LoadedPlan(TensorRtEngine):
@@ -130,6 +143,7 @@ class TensorRt:
             _log.warning("%s", doubt)
         return found
 
+    @_loading()
     def load(
         self,
         path: Path,
@@ -165,6 +179,7 @@ class TensorRt:
 
         return self._planned(self._hashes[path], model, states, path.name, opened)
 
+    @_loading()
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
     ) -> DoubleBufferedEngine:
@@ -175,6 +190,7 @@ class TensorRt:
         Raises:
             GraphLoadError: it makes no pictures, TensorRT rejects it, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
+            OutOfMemoryError: plan, states and buffers of both turns do not fit.
         """
         prepared = prepare(path.read_bytes(), self._precision, name=path.name, planes=request)
 
@@ -182,18 +198,22 @@ class TensorRt:
             return self._opened(data, states, path.name, key, fetches=False)
 
         inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened)
-        copying = [CudaDevice(self._index) for _ in range(TURNS)]
-        self._devices += copying
+        copying: list[CudaDevice] = []
+        for _ in range(TURNS):
+            copying.append(CudaDevice(self._index))
+            self._devices.append(copying[-1])
         made = DoubleBufferedEngine(inner, copying, name=path.name)
         self._buffered.append(made)
         return made
 
+    @_loading()
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
 
         Raises:
             GraphLoadError: TensorRT rejects a graph, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the denoise graph.
+            OutOfMemoryError: plans, ring and buffers do not fit.
         """
         device = CudaDevice(self._index)
         self._devices.append(device)
@@ -214,9 +234,14 @@ class TensorRt:
         self._samplers.append(sampler)
         return sampler
 
+    @_loading()
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
-        return self._opened(data, graph.states, name)
+        try:
+            return self._opened(data, graph.states, name)
+        except GraphLoadError as error:
+            self._require_room(data, None, name, error)
+            raise
 
     def keep(self) -> None:
         """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
@@ -264,9 +289,14 @@ class TensorRt:
             try:
                 return opened(found.data, key)
             except GraphLoadError as error:
-                self._require_room(len(found.data), name, error)
+                self._require_room(found.data, key, name, error)
                 _log.warning("the plan of %s is built again: %s", name, error)
-        return opened(self._built(model(), key, states, name), key)
+        data = self._built(model(), key, states, name)
+        try:
+            return opened(data, key)
+        except GraphLoadError as error:
+            self._require_room(data, key, name, error)
+            raise
 
     def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
         """The plan of a prepared graph, loaded: from the cache, or built."""
@@ -280,8 +310,10 @@ class TensorRt:
 
         return self._planned(prepared.sha256, lambda: prepared.model, states, name, opened)
 
-    def _require_room(self, needed: int, name: str, error: GraphLoadError) -> None:
-        """Nothing is built again where not even the plan's own bytes are free, whatever words TensorRT has for it."""
+    def _require_room(self, data: bytes, key: PlanKey | None, name: str, error: GraphLoadError) -> None:
+        """A plan is not at fault where there is no room for what it took before, or its own bytes, whatever is said."""
+        known = self._plans.memory(key) if key is not None else None
+        needed = max(len(data), known.weights + known.activations if known is not None else 0)
         free = self._gpu.free_bytes()
         if free < needed:
             raise no_room(name, needed, free) from error
