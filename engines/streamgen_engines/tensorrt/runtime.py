@@ -27,7 +27,7 @@ from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
-from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
 
 _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
@@ -218,16 +218,9 @@ class TensorRt:
         device = CudaDevice(self._index)
         self._devices.append(device)
         manifest = pocket_manifest(bundle.manifest)
-        path, graphs = bundle.path("denoise"), sampler_graphs(manifest)
-        states = manifest.graphs["denoise"].states
-        # Between the passes every bit counts and nothing is heavy.
+        path, states = bundle.path("denoise"), manifest.graphs["denoise"].states
         step, weigh, finish = (
-            self._executable(prepare(source, "fp32", name=name), (), name)
-            for source, name in (
-                (graphs.step, "sampler step"),
-                (graphs.weigh, "sampler weigh"),
-                (graphs.finish, "sampler finish"),
-            )
+            self._executable(prepared, (), name) for name, prepared in prepared_sampler(manifest).items()
         )
         denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
         sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
