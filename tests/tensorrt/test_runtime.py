@@ -18,15 +18,18 @@ from streamgen_engines.errors import (
     RuntimeUnavailableError,
 )
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import TensorSpec
+from streamgen_engines.tensorrt import compile as compiling
 from streamgen_engines.tensorrt import plans as plans_module
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.builder import Built
+from streamgen_engines.tensorrt.compile import Compiler, Outcome
 from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.flavour import Flavour
-from streamgen_engines.tensorrt.inspection import NetworkReport
+from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
 from streamgen_engines.text import TextEncoder
@@ -180,6 +183,46 @@ def test_a_stream_of_the_runtime_is_that_of_the_host(
         runtime.close()
         assert world.builds == 4
     assert all(device.closed and not device.memory and not device.pinned for device in world.devices)
+
+
+@pytest.mark.parametrize("precision", [None, "fp32"])
+def test_what_was_compiled_ahead_is_all_that_a_stream_needs(
+    world: World, plans: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision | None
+) -> None:
+    """The chunk loop's own plans among it: a start builds nothing, and compiling builds nothing again."""
+    bundle = Bundle.open(write_tiny_bundle(tmp_path / "tiny"))
+    built: list[str] = []
+
+    def build(flavour: Flavour, model: bytes, *, name: str, **options: Any) -> Built:
+        built.append(name)
+        return Built(model, NetworkReport({}, {}, 0, 0, 0, 6), b"")
+
+    def load(flavour: Flavour, plan: bytes, name: str, *, kernels: bytes = b"") -> FakeExecutable:
+        made = executable(world.devices[-1], plan)
+        made.memory = lambda: PlanMemory(700, 300)  # type: ignore[method-assign]
+        made.report = lambda: EngineReport(1, {}, 0, 300, 700)  # type: ignore[attr-defined]
+        return made
+
+    monkeypatch.setattr(module, "build", build)
+    monkeypatch.setattr(compiling, "build", build)
+    monkeypatch.setattr(module, "TensorRtExecutable", load)
+    runtime = TensorRt(plans=plans, precision=precision)
+
+    def compiled() -> list[Outcome]:
+        flavour, reference = Flavour("tensorrt-rtx", Api, None), OnnxRuntimeCpu()
+        given: dict[str, Any] = {"plans": plans, "precision": precision, "reference": reference}
+        return list(Compiler(bundle, flavour, gpu=runtime.gpu.gpu, load=runtime.load_plan, **given).run())
+
+    assert [outcome.failure for outcome in compiled()] == [None] * 7
+    assert len(built) == 7
+    runtime.chunk_sampler(bundle)
+    for name in ("text", "decode_video", "decode_audio"):
+        runtime.load(bundle.path(name), bundle.manifest.graphs[name].states)
+    again = compiled()
+    assert all(outcome.cached and outcome.errors is not None and outcome.memory for outcome in again)
+    assert len(built) == 7
+    assert not runtime.admit(bundle).plan.estimated
+    runtime.close()
 
 
 @needs_rtx
