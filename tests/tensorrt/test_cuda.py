@@ -211,6 +211,7 @@ def test_a_gpu_without_room_for_a_stream_is_want_of_memory(binding: Binding, cal
     binding.fails[call] = Error.cudaErrorMemoryAllocation
     with pytest.raises(OutOfMemoryError):
         CudaDevice(0)
+    assert (("cudaStreamDestroy", 77) in binding.calls) is (call == "cudaEventCreateWithFlags")
 
 
 def test_the_stream_is_given_back_where_its_event_cannot_be(binding: Binding) -> None:

@@ -77,8 +77,12 @@ class CudaDevice:
         # The first call makes the context, and that takes memory.
         self._did(runtime.cudaSetDevice(index), allocating=True)
         (self._stream,) = self._did(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking), allocating=True)
-        self._reached = self.event()
-        (properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        try:
+            self._reached = self.event()
+            (properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        except BaseException:
+            runtime.cudaStreamDestroy(self._stream)
+            raise
         self._gpu = _described(properties)
 
     @property
