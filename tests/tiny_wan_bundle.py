@@ -94,6 +94,7 @@ def write_tiny_wan_bundle(
     clean_pass: bool = True,
     renoise: Literal["fresh", "predicted"] = "fresh",
     switch: Switch = "keep",
+    recache_sink: bool = False,
     half: bool = False,
 ) -> Path:
     """Write the bundle into `folder` (made when missing) and return it.
@@ -103,7 +104,7 @@ def write_tiny_wan_bundle(
         name: of the bundle.
         chunk, window, sink: latent frames.
         first: with a graph of its own for a stream's first latent frame; without, the first 3 pictures are led in.
-        clean_pass, renoise, switch: of the sampler.
+        clean_pass, renoise, switch, recache_sink: of the sampler.
         half: the ring, and the keys and values of prompts, are float16.
     """
     folder.mkdir(parents=True, exist_ok=True)
@@ -149,6 +150,7 @@ def write_tiny_wan_bundle(
             clean_pass=clean_pass,
             renoise=renoise,
             switch=switch,
+            recache_sink=recache_sink,
         ),
         decoding=WanDecoding(lead=0 if first else 3),
         text=Text(

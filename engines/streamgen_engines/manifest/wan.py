@@ -67,6 +67,7 @@ class WanSampler(SamplerPart):
     clean_pass: bool = True  # a last pass writes the clean chunk; False: the ring keeps what the last step wrote
     switch: Switch = "keep"  # what a sudden new prompt does to the past where nothing is asked
     blend_chunks: Positive = 4  # that a blend takes
+    recache_sink: bool = False  # reading the past again also rewrites the sink of a stream longer than the ring
 
     @property
     def levels(self) -> tuple[float, ...]:

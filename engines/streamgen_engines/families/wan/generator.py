@@ -2,8 +2,9 @@
 
 What a new prompt does to the past is chosen per request (`switch`). To read the past again (LongLive, Yang et al. 2025,
 section 3.2) what is visible of it is passed under the new prompt, chunk by chunk and oldest first, so that the ring
-says what it would say had the past been told so. That costs a pass for every chunk in sight, once; the latents for it
-are kept in the host's memory, as many as the ring has slots. The chunks of the sink are read again like all others.
+says what it would say had the past been told so. That costs a pass for every chunk that is read, once; the latents
+for it are kept in the host's memory, as many as the ring has slots. Once a stream is longer than the ring, its sink
+stands as it is, as in the published inference of LongLive, unless the bundle asks for more (`sampler.recache_sink`).
 """
 
 from typing import Final
@@ -125,9 +126,10 @@ class WanGenerator:
 
     def _recache(self, prompt: Prompt) -> None:
         """Write what is visible of the past again, under this prompt."""
-        past = [self._seen[slot] for slot in self._ring.past]
-        self._ring.cut()
-        self._seen.clear()
+        ring = self._ring
+        slots = ring.past if self._sampler.recache_sink else ring.past_behind_sink
+        past = [self._seen.pop(slot) for slot in slots]
+        ring.rewind(slots)
         for seen in past:
             self._pass(seen.latent, seen.sigma, prompt)
             self._advance(seen)
