@@ -13,6 +13,7 @@ import pytest
 from streamgen.doctor import check_bundle
 from streamgen.generation.pipeline import DenoiseStage, Pipeline, start_picture
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.generation.prompts import Taken
 from streamgen.http.server import moderation
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
@@ -126,6 +127,20 @@ def test_guidance_is_left_out_and_the_record_says_so(bundle: Bundle, caplog: pyt
     assert [record.message for record in caplog.records] == [
         "guidance 3 is left out: this model is distilled, and has one pass per step without it"
     ]
+
+
+def test_the_schedule_is_told_of_passes_that_read_the_past_again(tmp_path: Path) -> None:
+    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "tiny", switch="recache"))
+    model = load(bundle)
+    stage = DenoiseStage(model.generator, bundle.manifest, model.text.encode(""))
+    made = [stage.make().passes for _ in range(5)]
+    request = SetPrompt("a", "a campfire")
+    foreseen = [stage.extra_passes([]), stage.extra_passes([request])]
+    taken = Taken(request, model.text.encode("a campfire"))
+    assert [*made, stage.make([taken]).passes, stage.make().passes] == [5, 5, 5, 5, 5, 5 + 2, 5]
+    assert foreseen == [0, 3]
+    for asked in (SetPrompt("b", "snow", recache=False), SetPrompt("b", "snow", cut=True)):
+        assert stage.extra_passes([asked]) == 0
 
 
 def test_a_sound_of_its_own_costs_no_passes(bundle: Bundle) -> None:

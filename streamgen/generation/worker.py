@@ -134,6 +134,7 @@ class Worker:
             max_steps=manifest.sampler.steps,
             min_steps=manifest.sampler.least_steps,
             sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
+            closing_passes=manifest.sampler.closing_passes,
         )
         self._sides = 1  # of the last chunk: passes per step without that for guidance
         self._layers: frozenset[Layer] = frozenset()
@@ -283,7 +284,8 @@ class Worker:
                 chunks_before=turn.chunks_before,
             )
             with self._changed:
-                self._schedule.denoised(time.monotonic_ns() - started, steps, per_step=denoised.per_step)
+                duration_ns = time.monotonic_ns() - started
+                self._schedule.denoised(duration_ns, steps, per_step=denoised.per_step, made=denoised.passes)
                 self._sides = denoised.per_step - (denoised.record.guidance != 1)
                 self._changed.wait_for(lambda: self._denoised is None or self._stopping)
                 self._denoised, self._denoised_ns = denoised, time.monotonic_ns()
@@ -294,8 +296,9 @@ class Worker:
         with self._changed:
             while not self._stopping:
                 now_ns = time.monotonic_ns()
-                plan = self._schedule.plan(self._next_chunk, now_ns, per_step=self._per_step)
                 media_time_s = self._media_time_s(now_ns)
+                extra = self._denoise.extra_passes(self._turns.ready(media_time_s))
+                plan = self._schedule.plan(self._next_chunk, now_ns, per_step=self._per_step, extra_passes=extra)
                 if plan is None or self._paused or (self._next_chunk == 0 and not self._turns.settled(media_time_s)):
                     self._changed.wait()  # the programme begins with what was asked for before its epoch
                 elif plan.start_ns > now_ns:

@@ -171,6 +171,32 @@ def test_recache_costs_a_pass_for_every_chunk_that_is_read(tiny: Bundle, ball: P
     assert len(tested._seen) == 3
 
 
+@pytest.mark.parametrize("clean_pass", [True, False])
+def test_a_chunk_says_how_many_passes_it_took(write: Write, ball: Prompt, sea: Prompt, clean_pass: bool) -> None:
+    bundle = write(clean_pass=clean_pass)
+    tested = generator(bundle)
+    counting = CountingEngine(tested._engine)
+    tested._engine = counting
+    conditions = [Condition(ball)] * 6
+    conditions += [Condition(sea, recache=True), Condition(sea, steps=2), Condition(blend([(ball, 1), (sea, 1)]))]
+    conditions += [Condition(blend([(ball, 1), (sea, 1)]), exact=True)]
+    for condition in conditions:
+        before = counting.runs
+        assert tested.step(condition).passes == counting.runs - before
+    assert bundle.manifest.sampler.closing_passes == clean_pass
+    assert bundle.manifest.rereading_passes == 3  # at most: two in a stream longer than the ring
+
+
+def test_passes_of_an_attempt_that_failed_count_with_the_next_chunk(tiny: Bundle, ball: Prompt) -> None:
+    tested = generator(tiny)
+    broken = Prompt("broken", np.full_like(ball.context, np.nan), ball.context_bias, ball.pooled)
+    with pytest.raises(NonFiniteError):
+        tested.step(Condition(broken))
+    tested.reset()
+    assert tested.step(Condition(ball)).passes == 4 + 5  # the first one found no numbers to remember
+    assert tested.step(Condition(ball)).passes == 5
+
+
 def test_a_bundle_can_recache_by_itself_where_a_prompt_changes_suddenly(
     write: Write, ball: Prompt, sea: Prompt
 ) -> None:

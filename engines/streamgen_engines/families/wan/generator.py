@@ -72,6 +72,7 @@ class WanGenerator:
         self._fresh = True  # the next chunk continues no picture
         self._seed = check_seed(seed)
         self._drawn = 0  # chunks since the seed was set
+        self._passes = 0  # since the last chunk was delivered: a schedule measures time by them
 
     def step(self, condition: Condition) -> LatentChunk:
         """Make the next chunk.
@@ -162,6 +163,7 @@ class WanGenerator:
     def _pass(self, x: Float32Array, sigma: float, prompt: Prompt, *, alone: bool = False) -> Float32Array:
         """One run of the graph: velocity, and the keys and values of `x` in the current slot."""
         self._told.hold(prompt)
+        self._passes += 1
         ring = self._ring
         chunk, places = ring.chunk_places(), ring.places()
         return self._engine.run(
@@ -200,7 +202,9 @@ class WanGenerator:
             seed=self._seed,
             cut=self._fresh,
             heard=condition.heard.text,
+            passes=self._passes,
         )
+        self._passes = 0
         self._fresh = False
         self._index += 1
         return chunk
