@@ -73,6 +73,8 @@ ENCODE_LOOK_S: Final = 0.5
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 2.0
+_WARM_UP_CHUNKS: Final = 3
+"""The first may have a decoder of its own, and a GPU records the second run of a graph, to play it from then on."""
 _STAGES: Final = ("denoise", "decode", "encode")
 
 
@@ -431,8 +433,9 @@ def _receive(connection: Connection) -> Command:
 
 
 def _warm_up(model: Model) -> None:
-    """Make one chunk and forget it: the first run of a graph plans its memory and is many times slower."""
+    """Make some chunks and forget them: the first run of a graph plans its memory and is many times slower."""
     prompt = model.text.encode("warming up")
-    model.decoder.decode(model.generator.step(Condition(prompt)))
+    for _ in range(_WARM_UP_CHUNKS):
+        model.decoder.decode(model.generator.step(Condition(prompt)))
     model.generator.reset()
     model.decoder.reset()
