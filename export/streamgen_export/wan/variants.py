@@ -130,9 +130,9 @@ LONGLIVE: Final = Variant(
 STREAMDIFFUSIONV2: Final = Variant(
     name="streamdiffusionv2",
     config=WAN_1_3B,
-    # As its configuration for text has it (`wan_causal_dmd_t2v.yaml`): a cache of 21 latent frames without a sink, steps
-    # that are not shifted, and a last pass without noise. It is known for restyling a video, one latent frame at a
-    # time, from a noise level that follows the motion; that recipe needs a video to begin from.
+    # As its configuration for text has it (`wan_causal_dmd_t2v.yaml`): a cache of 21 latent frames without a sink,
+    # steps that are not shifted, and a last pass without noise. It is known for restyling a video, one latent frame at
+    # a time, from a noise level that follows the motion; that recipe needs a video to begin from.
     chunk=3,
     window=18,
     sink=0,
