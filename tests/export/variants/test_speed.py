@@ -40,7 +40,7 @@ class TimedEngine:
         return {}
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
-        raise NotImplementedError("nothing here is held")
+        raise KeyError(*arrays)
 
     def take_states(self, other: Engine) -> None:
         raise NotImplementedError("nothing here carries states")
