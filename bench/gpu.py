@@ -62,9 +62,7 @@ class Inspected(Protocol):
         ...
 
 
-def measure(
-    bundle: Bundle, runtime: Runtime, *, runs: int, chunks: int, tell: Callable[[str], None]
-) -> dict[str, Any]:
+def measure(bundle: Bundle, runtime: Runtime, *, runs: int, chunks: int, tell: Callable[[str], None]) -> dict[str, Any]:
     """Time per call of each graph, what became of it, its floor, and how many times real time a stream is."""
     device = getattr(runtime, "gpu", None)
     told_by_driver = installed() or {}
