@@ -1,8 +1,8 @@
 """What a graphics card can do at most, as its maker publishes it: the peaks that floors are computed from.
 
-Tensor cores without sparsity, with sums in float32; `float32` is that of the ordinary cores. Sources: NVIDIA H200, H100
-and L4 Tensor Core GPU datasheets (there with sparsity, so halved here); NVIDIA Ada GPU architecture whitepaper, table 2;
-NVIDIA RTX Blackwell GPU architecture whitepaper, table 2.
+Tensor cores without sparsity, with sums in float32; `float32` is that of the ordinary cores. Sources: NVIDIA's
+datasheets of the H200, H100 and L4 (there with sparsity, so halved here), and its whitepapers on the Ada and the RTX
+Blackwell GPU architecture, the tables that compare GeForce cards.
 """
 
 import shutil

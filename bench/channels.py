@@ -1,7 +1,7 @@
-"""How many channels a GPU holds at real time: generator processes side by side, one for each channel, until one is late.
+"""How many channels a GPU holds at real time: generator processes side by side, one for each, until one is late.
 
-Every process makes a chunk in each of its turns, which are as long as a chunk lasts, as a server does once its buffer is
-full. Turns of different channels do not begin together: they are spread over the length of a chunk. A chunk that is
+Every process makes a chunk in each of its turns, which are as long as a chunk lasts, as a server does once its buffer
+is full. Turns of different channels do not begin together: they are spread over the length of a chunk. A chunk that is
 not finished when its turn ends has missed its deadline, and one miss is enough.
 """
 

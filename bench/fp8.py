@@ -41,7 +41,7 @@ class Fp8Linear(nn.Module):
         made: Tensor = torch._scaled_mm(
             narrow, self.weight.t(), scale_a=scale, scale_b=self.scale, bias=self.bias, out_dtype=self.bias.dtype
         )
-        return made.unflatten(0, x.shape[:-1])
+        return torch.unflatten(made, 0, x.shape[:-1])
 
 
 def narrow_linears(module: nn.Module) -> None:

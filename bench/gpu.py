@@ -1,8 +1,8 @@
 """How fast a model is on a GPU: `python -m bench.gpu`. Refuses where CUDA finds none: nothing here is estimated.
 
 Plans are built, or found, by `streamgen compile`'s own code. Then each graph is run on the inputs that a stream gives
-it, beside the least time that it can take (`roofline`), and a stream is made: denoising and decoding one after the other,
-without encoding. Last, generator processes are started side by side until one is late (`channels`).
+it, beside the least time that it can take (`roofline`), and a stream is made: denoising and decoding one after the
+other, without encoding. Last, generator processes are started side by side until one is late (`channels`).
 
 `--runtime onnxruntime-cpu` is a rehearsal on a machine without a GPU: everything runs, and nothing is recorded.
 """
@@ -206,7 +206,8 @@ def summary(figures: dict[str, Any]) -> list[str]:
     chunk = figures["chunk_ms"]
     lines = [
         f"{figures['realtime_ratio']} times real time on {figures['gpu']}",
-        f"a chunk takes {chunk['p50']} ms (p50), {figures['chunk_p99_ms']} ms (p99); the first {figures['first_chunk_ms']} ms",
+        f"a chunk takes {chunk['p50']} ms (p50), {figures['chunk_p99_ms']} ms (p99)",
+        f"the first chunk takes {figures['first_chunk_ms']} ms",
     ]
     if "python_ms" in figures:
         lines.append(f"Python per chunk {figures['python_ms']['p50']} ms (p50), on a device that does nothing")
@@ -216,7 +217,8 @@ def summary(figures: dict[str, Any]) -> list[str]:
         lines.append(f"{held['channels']}{more} channels at real time, a process each")
         for trial in held["trials"]:
             lines.append(
-                f"  {trial['channels']}: {trial['missed']} chunks late, p50 {trial['p50_ms']} ms, p99 {trial['p99_ms']} ms"
+                f"  {trial['channels']}: {trial['missed']} chunks late, p50 {trial['p50_ms']} ms, "
+                f"p99 {trial['p99_ms']} ms"
             )
     return lines
 

@@ -1,8 +1,8 @@
 """The least time that a graph can take on a card: its arithmetic at full speed, or its bytes, whichever is longer.
 
 Williams, Waterman and Patterson 2009, "Roofline: An Insightful Visual Performance Model". Bytes are the least there can
-be: every weight, input and state is read once, every output written once, and what lies between never leaves the chip. Of
-a state that `TensorScatter` writes, only the new rows are written. Arithmetic is that of products, convolutions and
+be: every weight, input and state is read once, every output written once, and what lies between never leaves the chip.
+Of a state that `TensorScatter` writes, only the new rows are written. Arithmetic is that of products, convolutions and
 attention; what is left out, or has no known shape, makes a floor lower, never higher.
 """
 
@@ -169,7 +169,7 @@ def _kind(types: Types, name: str) -> str:
     kind = types.get(name, (onnx.TensorProto.FLOAT, None))[0]
     if kind in _FLOAT8:
         return "float8"
-    named = {
+    named: dict[int, str] = {
         onnx.TensorProto.FLOAT16: "float16",
         onnx.TensorProto.BFLOAT16: "bfloat16",
         onnx.TensorProto.INT8: "int8",

@@ -1,6 +1,6 @@
-"""How fast causal Wan is, at real size with random weights: `python -m bench.wan`. Same arithmetic, no checkpoint needed.
+"""How fast causal Wan is, at real size with random weights: `python -m bench.wan`. It needs no checkpoint.
 
-By stage, each beside the least time that it can take (`roofline`): a pass, the pass that leaves a chunk in the ring, a
+Random weights do the same arithmetic. By stage, each beside the least time that it can take (`roofline`): a pass, the pass that leaves a chunk in the ring, a
 latent to pictures, pictures to planes, and a change of the text. Then whole chunks, first pictures, and what each way
 of taking over a new prompt costs. In torch (`wan_torch`), and as graphs on every runtime that is named and here.
 

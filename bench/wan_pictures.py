@@ -14,7 +14,7 @@ from streamgen_engines.planes.graph import CHROMA_ZERO, LUMA_BLACK, LUMA_RANGE, 
 from streamgen_engines.planes.resampling import plane_filters
 from streamgen_export.wan.taehv import TAEW2_1, TaehvConfig, TaehvDecoder
 from streamgen_export.wan.vae import WanDecoder
-from streamgen_export.wan.vae_config import WAN_VAE, PICTURES_PER_LATENT, VaeConfig
+from streamgen_export.wan.vae_config import PICTURES_PER_LATENT, WAN_VAE, VaeConfig
 from streamgen_export.wan.vae_cost import decoder_cost
 from streamgen_export.wan.vae_graphs import graphs_of
 from streamgen_export.wan.vae_streaming import FIRST, STEADY
@@ -120,26 +120,24 @@ class Planes(nn.Module):
 
     def __init__(self, source: tuple[int, int], sizes: Sequence[tuple[int, int]], kind: torch.dtype) -> None:
         super().__init__()
-        self._kind = kind
-        self._matrix = _constant(colour_matrix(), torch.float32)[:, :, None, None]
-        self._middle = torch.tensor([-LUMA_RANGE / 2, 0.0, 0.0])
-        self._filters = []
-        for size in sizes:
+        self._kind, self._count = kind, len(sizes)
+        self.register_buffer("matrix", _constant(colour_matrix(), torch.float32)[:, :, None, None])
+        self.register_buffer("middle", torch.tensor([-LUMA_RANGE / 2, 0.0, 0.0]))
+        for place, size in enumerate(sizes):
             found = plane_filters(source, size)
             each = (found.luma_rows, found.luma_columns.T, found.chroma_rows, found.chroma_columns.T)
-            self._filters.append([_constant(matrix, kind) for matrix in each])
-
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> "Planes":
-        super()._apply(fn, recurse)
-        self._matrix, self._middle = fn(self._matrix), fn(self._middle)
-        self._filters = [[fn(each) for each in filters] for filters in self._filters]
-        return self
+            for part, matrix in enumerate(each):
+                self.register_buffer(f"filter_{place}_{part}", _constant(matrix, kind))
 
     def forward(self, frames: Tensor) -> list[Tensor]:
         """frames uint8 [T, H, W, 3] -> uint8 [T, 3/2 h, w] of each size."""
-        yuv = F.conv2d(frames.permute(0, 3, 1, 2).float(), self._matrix, self._middle).to(self._kind)
+        yuv = F.conv2d(frames.permute(0, 3, 1, 2).float(), self.get_buffer("matrix"), self.get_buffer("middle")).to(
+            self._kind
+        )
         made = []
-        for luma_rows, luma_columns, chroma_rows, chroma_columns in self._filters:
+        for place in range(self._count):
+            filters = [self.get_buffer(f"filter_{place}_{part}") for part in range(4)]
+            luma_rows, luma_columns, chroma_rows, chroma_columns = filters
             luma = (luma_rows @ yuv[:, :1] @ luma_columns).float() + (LUMA_BLACK + LUMA_RANGE / 2 + 0.5)
             chroma = (chroma_rows @ yuv[:, 1:] @ chroma_columns).float() + (CHROMA_ZERO + 0.5)
             flat = torch.cat((luma.flatten(1), chroma.flatten(1)), dim=1).floor().clamp(0, 255).to(torch.uint8)

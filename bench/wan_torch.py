@@ -1,8 +1,8 @@
-"""The transformer of Wan in torch, chunk after chunk, with random weights: the line that compiled graphs have to beat.
+"""The transformer of Wan in torch, chunk after chunk, with random weights: the line that graphs have to beat.
 
-Two ways. `eager` is the module that is exported, as it stands. `compiled` is the same blocks through torch.compile, keys
-and values written in place, the mask left out (once the ring is full nothing is hidden), and on a GPU one pass played as
-a CUDA graph. Random weights do the same arithmetic as trained ones.
+Two ways. `eager` is the module that is exported, as it stands. `compiled` is the same blocks through torch.compile,
+keys and values written in place, the mask left out (once the ring is full nothing is hidden), and on a GPU one pass
+played as a CUDA graph.
 """
 
 import time
@@ -232,7 +232,9 @@ class Stream:
         places = self._places + feeds["write_index"]
         for layer, block in enumerate(model.blocks):
             prompt, ring = (each[2 * layer : 2 * layer + 2] for each in (self._held, self._rings))
-            x = self._block(block, x, modulation, (prompt[0], prompt[1]), (ring[0], ring[1]), turns, places)
+            x = self._block(
+                cast(Block, block), x, modulation, (prompt[0], prompt[1]), (ring[0], ring[1]), turns, places
+            )
         return model.latents(model.head(x, time_), shape.chunk, shape.rows, shape.columns)
 
     def _feed(self, latent: Tensor, sigma: float) -> None:

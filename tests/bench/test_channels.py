@@ -57,7 +57,7 @@ def test_processes_make_chunks_side_by_side() -> None:
         duration_s=1.0,
     )
     assert held.failure is None
-    assert [trial.channels for trial in held.trials][0] == 1
+    assert held.trials[0].channels == 1
     assert all(trial.p99_ms is not None for trial in held.trials)
 
 

@@ -66,7 +66,7 @@ def test_the_floor_is_the_longer_of_arithmetic_and_memory() -> None:
 
 def test_work_adds_up() -> None:
     one = Work({"float16": 3}, 5, 1)
-    assert 2 * 3 == (one * 2).total_flops
+    assert (one * 2).total_flops == 2 * 3
     assert one + Work({"float32": 1}, 2) == Work({"float16": 3, "float32": 1}, 7, 1)
 
 

@@ -1,0 +1,83 @@
+"""The whole bench at tiny size on the CPU; what it prints about time is nobody's figure."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from bench import record, wan
+from bench.cards import CARDS
+
+QUICK = ["--device", "cpu", "--tiny", "--rings", "6", "--runs", "1", "--backend", "eager", "--decoders", "taehv"]
+
+
+def test_a_rehearsal_runs_everything_and_records_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished: list[dict[str, Any]] = []
+    finish = record.finish
+    monkeypatch.setattr(record, "finish", lambda *given: finished.append(finish(*given)) or finished[-1])
+    results = tmp_path / "results.jsonl"
+    runtimes = ["--runtimes", "torch", "onnxruntime-cpu", "no-such-runtime"]
+    assert wan.main([*QUICK, *runtimes, "--graphs", str(tmp_path / "graphs"), "--results", str(results)]) == 0
+    assert not results.exists()
+    (run,) = finished
+    json.dumps(run, allow_nan=False)
+    figures = run["figures"]
+    stages = {(row["runtime"], row["stage"]) for row in figures["stages"]}
+    assert stages == {
+        ("torch", "planes of a latent"),
+        ("torch", "latent"),
+        ("torch", "first latent"),
+        ("torch", "pass"),
+        ("torch", "cache write"),
+        ("onnxruntime-cpu", "taehv: a latent to RGB"),
+        ("onnxruntime-cpu", "prompt_kv"),
+        ("onnxruntime-cpu", "hold another text"),
+        ("onnxruntime-cpu", "denoise, ring 6"),
+    }
+    assert {(row["way"], row["ring"], row["decoder"]) for row in figures["chunks"]} == {
+        ("compiled", 6, "taehv"),
+        ("eager", 6, "taehv"),
+    }
+    assert {row["switch"] for row in figures["switches"]} == {"keep", "blend", "recache", "cut"}
+    (failure,) = run["failures"]
+    assert "no-such-runtime" in failure
+    assert "a rehearsal: nothing is recorded" in capsys.readouterr().out
+
+
+def test_a_part_that_fails_takes_no_other_with_it_and_none_begins_too_late() -> None:
+    clock = iter([0.0, 1.0, 2.0, 11.0])
+    parts = wan.Parts(10.0, now=lambda: next(clock))
+    done: list[str] = []
+
+    def fails() -> None:
+        raise MemoryError("no room\nand a second line")
+
+    assert not parts.run("first", fails)
+    assert parts.run("second", lambda: done.append("second"))
+    assert not parts.run("third", lambda: done.append("third"))
+    assert done == ["second"]
+    assert parts.failures == ["first: MemoryError: no room", "third: the time was up"]
+
+
+def test_a_gpu_s_rows_have_floors(capsys: pytest.CaptureFixture[str]) -> None:
+    report = wan.Report(CARDS[0])
+    where = {"runtime": "torch", "ring": 21}
+    report.stage(where, "pass", [2.0], wan.work_of(wan.TINY, wan.RingShape(3, 18, 0, 8, 12), "bf16"))
+    (row,) = report.stages
+    assert row["floor_ms"] > 0
+    assert "torch ring 21 pass" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("wrong", [["--rings", "7"], ["--width", "830"]])
+def test_sizes_that_cannot_be_are_refused(wrong: list[str]) -> None:
+    with pytest.raises(SystemExit):
+        wan.parse(wrong)
+
+
+@pytest.mark.skipif(wan.torch.cuda.is_available(), reason="this machine has a GPU")
+def test_without_a_gpu_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
+    assert wan.main([]) == 1
+    assert "--device cpu --tiny" in capsys.readouterr().err
