@@ -1,14 +1,15 @@
 """Everything that a GPU is needed for, with one command: `python -m bench.on_gpu --out FOLDER`.
 
 For a machine that is at hand for some minutes and has no network. Parts run one after the other, each in a process of
-its own with a time limit; one that fails or hangs costs its own time and nothing else. Records go into `results.jsonl` of
-the folder, what parts print into `log.txt`, and a short table comes last.
+its own with a time limit; one that fails or hangs costs its own time and nothing else. Records go into `results.jsonl`
+of the folder, what parts print into `log.txt`, and a short table comes last.
 
-A folder with wheels (`--wheels`) is installed first, without dependencies and beside everything else. A wheel that is too
-large to be carried in one piece may be cut: `NAME.whl.00`, `NAME.whl.01` and so on are joined.
+A folder with wheels (`--wheels`) is installed first, without dependencies and beside everything else. A wheel that is
+too large to be carried in one piece may be cut: `NAME.whl.00`, `NAME.whl.01` and so on are joined.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import signal
@@ -37,7 +38,8 @@ MODULES: Final = (
 PYTEST_INI: Final = "[pytest]\nmarkers =\n    gpu: needs an NVIDIA GPU\n"
 """In the place of the project's own settings, which ask for plugins that the tests for GPUs do not need."""
 GPU_TESTS: Final = ("tests/tensorrt/test_gpu.py", "tests/engines/test_onnxruntime_cuda_device.py")
-_KILL_S: Final = 10
+GRACE_S: Final = 10
+"""Between the request to end and the end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,12 +101,11 @@ def parts(out: Path, ini: Path, *, rehearse: bool) -> tuple[Part, ...]:
         )
     return (
         Part("rtx", ("-m", "bench.rtx", *results), 45),
-        Part("wan torch", _wan(results, 150, "--runtimes", "torch", "--precisions", "bf16", "fp8"), 170),
-        Part("pocket tensorrt-rtx", ("-m", "bench.gpu", "--limit-s", "80", *results), 100),
+        Part("wan torch", _wan(results, 200, "--runtimes", "torch"), 235),
+        Part("pocket tensorrt-rtx", ("-m", "bench.gpu", "--limit-s", "80", *results), 95),
         Part("tests", kept, 60),
-        Part("pocket cuda", ("-m", "bench.gpu", "--runtime", "onnxruntime-cuda", "--limit-s", "50", *results), 70),
-        Part("wan graphs", _wan(results, 60, "--runtimes", "tensorrt-rtx", "onnxruntime-cuda", "--rings", "21"), 90),
-        Part("wan torch fp16", _wan(results, 40, "--runtimes", "torch", "--precisions", "fp16"), 60),
+        Part("pocket cuda", ("-m", "bench.gpu", "--runtime", "onnxruntime-cuda", "--limit-s", "40", *results), 55),
+        Part("wan graphs", _wan(results, 40, "--runtimes", "tensorrt-rtx", "onnxruntime-cuda", "--rings", "21"), 70),
     )
 
 
@@ -137,6 +138,9 @@ def perform(part: Part, out: Path, environment: Mapping[str, str], left_s: float
             code = process.wait(limit_s)
         except subprocess.TimeoutExpired:
             code = None
+            process.terminate()  # what it has found so far can still be written down
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(GRACE_S)
         finally:
             _end(process)
     said = log.read_bytes()[begin:].decode(errors="replace")
@@ -152,7 +156,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except ProcessLookupError:
         return  # all of them have ended
-    process.wait(_KILL_S)
+    process.wait(GRACE_S)
 
 
 def install(wheels: Path, site: Path) -> str:

@@ -1,14 +1,16 @@
 """How fast causal Wan is, at real size with random weights: `python -m bench.wan`. It needs no checkpoint.
 
-Random weights do the same arithmetic. By stage, each beside the least time that it can take (`roofline`): a pass, the pass that leaves a chunk in the ring, a
-latent to pictures, pictures to planes, and a change of the text. Then whole chunks, first pictures, and what each way
-of taking over a new prompt costs. In torch (`wan_torch`), and as graphs on every runtime that is named and here.
+Random weights do the same arithmetic. By stage, each beside the least time that it can take (`roofline`): a pass, the
+pass that leaves a chunk in the ring, a latent to pictures, pictures to planes, and a change of the text. Then whole
+chunks, first pictures, and what each way of taking over a new prompt costs. In torch (`wan_torch`), and as graphs on
+every runtime that is named and here.
 
 Parts come in the order of their worth, and none begins once `--limit-s` is over: what was left out is said.
 `--device cpu --tiny` is a rehearsal: everything runs, and nothing is recorded.
 """
 
 import argparse
+import signal
 import sys
 import tempfile
 import time
@@ -63,6 +65,14 @@ class Parts:
             print(f"left out: {self.failures[-1]}")
             return False
         return True
+
+
+class EndedError(BaseException):
+    """The process was told to end: no part may take it for a failure of its own."""
+
+
+def _end(*_: object) -> None:
+    raise EndedError
 
 
 class Report:
@@ -192,6 +202,7 @@ class Bench:
                 )
 
     def _measure_stream(self, stream: Stream, setting: Setting) -> None:
+        torch._dynamo.reset()  # it keeps few compiled versions of a function, and then compiles no more
         device, runs, ring = self._device, self._given.runs, setting.shape.frames
         where = {
             "runtime": "torch",
@@ -356,7 +367,13 @@ def main(arguments: list[str] | None = None) -> int:
         key: value for key, value in vars(given).items() if key not in ("results", "no_record", "graphs", "backend")
     }
     run = record.begin("wan", None, {**settings, "weights": "random"})
-    Bench(given, device, report, parts).run()
+    signal.signal(signal.SIGTERM, _end)
+    try:
+        Bench(given, device, report, parts).run()
+    except EndedError:
+        parts.failures.append("the rest: the process was told to end")
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
     figures = {
         "gpu": name,
         "installed": installed(),

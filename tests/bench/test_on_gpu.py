@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench import on_gpu, rtx
+from bench.cards import installed
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.builder import build
@@ -45,6 +46,17 @@ def test_a_part_that_hangs_is_ended_with_what_it_started(tmp_path: Path) -> None
     assert not status.exists() or status.read_text().split()[2] == "Z"
 
 
+def test_a_part_whose_time_is_up_may_write_down_what_it_has(tmp_path: Path) -> None:
+    program = (
+        "import signal, sys, time\n"
+        "def end(*_): print('so far'); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\n"
+        "time.sleep(600)\n"
+    )
+    outcome = on_gpu.perform(part(program, 3.0), tmp_path, os.environ, 60)
+    assert (outcome.code, outcome.said) == (None, "so far")
+
+
 def test_what_is_left_of_the_whole_ends_a_part(tmp_path: Path) -> None:
     outcome = on_gpu.perform(part("print(1)"), tmp_path, os.environ, 0)
     assert (outcome.code, outcome.took_s) == (None, 0.0)
@@ -78,7 +90,9 @@ def test_a_wheel_in_pieces_is_joined_and_installed_and_a_wrong_one_named(tmp_pat
     told = on_gpu.install(wheels, site)
     assert told.startswith("1 of 2 wheels installed; broken-1.0-py3-none-any.whl: ")
     assert (site / "streamgen_piece.py").exists()
-    assert on_gpu.install(tmp_path, tmp_path / "other") == f"no wheels in {tmp_path.name}"
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    assert on_gpu.install(empty, tmp_path / "other") == "no wheels in empty"
 
 
 def test_headlines_are_read_from_records(tmp_path: Path) -> None:
@@ -107,14 +121,14 @@ def test_headlines_are_read_from_records(tmp_path: Path) -> None:
 
 def test_the_question_is_one_that_can_be_answered(tmp_path: Path) -> None:
     assert rtx.distance(OnnxRuntimeCpu(), tmp_path) == 0
-    assert lint(rtx.question(), "tensorrt-rtx") == []
+    assert lint(rtx.question().SerializeToString(), "tensorrt-rtx") == []
     state = State(name="ring", shape=(1, rtx.HEADS, rtx.ROWS, rtx.WIDTH), dtype="float16")
     flavour = load_flavour("tensorrt-rtx")
     assert build(flavour, rtx.question().SerializeToString(), name="question", states=[state]).plan
 
 
 def test_without_a_gpu_the_answer_is_no(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    if on_gpu.installed() is not None:
+    if installed() is not None:
         pytest.skip("this machine has a GPU")
     results = tmp_path / "results.jsonl"
     assert rtx.main(["--results", str(results)]) == 1

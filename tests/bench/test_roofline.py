@@ -15,7 +15,8 @@ from streamgen_export.wan.config import TINY, RingShape
 from streamgen_export.wan.graphs import write_denoise
 from streamgen_export.wan.streaming import Denoise
 from streamgen_export.wan.transformer import CausalWan
-from tests.export.wan.tiny_vae import tiny, written
+from streamgen_export.wan.vae_graphs import graphs_of
+from tests.export.wan.tiny_vae import Name, tiny, written
 
 CARD = Card("a card", 1e9, {"float16": 4e9, "float32": 1e9})
 
@@ -92,9 +93,7 @@ def test_the_wan_transformer_has_the_flops_that_torch_counts(tmp_path: Path) -> 
 
 @pytest.mark.parametrize("name", ["wan", "taehv"])
 def test_decoders_have_the_flops_that_torch_counts(name: str) -> None:
-    from streamgen_export.wan.vae_graphs import graphs_of
-
-    chosen = "wan" if name == "wan" else "taehv"
+    chosen: Name = "wan" if name == "wan" else "taehv"
     for graph, module in graphs_of(tiny(chosen)).items():
         made = written(chosen, "fp32")[graph]
         rows, columns = made.states[0].shape[-2:]

@@ -1,13 +1,17 @@
 """The whole bench at tiny size on the CPU; what it prints about time is nobody's figure."""
 
 import json
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from bench import record, wan
 from bench.cards import CARDS
+from bench.wan_torch import work_of
+from streamgen_export.wan.config import TINY, RingShape
 
 QUICK = ["--device", "cpu", "--tiny", "--rings", "6", "--runs", "1", "--backend", "eager", "--decoders", "taehv"]
 
@@ -17,7 +21,12 @@ def test_a_rehearsal_runs_everything_and_records_nothing(
 ) -> None:
     finished: list[dict[str, Any]] = []
     finish = record.finish
-    monkeypatch.setattr(record, "finish", lambda *given: finished.append(finish(*given)) or finished[-1])
+
+    def keeping(*given: Any) -> dict[str, Any]:
+        finished.append(finish(*given))
+        return finished[-1]
+
+    monkeypatch.setattr(record, "finish", keeping)
     results = tmp_path / "results.jsonl"
     runtimes = ["--runtimes", "torch", "onnxruntime-cpu", "no-such-runtime"]
     assert wan.main([*QUICK, *runtimes, "--graphs", str(tmp_path / "graphs"), "--results", str(results)]) == 0
@@ -62,10 +71,24 @@ def test_a_part_that_fails_takes_no_other_with_it_and_none_begins_too_late() -> 
     assert parts.failures == ["first: MemoryError: no room", "third: the time was up"]
 
 
+def test_a_bench_that_is_told_to_end_finishes_with_what_it_has(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stops(*_: object, **__: object) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+    monkeypatch.setattr(wan, "build_decoder", stops)
+    assert wan.main([*QUICK, "--runtimes", "torch"]) == 0
+    told = capsys.readouterr().out
+    assert "planes of a latent" in told
+    assert "left out: the rest: the process was told to end" in told
+    assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL
+
+
 def test_a_gpu_s_rows_have_floors(capsys: pytest.CaptureFixture[str]) -> None:
     report = wan.Report(CARDS[0])
     where = {"runtime": "torch", "ring": 21}
-    report.stage(where, "pass", [2.0], wan.work_of(wan.TINY, wan.RingShape(3, 18, 0, 8, 12), "bf16"))
+    report.stage(where, "pass", [2.0], work_of(TINY, RingShape(3, 18, 0, 8, 12), "bf16"))
     (row,) = report.stages
     assert row["floor_ms"] > 0
     assert "torch ring 21 pass" in capsys.readouterr().out
@@ -77,7 +100,7 @@ def test_sizes_that_cannot_be_are_refused(wrong: list[str]) -> None:
         wan.parse(wrong)
 
 
-@pytest.mark.skipif(wan.torch.cuda.is_available(), reason="this machine has a GPU")
+@pytest.mark.skipif(torch.cuda.is_available(), reason="this machine has a GPU")
 def test_without_a_gpu_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert wan.main([]) == 1
     assert "--device cpu --tiny" in capsys.readouterr().err
