@@ -21,9 +21,9 @@ from typing import Any, Final
 import torch
 
 from bench import record, wan_graphs
-from bench.cards import Card, card_named, installed
+from bench.cards import CARDS, Card, card_named, installed
 from bench.figures import Summary
-from bench.roofline import Work, line, told
+from bench.roofline import Work, floor, line, told
 from bench.wan_pictures import DECODERS, DecoderName, Decoding, Planes, planes_work
 from bench.wan_pictures import build as build_decoder
 from bench.wan_pictures import work_of as decoder_work
@@ -309,7 +309,7 @@ class Bench:
                 return
             for name in given.decoders:
                 self._parts.run(f"{runtime} {name}", lambda n=name: decoder(n))  # type: ignore[misc]
-            for size in given.sizes:
+            for size in given.sizes[:1]:  # a folder has the graphs of one size
                 config = TINY if given.tiny else SIZES[size]
                 for ring in sorted(given.rings, reverse=True):
                     name = f"{runtime} {config.name} ring {ring}"
@@ -325,6 +325,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     """The command's options."""
     parser = argparse.ArgumentParser(prog="python -m bench.wan", description="Speed of causal Wan, random weights.")
     parser.add_argument("--device", choices=("cuda", "cpu"), default="cuda", help="of torch [cuda]")
+    parser.add_argument("--floors", action="store_true", help="print the least times on published cards, run nothing")
     parser.add_argument("--tiny", action="store_true", help="two narrow layers, small pictures: a rehearsal")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1.3B"], help="[1.3B]")
     parser.add_argument("--rings", nargs="+", type=int, default=[6, 12, 21], help="latent frames of the ring [6 12 21]")
@@ -354,9 +355,32 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return given
 
 
+def floors(given: argparse.Namespace) -> list[str]:
+    """The least time of a chunk on every card of the table: all passes, and its latents through each decoder.
+
+    Nothing is run: it is arithmetic, and no figure of a card.
+    """
+    lines = [f"ms at the least for a chunk of {PICTURES_PER_LATENT * CHUNK} pictures, {given.width}x{given.height}"]
+    precisions: tuple[Precision, ...] = tuple(each for each in given.precisions if each != "fp32")
+    for size in given.sizes:
+        for ring in given.rings:
+            shape = RingShape(CHUNK, ring - CHUNK, 0, given.height // 8, given.width // 8)
+            for precision in precisions or ("bf16",):
+                passes = work_of(TINY if given.tiny else SIZES[size], shape, precision) * (len(SIGMAS) + 1)
+                for name in given.decoders:
+                    decoder = build_decoder(name, "bf16", torch.device("meta"), tiny=given.tiny)
+                    whole = passes + decoder_work(decoder, given.width, given.height, "bf16") * CHUNK
+                    least = (f"{card.name.removeprefix('NVIDIA ')} {floor(whole, card).ms:.0f}" for card in CARDS)
+                    lines.append(f"  {size} {precision} ring {ring} {name}: {', '.join(least)}")
+    return lines
+
+
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     given = parse(arguments)
+    if given.floors:
+        print("\n".join(floors(given)))
+        return 0
     if given.device == "cuda" and not torch.cuda.is_available():
         print("error: torch finds no GPU here; `--device cpu --tiny` rehearses on a CPU", file=sys.stderr)
         return 1
@@ -393,6 +417,22 @@ def main(arguments: list[str] | None = None) -> int:
     return 0 if report.stages else 1
 
 
+def graph_chunks(stages: list[dict[str, Any]]) -> list[str]:
+    """What a chunk takes in graphs, as the sum of its calls: all passes, then its latents one by one."""
+    times: dict[str, dict[str, float]] = {}
+    for row in stages:
+        if row["runtime"] != "torch":
+            times.setdefault(row["runtime"], {})[row["stage"]] = row["ms"]["p50"]
+    lines = []
+    for runtime, calls in times.items():
+        for denoise, pass_ms in calls.items():
+            for decode, latent_ms in calls.items():
+                if denoise.startswith("denoise") and ": a latent" in decode:
+                    whole = (len(SIGMAS) + 1) * pass_ms + CHUNK * latent_ms
+                    lines.append(f"  {runtime} {denoise}, {decode}: {whole:.1f} ms a chunk, as a sum of its calls")
+    return lines
+
+
 def summary(figures: dict[str, Any], failures: list[str]) -> list[str]:
     """A table of whole chunks, and what is missing; from a finished record."""
     lines = [f"causal Wan, random weights, {figures['gpu']}: fastest first"]
@@ -403,7 +443,7 @@ def summary(figures: dict[str, Any], failures: list[str]) -> list[str]:
             f"{row['chunk_ms']['p50']:.1f} ms a chunk, {row['pictures_per_s']:.1f} pictures/s, "
             f"first picture {row['first_picture_ms']:.1f} ms, {least}"
         )
-    return [*lines, *(f"left out: {failure}" for failure in failures)]
+    return [*lines, *graph_chunks(figures["stages"]), *(f"left out: {failure}" for failure in failures)]
 
 
 if __name__ == "__main__":

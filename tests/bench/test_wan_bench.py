@@ -94,6 +94,24 @@ def test_a_gpu_s_rows_have_floors(capsys: pytest.CaptureFixture[str]) -> None:
     assert "torch ring 21 pass" in capsys.readouterr().out
 
 
+def test_floors_are_arithmetic_and_need_no_gpu(capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--floors", "--tiny", "--rings", "6", "--precisions", "bf16", "--decoders", "taehv"]
+    assert wan.main(options) == 0
+    told = capsys.readouterr().out
+    assert "1.3B bf16 ring 6 taehv: H200 " in told
+    assert all(card.name.removeprefix("NVIDIA ") in told for card in CARDS)
+
+
+def test_a_chunk_of_graphs_is_the_sum_of_its_calls() -> None:
+    stages = [
+        {"runtime": "tensorrt-rtx", "stage": "denoise, ring 21", "ms": {"p50": 10.0}},
+        {"runtime": "tensorrt-rtx", "stage": "taehv: a latent to planes", "ms": {"p50": 2.0}},
+        {"runtime": "torch", "stage": "pass", "ms": {"p50": 1.0}},
+    ]
+    (line,) = wan.graph_chunks(stages)
+    assert line.startswith("  tensorrt-rtx denoise, ring 21, taehv: a latent to planes: 56.0 ms a chunk")
+
+
 @pytest.mark.parametrize("wrong", [["--rings", "7"], ["--width", "830"]])
 def test_sizes_that_cannot_be_are_refused(wrong: list[str]) -> None:
     with pytest.raises(SystemExit):
