@@ -21,18 +21,17 @@ from typing import Any, Final
 import torch
 
 from bench import record, wan_graphs
-from bench.cards import CARDS, Card, card_named, installed
+from bench.cards import card_named, installed
 from bench.figures import Summary
-from bench.roofline import Work, floor, line, told
+from bench.roofline import Work
 from bench.wan_pictures import DECODERS, DecoderName, Decoding, Planes, planes_work
 from bench.wan_pictures import build as build_decoder
 from bench.wan_pictures import work_of as decoder_work
+from bench.wan_report import CHUNK, Report, floors, label, summary
 from bench.wan_torch import SIGMAS, Precision, Setting, Stream, Way, build, timed, work_of
 from streamgen_export.wan.config import SIZES, TINY, RingShape, WanConfig
 from streamgen_export.wan.vae_config import PICTURES_PER_LATENT
 
-CHUNK: Final = 3
-"""Latent frames of a chunk."""
 PRECISIONS: Final[tuple[Precision, ...]] = ("bf16", "fp8", "fp16", "fp32")
 WAYS: Final[tuple[Way, ...]] = ("compiled", "eager")
 BLEND_CHUNKS: Final = 4
@@ -75,48 +74,6 @@ def _end(*_: object) -> None:
     raise EndedError
 
 
-class Report:
-    """Gathers rows, and prints each when it is there.
-
-    Args:
-        card: what floors are computed from; None for a device without published peaks.
-    """
-
-    def __init__(self, card: Card | None) -> None:
-        self._card = card
-        self.stages: list[dict[str, Any]] = []
-        self.chunks: list[dict[str, Any]] = []
-        self.switches: list[dict[str, Any]] = []
-
-    def stage(self, where: dict[str, Any], name: str, times: list[float], work: Work | None) -> None:
-        """Calls of one stage, ms."""
-        self.summary(where, name, Summary.of(times), work)
-
-    def summary(self, where: dict[str, Any], name: str, ms: Summary | None, work: Work | None) -> None:
-        """The same, summed up."""
-        self.stages.append({**where, "stage": name, "ms": ms, **({} if work is None else told(work, self._card))})
-        label = f"{_label(where)} {name}"
-        p50 = None if ms is None else ms.p50
-        print(
-            f"{label}: {p50:.3f} ms" if work is None and p50 is not None else line(label, work or _NO, self._card, p50)
-        )
-
-    def chunk(self, row: dict[str, Any], work: Work) -> None:
-        """A whole chunk."""
-        self.chunks.append({**row, **told(work, self._card)})
-
-    def switch(self, row: dict[str, Any]) -> None:
-        """What one way of taking over a new prompt costs."""
-        self.switches.append(row)
-
-
-_NO: Final = Work({}, 0)
-
-
-def _label(where: dict[str, Any]) -> str:
-    return " ".join(f"ring {value}" if key == "ring" else str(value) for key, value in where.items())
-
-
 class Bench:
     """The parts of one run.
 
@@ -146,9 +103,9 @@ class Bench:
                             f"torch {way} {precision} {name}",
                             lambda n=name, p=precision, w=way: self._measure_decoder(n, p, w),  # type: ignore[misc]
                         )
-            for size in given.sizes:
+            for config in configs(given):
                 for precision in given.precisions:
-                    self._torch(TINY if given.tiny else SIZES[size], precision)
+                    self._torch(config, precision)
         self._decoding.clear()
         for runtime in given.runtimes:
             if runtime != "torch":
@@ -254,7 +211,7 @@ class Bench:
         }
         self._report.chunk(row, work * (len(SIGMAS) + 1))
         print(
-            f"{_label(where)}: a chunk {ms.p50:.1f} ms, {row['pictures_per_s']:.1f} pictures/s, "
+            f"{label(where)}: a chunk {ms.p50:.1f} ms, {row['pictures_per_s']:.1f} pictures/s, "
             f"first picture {begins.p50:.1f} ms"
         )
 
@@ -272,7 +229,7 @@ class Bench:
             # A blend computes the text once, and mixes for each of its chunks.
             times = BLEND_CHUNKS if name == "blend" else 1
             self._report.switch({**where, "switch": name, "ms": once, "times": times})
-            print(f"{_label(where)}: {name} costs {once.p50:.2f} ms, {times} times")
+            print(f"{label(where)}: {name} costs {once.p50:.2f} ms, {times} times")
 
     def _graphs(self, runtime: str) -> None:
         given = self._given
@@ -309,11 +266,15 @@ class Bench:
                 return
             for name in given.decoders:
                 self._parts.run(f"{runtime} {name}", lambda n=name: decoder(n))  # type: ignore[misc]
-            for size in given.sizes[:1]:  # a folder has the graphs of one size
-                config = TINY if given.tiny else SIZES[size]
+            for config in configs(given)[:1]:  # a folder has the graphs of one size
                 for ring in sorted(given.rings, reverse=True):
                     name = f"{runtime} {config.name} ring {ring}"
                     self._parts.run(name, lambda c=config, r=ring: denoise(c, r))  # type: ignore[misc]
+
+
+def configs(given: argparse.Namespace) -> list[WanConfig]:
+    """The transformers that were asked for."""
+    return [TINY] if given.tiny else [SIZES[size] for size in given.sizes]
 
 
 def _of_pictures(precision: Precision) -> Precision:
@@ -355,31 +316,12 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     return given
 
 
-def floors(given: argparse.Namespace) -> list[str]:
-    """The least time of a chunk on every card of the table: all passes, and its latents through each decoder.
-
-    Nothing is run: it is arithmetic, and no figure of a card.
-    """
-    lines = [f"ms at the least for a chunk of {PICTURES_PER_LATENT * CHUNK} pictures, {given.width}x{given.height}"]
-    precisions: tuple[Precision, ...] = tuple(each for each in given.precisions if each != "fp32")
-    for size in given.sizes:
-        for ring in given.rings:
-            shape = RingShape(CHUNK, ring - CHUNK, 0, given.height // 8, given.width // 8)
-            for precision in precisions or ("bf16",):
-                passes = work_of(TINY if given.tiny else SIZES[size], shape, precision) * (len(SIGMAS) + 1)
-                for name in given.decoders:
-                    decoder = build_decoder(name, "bf16", torch.device("meta"), tiny=given.tiny)
-                    whole = passes + decoder_work(decoder, given.width, given.height, "bf16") * CHUNK
-                    least = (f"{card.name.removeprefix('NVIDIA ')} {floor(whole, card).ms:.0f}" for card in CARDS)
-                    lines.append(f"  {size} {precision} ring {ring} {name}: {', '.join(least)}")
-    return lines
-
-
 def main(arguments: list[str] | None = None) -> int:
     """The command."""
     given = parse(arguments)
     if given.floors:
-        print("\n".join(floors(given)))
+        rest = {"width": given.width, "height": given.height, "tiny": given.tiny}
+        print("\n".join(floors(configs(given), given.rings, given.precisions, given.decoders, **rest)))
         return 0
     if given.device == "cuda" and not torch.cuda.is_available():
         print("error: torch finds no GPU here; `--device cpu --tiny` rehearses on a CPU", file=sys.stderr)
@@ -415,35 +357,6 @@ def main(arguments: list[str] | None = None) -> int:
     elif not given.no_record:
         record.append(run, given.results)
     return 0 if report.stages else 1
-
-
-def graph_chunks(stages: list[dict[str, Any]]) -> list[str]:
-    """What a chunk takes in graphs, as the sum of its calls: all passes, then its latents one by one."""
-    times: dict[str, dict[str, float]] = {}
-    for row in stages:
-        if row["runtime"] != "torch":
-            times.setdefault(row["runtime"], {})[row["stage"]] = row["ms"]["p50"]
-    lines = []
-    for runtime, calls in times.items():
-        for denoise, pass_ms in calls.items():
-            for decode, latent_ms in calls.items():
-                if denoise.startswith("denoise") and ": a latent" in decode:
-                    whole = (len(SIGMAS) + 1) * pass_ms + CHUNK * latent_ms
-                    lines.append(f"  {runtime} {denoise}, {decode}: {whole:.1f} ms a chunk, as a sum of its calls")
-    return lines
-
-
-def summary(figures: dict[str, Any], failures: list[str]) -> list[str]:
-    """A table of whole chunks, and what is missing; from a finished record."""
-    lines = [f"causal Wan, random weights, {figures['gpu']}: fastest first"]
-    for row in sorted(figures["chunks"], key=lambda each: each["chunk_ms"]["p50"]):
-        least = "no floor" if row["floor_ms"] is None else f"floor of the passes {row['floor_ms']:.1f} ms"
-        lines.append(
-            f"  {row['size']} {row['precision']} ring {row['ring']} {row['decoder']} torch {row['way']}: "
-            f"{row['chunk_ms']['p50']:.1f} ms a chunk, {row['pictures_per_s']:.1f} pictures/s, "
-            f"first picture {row['first_picture_ms']:.1f} ms, {least}"
-        )
-    return [*lines, *graph_chunks(figures["stages"]), *(f"left out: {failure}" for failure in failures)]
 
 
 if __name__ == "__main__":

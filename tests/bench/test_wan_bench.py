@@ -10,6 +10,7 @@ import torch
 
 from bench import record, wan
 from bench.cards import CARDS
+from bench.wan_report import Report, graph_chunks
 from bench.wan_torch import work_of
 from streamgen_export.wan.config import TINY, RingShape
 
@@ -86,7 +87,7 @@ def test_a_bench_that_is_told_to_end_finishes_with_what_it_has(
 
 
 def test_a_gpu_s_rows_have_floors(capsys: pytest.CaptureFixture[str]) -> None:
-    report = wan.Report(CARDS[0])
+    report = Report(CARDS[0])
     where = {"runtime": "torch", "ring": 21}
     report.stage(where, "pass", [2.0], work_of(TINY, RingShape(3, 18, 0, 8, 12), "bf16"))
     (row,) = report.stages
@@ -98,7 +99,7 @@ def test_floors_are_arithmetic_and_need_no_gpu(capsys: pytest.CaptureFixture[str
     options = ["--floors", "--tiny", "--rings", "6", "--precisions", "bf16", "--decoders", "taehv"]
     assert wan.main(options) == 0
     told = capsys.readouterr().out
-    assert "1.3B bf16 ring 6 taehv: H200 " in told
+    assert "tiny bf16 ring 6 taehv: H200 " in told
     assert all(card.name.removeprefix("NVIDIA ") in told for card in CARDS)
 
 
@@ -108,7 +109,7 @@ def test_a_chunk_of_graphs_is_the_sum_of_its_calls() -> None:
         {"runtime": "tensorrt-rtx", "stage": "taehv: a latent to planes", "ms": {"p50": 2.0}},
         {"runtime": "torch", "stage": "pass", "ms": {"p50": 1.0}},
     ]
-    (line,) = wan.graph_chunks(stages)
+    (line,) = graph_chunks(stages)
     assert line.startswith("  tensorrt-rtx denoise, ring 21, taehv: a latent to planes: 56.0 ms a chunk")
 
 
