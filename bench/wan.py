@@ -326,7 +326,7 @@ def main(arguments: list[str] | None = None) -> int:
     if given.device == "cuda" and not torch.cuda.is_available():
         print("error: torch finds no GPU here; `--device cpu --tiny` rehearses on a CPU", file=sys.stderr)
         return 1
-    device = torch.device(given.device)
+    device = torch.device("cuda:0" if given.device == "cuda" else "cpu")
     name = torch.cuda.get_device_name(device) if given.device == "cuda" else "a CPU"
     parts, report = Parts(given.limit_s), Report(card_named(name))
     settings = {
