@@ -134,3 +134,19 @@ def test_without_a_gpu_the_answer_is_no(capsys: pytest.CaptureFixture[str], tmp_
     assert rtx.main(["--results", str(results)]) == 1
     assert "does not run on this machine" in capsys.readouterr().err
     assert not results.exists()
+
+
+def test_the_command_runs_its_parts_and_goes_on_after_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def two(*_: object, **__: object) -> tuple[on_gpu.Part, ...]:
+        asks = "import bench.cards, streamgen_engines, streamgen_export; print('all imported')"
+        return part("raise SystemExit('lost')"), on_gpu.Part("second", ("-c", asks), 60.0)
+
+    monkeypatch.setattr(on_gpu, "parts", two)
+    assert on_gpu.main(["--out", str(tmp_path / "out")]) == 1
+    told = capsys.readouterr().out
+    assert "not installed: " in told
+    assert told.count("all imported") == 2  # when it came to its end, and in the table
+    assert told.rstrip().endswith("nothing was recorded")
+    assert {each.name for each in (tmp_path / "out").iterdir()} == {on_gpu.LOG}
