@@ -44,6 +44,10 @@ class RuntimeUnavailableError(EngineError):
     """The asked-for runtime is not installed or has no device here."""
 
 
+class UnknownPrecisionError(EngineError):
+    """There is no precision of that name."""
+
+
 class OutOfMemoryError(EngineError):
     """A graph and its states do not fit into the memory of the machine or device."""
 
@@ -58,6 +62,10 @@ class DeviceLostError(GraphRunError):
 
 class PromptError(EngineError):
     """A prompt or a blend of prompts cannot be encoded as asked."""
+
+
+class TextServiceError(PromptError):
+    """The service that encodes texts elsewhere is away, refuses, or answers what it should not."""
 
 
 class ConditionError(EngineError):

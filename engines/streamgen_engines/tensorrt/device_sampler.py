@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamgen_engines.chunk import Float32Array, Latents
-from streamgen_engines.errors import GraphRunError, NonFiniteError
+from streamgen_engines.errors import ConditionError, GraphRunError, NonFiniteError
 from streamgen_engines.host_sampler import require_finite
 from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED, Prompt, null_prompt
@@ -140,6 +140,8 @@ class DeviceSampler:
 
     def make(self, recipe: Recipe, start: Latents, echo: Latents) -> Made:
         """Make a chunk, and write it into the ring; see `ChunkSampler`."""
+        if recipe.given is not None:
+            raise ConditionError("sound for pictures that are given is made on the CPU; load this generator there")
         self._use()
         self._block.require_room(recipe)
         shape = Shape(recipe.steps, recipe.guided, len(recipe.shown), len(recipe.heard))
