@@ -33,12 +33,12 @@ def open_bundle(folder: Path | None) -> Bundle:
     return bundle_at(folder)
 
 
-def begin(what: str, bundle: Bundle, settings: dict[str, Any]) -> Record:
+def begin(what: str, bundle: Bundle | None, settings: dict[str, Any]) -> Record:
     """A record without figures yet; call it before the run, because it says how busy the machine was then.
 
     Args:
         what: name of the benchmark.
-        bundle: that is measured.
+        bundle: that is measured; None where a model is made for the run.
         settings: of the run; values that JSON knows.
     """
     return {
@@ -55,7 +55,9 @@ def begin(what: str, bundle: Bundle, settings: dict[str, Any]) -> Record:
             "system": f"{platform.system()} {platform.machine()}",
             **{name: _version(name) for name in PACKAGES},
         },
-        "bundle": {
+        "bundle": None
+        if bundle is None
+        else {
             "name": bundle.manifest.name,
             "manifest_sha256": hashlib.sha256((bundle.root / MANIFEST_FILE).read_bytes()).hexdigest(),
         },

@@ -85,6 +85,24 @@ def test_every_graph_is_run_and_told() -> None:
     assert figures["denoise_ms"].count == figures["decode_ms"].count == 2
     assert figures["planes"] is None  # the stand-in makes none
     assert figures["gpu"] == "Fake 9000"
+    assert all(graph["bytes"] > 0 and graph["floor_ms"] is None for graph in figures["graphs"].values())
+    assert figures["chunk_ms"].count == 2
+    assert figures["chunk_ms"].most == figures["chunk_p99_ms"] > 0
+    assert figures["python_ms"].count == 2
+
+
+def test_a_rehearsal_prints_all_and_records_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    results = tmp_path / "results.jsonl"
+    options = ["--runs", "1", "--chunks", "2", "--channels", "1", "--trial-s", "1", "--results", str(results)]
+    monkeypatch.setattr("sys.argv", ["gpu", "--bundle", "testcard", "--runtime", gpu.REHEARSAL, *options])
+    assert gpu.main() == 0
+    told = capsys.readouterr().out
+    for words in ("denoise: ", " MB", "times real time", "(p99)", "channels at real time", "Python per chunk"):
+        assert words in told
+    assert "a rehearsal on a CPU: nothing is recorded" in told
+    assert not results.exists()
 
 
 @pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
