@@ -27,7 +27,7 @@ from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, sampler_entry
 
 ON_THE_HOST: Final = frozenset({"encode_picture", "encode_video"})
-"""Graphs that a stream never loads onto the GPU: pictures that it starts from, or makes sound for, are encoded on the CPU."""
+"""Graphs that are never loaded onto the GPU: pictures to start from, or to make sound for, are encoded on the CPU."""
 PICTURES: Final = "decode_video"
 """The graph to which planes are added."""
 LOOPED: Final = "denoise"
