@@ -60,6 +60,10 @@ class PromptError(EngineError):
     """A prompt or a blend of prompts cannot be encoded as asked."""
 
 
+class TextServiceError(PromptError):
+    """The service that encodes texts elsewhere is away, refuses, or answers what it should not."""
+
+
 class ConditionError(EngineError):
     """A setting of a chunk (guidance, seed, steps) is outside what can be generated."""
 

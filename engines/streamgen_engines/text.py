@@ -38,7 +38,7 @@ class TextEncoder:
         self._tokens = text.max_tokens
         self._pooled = bundle.manifest.abilities.pooled
         self._null = null_prompt(text) if self._pooled else None
-        self._tokenizer = _load_tokenizer(bundle)
+        self._tokenizer = load_tokenizer(bundle)
         self._engine = runtime.load(bundle.path("text"), bundle.manifest.graphs["text"].states)
         ids = TensorSpec((1, text.max_tokens), "int64")
         outputs = {"context": TensorSpec((1, text.max_tokens, text.width), "float32")}
@@ -108,7 +108,12 @@ def _readable(text: str) -> str:
     return text.strip()[:MAX_CHARACTERS].strip().encode("utf-8", "replace").decode("utf-8")
 
 
-def _load_tokenizer(bundle: Bundle) -> Tokenizer:
+def load_tokenizer(bundle: Bundle) -> Tokenizer:
+    """The tokenizer of a bundle, which cuts texts at its `text.max_tokens`.
+
+    Raises:
+        BundleError: the file is none.
+    """
     try:
         tokenizer = Tokenizer.from_file(str(bundle.tokenizer_path))
     except Exception as error:  # the library raises nothing narrower

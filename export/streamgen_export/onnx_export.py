@@ -62,6 +62,21 @@ def write(
         outputs: names of what is returned, states left out.
         states: names of the inputs that are carried, in the order in which their new values are returned.
     """
+    program = trace(module, inputs, outputs, states)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
+        # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
+        onnx_ir.save(program.model, str(path), external_data=path.name + WEIGHTS_SUFFIX)
+    else:
+        program.save(str(path), external_data=False)
+    strip_notes(path)
+    onnx.checker.check_model(str(path))
+
+
+def trace(
+    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], states: Sequence[str] = ()
+) -> torch.onnx.ONNXProgram:
+    """The graph that `write` writes, in memory; the arguments are those of `write`."""
     translations: dict[Any, Any] = {
         torch.ops.streamgen.ring_write.default: _ring_write,
         torch.ops.aten.rms_norm.default: _rms_norm,
@@ -79,15 +94,8 @@ def write(
             custom_translation_table=translations,
         )
     if program is None:
-        raise RuntimeError(f"torch exported nothing for {path.name}")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
-        # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
-        onnx_ir.save(program.model, str(path), external_data=path.name + WEIGHTS_SUFFIX)
-    else:
-        program.save(str(path), external_data=False)
-    strip_notes(path)
-    onnx.checker.check_model(str(path))
+        raise RuntimeError(f"torch exported nothing for {type(module).__name__}")
+    return program
 
 
 def zeros(states: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

@@ -15,6 +15,8 @@ from streamgen_engines.tensorrt.graph import Rewriting, cast
 HEAVY: Final = frozenset({"Attention", "Conv", "ConvTranspose", "Gemm", "MatMul"})
 SMALLEST: Final = 2048
 """A product with a constant of fewer numbers stays float32: half precision would gain nothing there."""
+KEPT: Final = "/float32"
+"""Ends the names of nodes that the exporter wants in float32, because their numbers may be too large for float16."""
 _LARGEST_HALF: Final = 65504.0
 
 
@@ -31,7 +33,7 @@ def halve(graph: Rewriting, types: dict[str, tuple[int, tuple[int, ...] | None]]
     done = 0
     for node in graph.nodes:
         floats = [name for name in node.input if name and types.get(name, (0,))[0] == TensorProto.FLOAT]
-        if node.op_type not in HEAVY or not floats or len(node.output) != 1 or _small(graph, node):
+        if node.op_type not in HEAVY or not floats or len(node.output) != 1 or _left(graph, node):
             nodes.append(node)
             continue
         for name in floats:
@@ -53,7 +55,10 @@ def halve(graph: Rewriting, types: dict[str, tuple[int, tuple[int, ...] | None]]
     return done
 
 
-def _small(graph: Rewriting, node: Any) -> bool:
+def _left(graph: Rewriting, node: Any) -> bool:
+    """Whether a node stays as it is: it is small, or the exporter wants it so."""
+    if node.name.endswith(KEPT):
+        return True
     weights = [graph.constant(name).size for name in node.input[:2] if name and graph.is_constant(name)]
     return bool(weights) and max(weights) < SMALLEST
 
