@@ -106,7 +106,7 @@ class _Steps:
         there = self._growing.graphs(name)
         if there is not None:
             return there
-        self._say(f"{name}: writing about {self._checked.step_bytes[name] / 1e9:.2f} GB")
+        self._say(f"{name}: writing about {-(-self._checked.step_bytes[name] // 10**6):,} MB")
         began = self._clock()
         graphs = write()
         self._growing.finish(name, graphs)
@@ -155,5 +155,11 @@ class _Steps:
         if beside.exists():
             weights = Weights(file=beside.name, size_bytes=beside.stat().st_size, sha256=file_sha256(beside))
         return Graph.model_validate(
-            {"file": file.name, "sha256": file_sha256(file), "precision": precision, "states": states, "weights": weights}
+            {
+                "file": file.name,
+                "sha256": file_sha256(file),
+                "precision": precision,
+                "states": states,
+                "weights": weights,
+            }
         )

@@ -1,11 +1,12 @@
 """The command `streamgen export wan`: a published causal Wan to a bundle.
 
-    streamgen export wan --checkpoint self_forcing_dmd.pt --variant self-forcing --out BUNDLE
+streamgen export wan --checkpoint self_forcing_dmd.pt --variant self-forcing --out BUNDLE
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -94,6 +95,7 @@ def read_request(options: argparse.Namespace) -> Request:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command line; returns the exit status."""
     options = parser().parse_args(arguments)
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of operators that no model here has
     try:
         bundle = export(read_request(options), lambda line: print(line, flush=True))
     except (ValueError, OSError, EngineError, TextExportError) as error:
@@ -107,7 +109,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         )
         return EXIT_INTERRUPTED
     size = sum(path.stat().st_size for path in bundle.root.iterdir())
-    print(f"{bundle.root}: {bundle.manifest.name}, {size / 1e9:.2f} GB")
+    print(f"{bundle.root}: {bundle.manifest.name}, {size / 1e6:,.0f} MB")
     print(f"next: streamgen compile {bundle.root}, then streamgen serve --bundle {bundle.root}")
     return 0
 

@@ -119,8 +119,10 @@ def journal(out: Path, fingerprint: str) -> Iterator[Journal]:
         os.rename(folder, out)
     finally:
         lock.release()
-        if not out.exists() and folder.exists():
+        if folder.exists():
             (folder / LOCK).touch()  # says that an export made this folder
+            if {path.name for path in folder.iterdir()} <= {JOURNAL, LOCK}:
+                shutil.rmtree(folder)  # nothing to go on with
 
 
 def file_sha256(path: Path) -> str:

@@ -74,9 +74,7 @@ def manifest_of(request: Request, text: Umt5Config, graphs: Graphs, tokenizer_sh
             switch=variant.switch,
         ),
         decoding=WanDecoding(lead=LEAD if request.decoder == "taehv" else 0),
-        text=Text(
-            max_tokens=TOKENS, width=text.width, tokenizer=Tokenizer(file=TOKENIZER, sha256=tokenizer_sha256)
-        ),
+        text=Text(max_tokens=TOKENS, width=text.width, tokenizer=Tokenizer(file=TOKENIZER, sha256=tokenizer_sha256)),
         graphs=dict(sorted(graphs.items())),
         training={
             "variant": variant.name,

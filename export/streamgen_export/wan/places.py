@@ -1,5 +1,4 @@
-"""Where the files of a Wan model are when nobody says: beside the checkpoint, under the names that they are published as.
-"""
+"""Where the files of a Wan model are when nobody says: beside the checkpoint, under the names that they are published as."""
 
 from __future__ import annotations
 
@@ -26,9 +25,7 @@ class MissingFileError(ValueError):
     """A file that an export needs is not there; the message says where it is published."""
 
 
-def find_decoder(
-    folder: Path, chosen: Decoder | None, given: dict[Decoder, Path | None]
-) -> tuple[Decoder, Path]:
+def find_decoder(folder: Path, chosen: Decoder | None, given: dict[Decoder, Path | None]) -> tuple[Decoder, Path]:
     """Which decoder, and the file of its weights.
 
     Args:

@@ -19,11 +19,13 @@ from tests.export.wan.tiny_umt5 import CONFIG, tiny_tokenizer, wan_layout
 
 CHECKPOINT: Final = "self_forcing_dmd.pt"
 TEXT: Final = replace(CONFIG, width=TINY.text_width)
-STARE: Final = 4.0
+STARE: Final = 6.0
 """Gain of queries and keys of the text. A prompt has a few tokens among 512 places, which random attention would spread
 itself over; a trained one looks at the words."""
-HEED: Final = 3.0
+HEED: Final = 15.0
 """Gain of what the text adds."""
+APART: Final = 0.02
+"""Gain of what a place of the picture asks of the text: so all of it looks at the same words, and takes their colour."""
 
 
 def transformer(seed: int = 0) -> CausalWan:
@@ -33,6 +35,8 @@ def transformer(seed: int = 0) -> CausalWan:
         for name, parameter in model.named_parameters():
             if name.endswith(("cross_attn.norm_q.weight", "cross_attn.norm_k.weight")):
                 parameter.mul_(STARE)
+            elif name.endswith("cross_attn.q.weight"):
+                parameter.mul_(APART)
             elif name.endswith("cross_attn.o.weight"):
                 parameter.mul_(HEED)
     return model
