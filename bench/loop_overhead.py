@@ -152,6 +152,9 @@ class EmptyPlan:
         """Always."""
         return True
 
+    def close(self) -> None:
+        """Nothing to give back."""
+
 
 class EmptyRuntime:
     """A runtime that makes whole chunks of nothing.

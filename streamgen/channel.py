@@ -56,6 +56,7 @@ from streamgen.steering.voting import Voting
 from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
@@ -105,6 +106,7 @@ class Channel:
         bitrate: int = DEFAULT_BITRATE,
         threads: int = 1,
         runtime: RuntimeName = DEFAULT_RUNTIME,
+        gpu: GpuOptions | None = None,
         moderated: bool = False,
         voting: Voting | None = None,
         log: ChannelLog | None = None,
@@ -124,6 +126,7 @@ class Channel:
             bitrate: ceiling of the full-size video, bit/s.
             threads: compute threads of denoising, and as many of decoding.
             runtime: what the model's graphs run on.
+            gpu: what it is told if it is one on a GPU.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             voting: where an audience takes part, its side of steering; keep it going with `voting_clock.keep_time`.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
@@ -140,6 +143,7 @@ class Channel:
             guidance=guidance,
             threads=threads,
             runtime=runtime,
+            gpu=gpu or GpuOptions(),
             silence_timeout_s=silence_timeout_s,
         )
         self._scale = scale
@@ -481,6 +485,7 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
         seed=settings.seed,
         threads=settings.threads,
         runtime=settings.runtime,
+        precision=settings.gpu.precision,
         version=__version__,
     )
 

@@ -1,4 +1,4 @@
-"""The command `streamgen`: serve, render, replay, token, compile, export, doctor.
+"""The command `streamgen`: serve, render, replay, token, compile, export, memory, doctor.
 
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
@@ -19,6 +19,7 @@ from streamgen.version import __version__
 
 if TYPE_CHECKING:
     from streamgen.settings import Settings
+    from streamgen_engines.gpu_options import GpuOptions
     from streamgen_engines.runtime_name import RuntimeName
 
 app = typer.Typer(
@@ -45,6 +46,31 @@ RuntimeOption = Annotated[
         help="onnxruntime-cpu, onnxruntime-cuda, openvino, tensorrt or tensorrt-rtx. [onnxruntime-cpu]",
         metavar="NAME",
     ),
+]
+
+PrecisionOption = Annotated[
+    str | None,
+    typer.Option(
+        "--precision",
+        help="TensorRT: fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]",
+        metavar="NAME",
+    ),
+]
+
+PlanCacheOption = Annotated[
+    Path | None,
+    typer.Option("--plan-cache", help="TensorRT: folder of the plans. [the user's folder for caches]", metavar="DIR"),
+]
+
+DeviceOption = Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU. [0]")]
+
+TensorRtOption = Annotated[
+    str | None, typer.Option("--runtime", help="tensorrt or tensorrt-rtx. [tensorrt-rtx]", metavar="NAME")
+]
+
+ConfigOption = Annotated[
+    Path | None,
+    typer.Option("--config", help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE"),
 ]
 
 PictureOption = Annotated[
@@ -90,6 +116,9 @@ def serve(
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
     runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    plan_cache: PlanCacheOption = None,
+    device: DeviceOption = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
     joins_per_s: Annotated[float | None, typer.Option(help="Viewers that may join per second. [20]")] = None,
     udp_ports: Annotated[
@@ -135,6 +164,9 @@ def serve(
         "video_bitrate": video_bitrate,
         "threads": threads,
         "runtime": runtime,
+        "precision": precision,
+        "plan_cache": plan_cache,
+        "device": device,
         "max_viewers": max_viewers,
         "joins_per_s": joins_per_s,
         "udp_ports": udp_ports,
@@ -193,6 +225,9 @@ def render(
     ] = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
     runtime: RuntimeOption = None,
+    precision: PrecisionOption = None,
+    plan_cache: PlanCacheOption = None,
+    device: DeviceOption = None,
     bundle: BundleOption = None,
 ) -> None:
     """Render prompts to a file, with the same loop as the live stream."""
@@ -215,6 +250,7 @@ def render(
             scale=fitting,
             threads=threads,
             runtime=wanted,
+            gpu=_gpu(precision, plan_cache, device),
             console=Console(stderr=True),
         )
     except (StreamgenError, EngineError) as error:
@@ -237,6 +273,8 @@ def replay(
     scale: Annotated[
         int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
+    plan_cache: PlanCacheOption = None,
+    device: DeviceOption = None,
     bundle: BundleOption = None,
 ) -> None:
     """Make what a channel has shown again, from its log: the same latents, bit for bit."""
@@ -245,7 +283,10 @@ def replay(
 
     try:
         root, fitting = _bundle(bundle, scale)
-        chunks, seconds = replay_to_file(folder, channel, root, out, life=generator, picture=picture, scale=fitting)
+        gpu = _gpu(None, plan_cache, device)
+        chunks, seconds = replay_to_file(
+            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu
+        )
     except (StreamgenError, EngineError) as error:
         _fail(error)
     typer.echo(f"{out}: {chunks} chunks, {seconds:.2f} s")
@@ -306,20 +347,25 @@ def token(
 @app.command(name="compile")
 def compile_(
     bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
-    runtime: Annotated[str, typer.Option(help="tensorrt or tensorrt-rtx.")] = "tensorrt-rtx",
-    precision: Annotated[
-        str | None, typer.Option(help="fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]")
-    ] = None,
-    device: Annotated[int, typer.Option(min=0, help="Number of the GPU.")] = 0,
+    runtime: TensorRtOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build what can be built here, without a GPU too, and keep nothing.")
     ] = False,
     check: Annotated[
         bool, typer.Option("--check", help="Compare every plan with ONNX Runtime, and keep none that is off.")
     ] = False,
-    cache: Annotated[
-        Path | None, typer.Option(help="Folder of the plans. [the user's folder for caches]", metavar="DIR")
+    prune: Annotated[
+        bool, typer.Option("--prune", help="First remove plans of versions and GPUs that are not here any more.")
+    ] = False,
+    plan_cache: Annotated[
+        Path | None,
+        typer.Option(
+            "--plan-cache", "--cache", help="Folder of the plans. [the user's folder for caches]", metavar="DIR"
+        ),
     ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Build the plans of a model for the GPU of this machine, ahead of the first start."""
     from rich.console import Console
@@ -330,12 +376,11 @@ def compile_(
     try:
         failed = compiling.compile_bundle(
             bundle,
-            runtime=runtime,
-            precision=precision,
-            device=device,
+            runtime=_tensorrt(runtime, config),
+            gpu=_gpu(precision, plan_cache, device, config),
             dry_run=dry_run,
             check=check,
-            cache=cache,
+            prune=prune,
             say=typer.echo,
             console=Console(stderr=True),
         )
@@ -361,6 +406,27 @@ def export(
     except StreamgenError as error:
         _fail(error)
     raise typer.Exit(status)
+
+
+@app.command()
+def memory(
+    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    runtime: TensorRtOption = None,
+    precision: PrecisionOption = None,
+    device: DeviceOption = None,
+    plan_cache: PlanCacheOption = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say what memory a channel of a model takes on a GPU; without one it is estimated."""
+    from streamgen.memory import bundle_memory
+    from streamgen_engines.errors import EngineError
+
+    try:
+        gpu = _gpu(precision, plan_cache, device, config)
+        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu):
+            typer.echo(line)
+    except (StreamgenError, EngineError) as error:
+        _fail(error)
 
 
 @app.command()
@@ -418,6 +484,34 @@ def _runtime(name: str | None) -> "RuntimeName":
     from streamgen_engines.runtimes import require
 
     return require(DEFAULT_RUNTIME if name is None else name)
+
+
+def _gpu(
+    precision: str | None, plan_cache: Path | None, device: int | None, config: Path | None = None
+) -> "GpuOptions":
+    """What a runtime on a GPU is told: the flags, and else what `serve` is told, so that each finds the others' plans.
+
+    Raises `SettingsError` or `UnknownPrecisionError`.
+    """
+    from streamgen.settings import load
+    from streamgen_engines.gpu_options import GpuOptions, read_precision
+
+    wanted = read_precision(precision)
+    served = load(config=config).gpu
+    return GpuOptions(
+        served.precision if wanted is None else wanted,
+        served.plan_cache if plan_cache is None else plan_cache,
+        served.device if device is None else device,
+    )
+
+
+def _tensorrt(runtime: str | None, config: Path | None) -> str:
+    """Which TensorRT: the one asked for, and else the one that `serve` runs on. Raises `SettingsError`."""
+    from streamgen.settings import load
+    from streamgen_engines.tensorrt.flavour import FLAVOURS
+
+    served = load(config=config).runtime
+    return runtime or (served if served in FLAVOURS else "tensorrt-rtx")
 
 
 def _lifetime_s(text: str) -> int:

@@ -1,21 +1,25 @@
 """What `streamgen compile` does: a model's graphs to TensorRT plans, with a progress bar and a line for each graph."""
 
 import importlib.util
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, get_args
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from streamgen.errors import StreamgenError
-from streamgen_engines.bundle import bundle_at
+from streamgen_engines.bundle import Bundle, bundle_at
+from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.memory_plan import MemoryPlan, mebibytes
+from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName, load_flavour
 
 if TYPE_CHECKING:
     from streamgen_engines.tensorrt.compile import Compiler, Outcome
+    from streamgen_engines.tensorrt.plans import PlanCache
 
-PRECISIONS: Final = ("fp32", "fp16", "bf16", "int8", "fp8")
 NEEDED: Final = "onnx"
 """Reads and rewrites graphs; comes with the extras, and not with streamgen itself."""
 
@@ -28,24 +32,22 @@ def compile_bundle(
     bundle: Path | None,
     *,
     runtime: str,
-    precision: str | None,
-    device: int,
+    gpu: GpuOptions,
     dry_run: bool,
     check: bool,
-    cache: Path | None,
+    prune: bool = False,
     say: Callable[[str], None],
     console: Console,
 ) -> int:
-    """Compile every graph of a bundle, and say what became of each.
+    """Compile every graph of a bundle, and say what became of each and what memory they take.
 
     Args:
         bundle: folder or name; None is the usual one.
         runtime: tensorrt or tensorrt-rtx.
-        precision: of every graph; None leaves it to each.
-        device: number of the GPU.
+        gpu: which one, in what precision, and where plans are kept.
         dry_run: keep nothing, and do without a GPU where there is none.
         check: compare every plan with ONNX Runtime.
-        cache: folder of the plans; None is the user's.
+        prune: first remove plans that nothing here can use; in a dry run only tell.
         say: takes each line of the report.
         console: where the progress bar is drawn.
 
@@ -53,21 +55,11 @@ def compile_bundle(
         how many graphs failed.
 
     Raises:
-        CompileError: an option has no such value, or `onnx` is not installed.
+        CompileError: there is no such runtime, or `onnx` is not installed.
         EngineError: no such bundle, no TensorRT, or no GPU.
     """
-    if importlib.util.find_spec(NEEDED) is None:
-        raise CompileError(f"{NEEDED} is not installed; add it with: pip install 'streamgen[tensorrt-rtx]'")
-    from streamgen_engines.tensorrt.flavour import FLAVOURS, load_flavour
-    from streamgen_engines.tensorrt.prepare import Precision
-
-    assert get_args(Precision) == PRECISIONS
-    name = next((each for each in FLAVOURS if each == runtime), None)
-    if name is None:
-        raise CompileError(f"runtime is {runtime!r}; TensorRT is one of {', '.join(FLAVOURS)}")
-    chosen: Precision | None = next((each for each in get_args(Precision) if each == precision), None)
-    if precision is not None and chosen is None:
-        raise CompileError(f"precision is {precision!r}, and not one of {', '.join(PRECISIONS)}")
+    require_onnx()
+    name = flavour_named(runtime)
     opened = bundle_at(bundle)
     flavour = load_flavour(name)
 
@@ -78,12 +70,14 @@ def compile_bundle(
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder
     from streamgen_engines.tensorrt.runtime import TensorRt
 
-    plans = PlanCache(cache or user_folder())
+    plans = PlanCache(gpu.plan_cache or user_folder())
+    if prune:
+        say(_pruned(plans, dry_run=dry_run))
     with ExitStack() as stack:
-        gpu = None
+        here = None
         if gpu_here():
-            gpu = TensorRt(name, device=device, plans=plans, precision=chosen)
-            stack.callback(gpu.close)
+            here = TensorRt(name, device=gpu.device, plans=plans, precision=gpu.precision)
+            stack.callback(here.close)
         bar = _bar(console)
         task = bar.add_task("", total=1.0)
 
@@ -93,24 +87,103 @@ def compile_bundle(
         compiler = Compiler(
             opened,
             flavour,
-            gpu=gpu.gpu.gpu if gpu is not None else None,
+            gpu=here.gpu.gpu if here is not None else None,
             plans=None if dry_run else plans,
-            precision=chosen,
-            load=gpu.load_plan if gpu is not None else None,
+            precision=gpu.precision,
+            load=here.load_plan if here is not None else None,
             reference=OnnxRuntimeCpu() if check else None,
             planes=wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height)),
             progress=told,
         )
         with bar:
             outcomes = list(compiler.run())
+        free = here.gpu.free_bytes() if here is not None else None
     failed = sum(outcome.failure is not None for outcome in outcomes)
-    target = gpu.gpu.gpu.name if gpu is not None else "no GPU: nothing has been run"
+    target = here.gpu.gpu.name if here is not None else "no GPU: nothing has been run"
     say(f"{opened.manifest.name} with {flavour.name} {flavour.version} ({target})")
     for outcome in outcomes:
         say(f"  {_line(outcome, compiler)}")
+    for line in _memory(opened, outcomes, free):
+        say(line)
     if not dry_run and failed < len(outcomes):
         say(f"plans are in {plans.folder}")
     return failed
+
+
+def require_onnx() -> None:
+    """Check that graphs can be read and rewritten here.
+
+    Raises:
+        CompileError: the package is not installed; the message has the command.
+    """
+    if importlib.util.find_spec(NEEDED) is None:
+        raise CompileError(f"{NEEDED} is not installed; add it with: pip install 'streamgen[tensorrt-rtx]'")
+
+
+def flavour_named(runtime: str) -> FlavourName:
+    """Which TensorRT.
+
+    Raises:
+        CompileError: there is none of that name.
+    """
+    name = next((each for each in FLAVOURS if each == runtime), None)
+    if name is None:
+        raise CompileError(f"runtime is {runtime!r}; TensorRT is one of {', '.join(FLAVOURS)}")
+    return name
+
+
+def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
+    """Remove what nothing here can use; what it was, in a line."""
+    from streamgen_engines.errors import RuntimeUnavailableError
+    from streamgen_engines.tensorrt.cuda import gpus
+
+    versions: dict[str, str] = {}
+    for name in FLAVOURS:
+        try:
+            versions[name] = load_flavour(name).version
+        except RuntimeUnavailableError:
+            continue
+    here = {(each.name, each.capability) for each in gpus()}
+    found = plans.prune(versions, here, now_s=time.time(), dry_run=dry_run)
+    what = "of other versions and GPUs" if here else "of other versions (no GPU answers, so those for GPUs stay)"
+    return f"{'would remove' if dry_run else 'removed'} {found.plans} plans {what}, {found.size / 1e6:.1f} MB"
+
+
+def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> Iterator[str]:
+    """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
+    from streamgen_engines.tensorrt.double_buffered import TURNS
+    from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory
+
+    # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.
+    forms = {outcome.graph.partition(",")[0]: outcome for outcome in outcomes}
+    graphs = tuple(
+        graph_memory(
+            name,
+            bundle.manifest.graphs[name],
+            outcome.prepared.model,
+            outcome.prepared.precision,
+            outcome.memory,
+            turns=TURNS if outcome.graph != name else 0,
+        )
+        for name, outcome in forms.items()
+        if outcome.prepared is not None and name not in ON_THE_HOST
+    )
+    if graphs:
+        yield from memory_report(MemoryPlan(bundle.manifest.name, graphs), free)
+    failed = [name for name, outcome in forms.items() if outcome.prepared is None and name not in ON_THE_HOST]
+    if graphs and failed:
+        yield f"  that is without {', '.join(failed)}, which failed"
+
+
+def memory_report(plan: MemoryPlan, free: int | None) -> Iterator[str]:
+    """What one channel takes, for people. `free` is what this process finds free on the GPU; None is no GPU."""
+    yield "memory of one channel on the GPU" + (" (~ is estimated)" if plan.estimated else "")
+    for line in plan.table():
+        yield f"  {line}"
+    if free is None:
+        yield f"  {plan.cards()}"
+    else:
+        yield f"  {mebibytes(free)} are free here: room for {plan.channels(free + plan.context)} channels"
 
 
 def _line(outcome: "Outcome", compiler: "Compiler") -> str:
@@ -125,11 +198,7 @@ def _line(outcome: "Outcome", compiler: "Compiler") -> str:
     elif not compiler.builds:
         parts.append("nothing known against it; not built, for that needs a GPU")
     if outcome.engine is not None:
-        engine = outcome.engine
-        parts.append(
-            f"on the GPU {engine.layers} layers, {engine.attentions} of them attention, "
-            f"{engine.device_bytes / 1e6:.1f} MB for activations"
-        )
+        parts.append(f"on the GPU {outcome.engine}")
     if outcome.errors is not None:
         worst = max(outcome.errors.values(), default=0.0)
         parts.append(f"off by {worst:.2g} against ONNX Runtime")

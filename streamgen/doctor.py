@@ -29,6 +29,7 @@ from streamgen.version import __version__
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.errors import EngineError
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import RuntimeReport, available
 
@@ -75,7 +76,8 @@ def examine(
         settings: with which the server would run; without them those of the environment and of `streamgen.toml`.
         runtime: that is asked for; without it that of the settings.
     """
-    chosen = _configured_runtime(settings) if runtime is None else runtime
+    configured, gpu = _configured_runtime(settings)
+    chosen = configured if runtime is None else runtime
     return [
         Check("system", "streamgen", "ok", f"{__version__}, Python {platform.python_version()}"),
         check_bundle(bundle),
@@ -84,7 +86,7 @@ def examine(
         check_cpu(_read(Path("/proc/cpuinfo"))),
         check_cores(usable_cores()),
         check_memory(psutil.virtual_memory().available),
-        check_speed(bundle, partial(measure, runtime=chosen)),
+        check_speed(bundle, partial(measure, runtime=chosen, gpu=gpu)),
         check_udp(),
         check_addresses(network_addresses()),
         *check_reachability(settings),
@@ -354,11 +356,12 @@ def check_page(folder: Path | None) -> Check:
     )
 
 
-def _configured_runtime(settings: Settings | None) -> RuntimeName:
+def _configured_runtime(settings: Settings | None) -> tuple[RuntimeName, GpuOptions]:
     try:
-        return (load() if settings is None else settings).runtime
+        found = load() if settings is None else settings
+        return found.runtime, found.gpu
     except SettingsError:
-        return DEFAULT_RUNTIME  # `check_reachability` says what is wrong
+        return DEFAULT_RUNTIME, GpuOptions()  # `check_reachability` says what is wrong
 
 
 def usable_cores() -> int:

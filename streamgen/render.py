@@ -8,10 +8,9 @@ at its time or later, as live.
 import re
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -26,8 +25,9 @@ from streamgen.packets import ChunkRecord, SetPrompt
 from streamgen.protocol import MAX_TEXT_CHARS, normalise_text
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
-from streamgen_engines.runtimes import runtime_named
+from streamgen_engines.runtimes import OpenRuntimes
 
 MAX_SECONDS: Final = 24 * 3600.0
 _TIMED: Final = re.compile(
@@ -95,6 +95,7 @@ def render(
     scale: int = DEFAULT_SCALE,
     threads: int = 1,
     runtime: RuntimeName = DEFAULT_RUNTIME,
+    gpu: GpuOptions | None = None,
     console: Console | None = None,
 ) -> RenderReport:
     """Render a programme to a file.
@@ -110,6 +111,7 @@ def render(
         scale: whole factor by which pictures are enlarged.
         threads: compute threads of denoising, and as many of decoding.
         runtime: what the model's graphs run on.
+        gpu: what it is told if it is one on a GPU.
         console: where a progress bar is shown; None shows none.
 
     Raises:
@@ -129,25 +131,28 @@ def render(
     check_output(out)
     opened = Bundle.open(bundle)
     start = start_picture(opened, picture)
-    model = load(opened, threads=threads, seed=seed, runtime=partial(runtime_named, runtime))
-    manifest = model.bundle.manifest
+    manifest = opened.manifest
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))
-    started_s = time.monotonic()
     records: list[ChunkRecord] = []
-    with (
-        Pipeline(model, scale=scale, seed=seed, picture=start) as pipeline,
-        FileWriter(
-            out,
-            width=video.width,
-            height=video.height,
-            fps=video.fps,
-            sample_rate=audio.sample_rate,
-            channels=audio.channels,
-            scale=scale,
-        ) as writer,
-        _progress(console, float(pictures / Fraction(*video.fps))) as advance,
-    ):
+    with ExitStack() as stack:
+        runtimes = stack.enter_context(OpenRuntimes(runtime, gpu))
+        runtimes.admit(opened)
+        model = load(opened, threads=threads, seed=seed, runtime=runtimes.make)
+        started_s = time.monotonic()
+        pipeline = stack.enter_context(Pipeline(model, scale=scale, seed=seed, picture=start))
+        writer = stack.enter_context(
+            FileWriter(
+                out,
+                width=video.width,
+                height=video.height,
+                fps=video.fps,
+                sample_rate=audio.sample_rate,
+                channels=audio.channels,
+                scale=scale,
+            )
+        )
+        advance = stack.enter_context(_progress(console, float(pictures / Fraction(*video.fps))))
         for decoded, left in _programme(pipeline, timeline, pictures, guidance=guidance, steps=steps):
             # The last chunk may be longer than what is left of the programme.
             taken = min(left, video.frames_per_chunk)

@@ -17,6 +17,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import Generator, Model, load
+from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
 
 
@@ -62,6 +63,7 @@ def replay(
     life: int | None = None,
     pictures: Sequence[Float32Array] = (),
     threads: int | None = None,
+    gpu: GpuOptions | None = None,
 ) -> Iterator[LatentChunk]:
     """Make the latents of a log again, one chunk after the other. `Decoder.decode` turns them into pictures.
 
@@ -71,6 +73,7 @@ def replay(
         life: of this generator alone; None = of all, one after the other.
         pictures: latents of the pictures that the programme started from, as `PictureEncoder` makes them.
         threads: compute threads; None = as many as each generator had.
+        gpu: where a runtime on a GPU finds it and its plans; the precision is that of each generator.
 
     Yields:
         The chunks, numbered as in the log.
@@ -81,15 +84,16 @@ def replay(
     """
     known = {picture_name(latent): latent for latent in pictures}
     model: Model | None = None
-    loaded = (0, "")  # threads and runtime of it
+    loaded: tuple[int, str, Precision | None] = (0, "", None)  # threads, runtime and precision of it
     following: _Following | None = None
     made = 0
     for content in contents:
         if isinstance(content, GeneratorStarted) and life in (None, content.life):
             _check_bundle(content, bundle)
-            wanted = (threads or content.threads, content.runtime)
+            wanted = (threads or content.threads, content.runtime, content.precision)
             if model is None or wanted != loaded:
-                runtime = partial(runtime_named, content.runtime)
+                options = replace(gpu or GpuOptions(), precision=content.precision)
+                runtime = partial(runtime_named, content.runtime, options)
                 model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
             model.generator.reset(content.seed)
             following = _Following(model.generator, content.life)

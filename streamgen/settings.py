@@ -42,6 +42,7 @@ from streamgen.protocol import MAX_SEED, PromptText
 from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
 from streamgen.webrtc.port_range import PortRange
 from streamgen.webrtc.turn import DEFAULT_TTL_S, is_stun_url, is_turn_url
+from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 ENV_PREFIX: Final = "STREAMGEN_"
@@ -178,6 +179,13 @@ class Settings(BaseSettings):
     video_bitrate: int = Field(default=2_500_000, ge=100_000, le=50_000_000, description="Ceiling of the video, bit/s.")
     threads: int = Field(default=1, ge=1, le=64, description="Compute threads of denoising, and as many of decoding.")
     runtime: RuntimeName = Field(default=DEFAULT_RUNTIME, description="What the model's graphs run on.")
+    precision: Precision | None = Field(
+        default=None, description="What TensorRT computes in; by itself what each graph was exported in, or fp16."
+    )
+    plan_cache: Path | None = Field(
+        default=None, description="Folder of TensorRT's plans; without it the user's folder for caches."
+    )
+    device: int = Field(default=0, ge=0, le=63, description="Number of the GPU, for runtimes that use one.")
     max_viewers: int = Field(default=64, ge=1, le=4096, description="Viewers beyond this are told to come later.")
     operator_token: SecretStr | None = Field(
         default=None,
@@ -291,6 +299,11 @@ class Settings(BaseSettings):
         default=DEFAULT_TTL_S, ge=60, le=7 * 86_400, description="How long a viewer's TURN credentials hold, s."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="How much is logged.")
+
+    @property
+    def gpu(self) -> GpuOptions:
+        """What a runtime on a GPU is told."""
+        return GpuOptions(self.precision, self.plan_cache, self.device)
 
     @field_validator("viewer_token", mode="after")
     @classmethod

@@ -2,7 +2,6 @@
 
 import statistics
 from dataclasses import dataclass
-from functools import partial
 from typing import Final
 
 from streamgen.generation.pipeline import Pipeline, wanted_planes
@@ -10,8 +9,9 @@ from streamgen.media.video_encoder import usual_scale
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
-from streamgen_engines.runtimes import runtime_named
+from streamgen_engines.runtimes import OpenRuntimes
 
 CHUNKS: Final = 6
 _WARM_UP: Final = 2  # the first runs of a graph plan its memory
@@ -33,7 +33,12 @@ class Speed:
 
 
 def measure(
-    bundle: Bundle, *, steps: int | None = None, chunks: int = CHUNKS, runtime: RuntimeName = DEFAULT_RUNTIME
+    bundle: Bundle,
+    *,
+    steps: int | None = None,
+    chunks: int = CHUNKS,
+    runtime: RuntimeName = DEFAULT_RUNTIME,
+    gpu: GpuOptions | None = None,
 ) -> Speed:
     """Generate a few chunks; takes a few seconds of one core.
 
@@ -42,6 +47,7 @@ def measure(
         steps: of the sampler; None takes the bundle's own.
         chunks: that are measured.
         runtime: what the bundle's graphs run on.
+        gpu: what it is told if it is one on a GPU.
 
     Raises:
         EngineError: the bundle cannot be run, or not on that runtime.
@@ -49,10 +55,13 @@ def measure(
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
     scale = usual_scale(manifest.video.height)
-    model = load(bundle, runtime=partial(runtime_named, runtime), planes=wanted_planes(manifest, scale))
-    with Pipeline(model, scale=scale) as pipeline:
-        pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
-        timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
+    with OpenRuntimes(runtime, gpu) as runtimes:
+        planes = wanted_planes(manifest, scale)
+        runtimes.admit(bundle, planes)
+        model = load(bundle, runtime=runtimes.make, planes=planes)
+        with Pipeline(model, scale=scale) as pipeline:
+            pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
+            timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]
     return Speed(
         steps=manifest.sampler.steps if steps is None else steps,

@@ -22,8 +22,13 @@ from streamgen.protocol import ConfigUpdate, Health, Panic, PromptSet, ServerMes
 from streamgen.replay import lives
 from streamgen.replay_file import replay_to_file
 from streamgen.steering.hub import Connection
+from streamgen_engines.bundle import bundled
 from streamgen_engines.errors import BundleError, HashMismatchError
+from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from tests.generation import stand_in_worker
 from tests.media.decoding import decode_opus, decode_video
+from tests.tensorrt.stand_in import fail, words
 from tests.tiny_bundle import write_tiny_bundle
 
 LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
@@ -88,6 +93,8 @@ async def running(
     silence_timeout_s: float = 30.0,
     first_restart_s: float = 0.05,
     log: ChannelLog | None = None,
+    runtime: RuntimeName = DEFAULT_RUNTIME,
+    gpu: GpuOptions | None = None,
 ) -> AsyncIterator[TapedChannel]:
     channel = TapedChannel(
         bundle,
@@ -96,6 +103,8 @@ async def running(
         first_restart_s=first_restart_s,
         silence_timeout_s=silence_timeout_s,
         log=log,
+        runtime=runtime,
+        gpu=gpu,
     )
     channel.videos, channel.audios, channel.records = [], [], []
     async with asyncio.timeout(LIMIT_S), channel:
@@ -464,3 +473,21 @@ def _generators() -> list[int]:
         except psutil.NoSuchProcess:
             continue
     return found
+
+
+async def test_memory_that_runs_out_on_the_gpu_shows_the_slate_and_the_programme_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """From TensorRT's words to a new generator; TensorRT and its GPU are stand-ins."""
+    monkeypatch.setattr("streamgen.generation.process._run", stand_in_worker.run)
+    gpu = GpuOptions(plan_cache=tmp_path / "plans")
+    card = bundled("testcard").root
+    async with running(card, first_restart_s=2.0, runtime="tensorrt-rtx", gpu=gpu) as channel:
+        await channel.until_live(2)
+        fail(tmp_path, "denoise.onnx", "Error Code 1: Cuda Runtime (out of memory)", times=2)
+        await channel.until(lambda: channel.steering.status == "slate")
+        await channel.until_live(2)
+        assert channel.steering.status == "live"
+        assert channel.stats().restarts == 1
+    assert "denoise.onnx failed for want of memory" in caplog.text
+    assert len(set(words(tmp_path, "builds"))) == len(words(tmp_path, "builds"))  # nothing was built again

@@ -15,7 +15,9 @@ from typer.testing import CliRunner
 from streamgen.access.keys import TokenKeys
 from streamgen.access.tokens import read_token
 from streamgen.cli import _announce, app
+from streamgen.errors import RenderError
 from streamgen.version import __version__
+from streamgen_engines.gpu_options import GpuOptions
 from tests.tiny_bundle import write_tiny_bundle
 
 COMMAND = str(Path(sys.executable).with_name("streamgen"))
@@ -105,6 +107,31 @@ def test_a_render_on_another_runtime(bundle: Path) -> None:
     arguments = ["render", "--bundle", str(bundle), "--prompt", "sea", "--seconds", "0.32", "--runtime", "openvino"]
     result = CliRunner().invoke(app, [*arguments, "--scale", "1", "out.mp4"])
     assert result.exit_code == 0, result.output
+
+
+def test_precision_folder_and_gpu_reach_a_render_and_a_replay(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[GpuOptions] = []
+
+    def made(*arguments: object, gpu: GpuOptions, **more: object) -> None:
+        told.append(gpu)
+        raise RenderError("far enough")
+
+    monkeypatch.setattr("streamgen.render.render", made)
+    monkeypatch.setattr("streamgen.replay_file.replay_to_file", made)
+    monkeypatch.setenv("STREAMGEN_PLAN_CACHE", "of the settings")
+    render = ("render", "--bundle", str(bundle), "--prompt", "sea", "out.mp4")
+    failure(*render, "--precision", "fp32", "--plan-cache", "here", "--device", "1")
+    failure(*render)
+    failure("replay", "--bundle", str(bundle), str(tmp_path), "out.mp4", "--device", "2")
+    assert told == [
+        GpuOptions("fp32", Path("here"), 1),
+        GpuOptions(plan_cache=Path("of the settings")),
+        GpuOptions(plan_cache=Path("of the settings"), device=2),
+    ]
+    assert "precision is 'fp12'" in failure(*render, "--precision", "fp12")
+    assert "precision: input should be" in failure("serve", "--precision", "fp12")
 
 
 def test_the_doctor_looks_at_the_runtime_that_is_asked_for(bundle: Path) -> None:

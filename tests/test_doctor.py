@@ -12,6 +12,7 @@ from streamgen.settings import Settings
 from streamgen.speed import Speed, measure
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtimes import RuntimeReport
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -69,14 +70,15 @@ def test_the_chosen_runtime_is_needed() -> None:
 def test_the_runtime_of_the_settings_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def measured(bundle: Bundle, *, steps: int, runtime: str) -> Speed:
+    def measured(bundle: Bundle, *, steps: int, runtime: str, gpu: GpuOptions) -> Speed:
         asked.append(runtime)
+        assert gpu == GpuOptions(device=1)
         return Speed(steps=steps, denoise_ms=1, rest_ms=1, chunk_ms=320)
 
     monkeypatch.setattr(doctor, "measure", measured)
     folder = write_tiny_bundle(tmp_path / "bundle")
-    doctor.examine(folder, Settings(runtime="openvino"))
-    doctor.examine(folder, Settings(runtime="openvino"), "onnxruntime-cpu")
+    doctor.examine(folder, Settings(runtime="openvino", device=1))
+    doctor.examine(folder, Settings(runtime="openvino", device=1), "onnxruntime-cpu")
     assert asked == ["openvino", "onnxruntime-cpu"]
 
 

@@ -18,6 +18,7 @@ from streamgen.replay import lives, replay
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk, picture_name
 from streamgen_engines.families import Condition, Model, load
+from streamgen_engines.gpu_options import GpuOptions, Precision, read_precision
 from streamgen_engines.prompt import transition
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
 from streamgen_engines.runtimes import Runtime, runtime_named
@@ -40,7 +41,14 @@ class Show:
         self.chunk = 0
         self.model: Model
 
-    def start(self, seed: int, *, warmed_up: bool = False, runtime: RuntimeName = DEFAULT_RUNTIME) -> None:
+    def start(
+        self,
+        seed: int,
+        *,
+        warmed_up: bool = False,
+        runtime: RuntimeName = DEFAULT_RUNTIME,
+        precision: Precision | None = None,
+    ) -> None:
         self.life += 1
         self.chunk = 0
         self.model = load(self.bundle, seed=seed, runtime=partial(runtime_named, runtime))
@@ -54,6 +62,7 @@ class Show:
                 fingerprint=fingerprint(self.bundle.manifest),
                 seed=seed,
                 runtime=runtime,
+                precision=precision,
             )
         )
 
@@ -101,19 +110,22 @@ def check(show: Show, made: Iterable[LatentChunk]) -> None:
 
 def test_each_generator_is_replayed_on_the_runtime_that_it_had(tiny: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
+    precisions: list[str | None] = []
 
-    def named(name: str) -> Runtime:
+    def named(name: str, gpu: GpuOptions) -> Runtime:
         asked.append(name)
-        return runtime_named(name)
+        precisions.append(gpu.precision)
+        return runtime_named(name, gpu)
 
     monkeypatch.setattr("streamgen.replay.runtime_named", named)
     show = Show(tiny)
-    for runtime in ("onnxruntime-cpu", "openvino", "openvino"):
-        show.start(3, runtime=read_runtime(runtime))
+    for runtime, precision in (("onnxruntime-cpu", None), ("openvino", "fp16"), ("openvino", "fp16")):
+        show.start(3, runtime=read_runtime(runtime), precision=read_precision(precision))
         for _ in range(3):
             show.make(Condition(show.model.text.encode("calm sea at night")))
     check(show, replay(show.contents, tiny))
     assert asked == 3 * ["onnxruntime-cpu"] + 3 * ["openvino"]  # one for each part of the model
+    assert precisions == 3 * [None] + 3 * ["fp16"]
 
 
 def whole_show(bundle: Bundle) -> Show:

@@ -6,6 +6,7 @@ from streamgen.access.rate_limit import RateLimit
 from streamgen.integrations.endpoint import Endpoint
 from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
 from streamgen.webrtc.port_range import PortRange
+from streamgen_engines.gpu_options import GpuOptions
 
 
 @pytest.fixture(autouse=True)
@@ -298,3 +299,16 @@ def test_the_operations_page_lists_every_setting_with_its_default() -> None:
         cells = [cell.strip() for cell in row.strip("|").split("|")]
         shown = "" if field.default is None or field.default == () else str(field.default)
         assert cells[1] == shown, name
+
+
+def test_what_a_runtime_on_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
+    assert load().gpu == GpuOptions()
+    monkeypatch.setenv("STREAMGEN_PLAN_CACHE", "/srv/plans")
+    (elsewhere / "streamgen.toml").write_text('device = 1\nprecision = "bf16"\n')
+    assert load({"device": 2}).gpu == GpuOptions("bf16", Path("/srv/plans"), 2)
+
+
+@pytest.mark.parametrize(("name", "value"), [("precision", "fp12"), ("device", -1), ("device", 64)])
+def test_what_no_gpu_can_be_told(name: str, value: object) -> None:
+    with pytest.raises(SettingsError, match=f"{name}: .*--{name}"):
+        load({name: value})

@@ -44,6 +44,10 @@ class RuntimeUnavailableError(EngineError):
     """The asked-for runtime is not installed or has no device here."""
 
 
+class UnknownPrecisionError(EngineError):
+    """There is no precision of that name."""
+
+
 class OutOfMemoryError(EngineError):
     """A graph and its states do not fit into the memory of the machine or device."""
 

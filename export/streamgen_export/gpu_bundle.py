@@ -9,18 +9,15 @@ makes one from the trained ones, and this makes fp8 or int8 of that.
 from __future__ import annotations
 
 import argparse
-import hashlib
-import json
-import shutil
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from streamgen_engines.bundle import Bundle, bundle_at
-from streamgen_engines.manifest import MANIFEST_FILE, parse_manifest
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.check import compare, reference_engine
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_engines.tensorrt.recording import Call, record_calls
+from streamgen_export.bundle_copy import MadeGraph, write_copy
 from streamgen_export.symmetric import has_linears, quantise_symmetric
 
 Precision = Literal["fp16", "bf16", "int8", "fp8"]
@@ -51,13 +48,10 @@ def write_gpu_bundle(bundle: Bundle, folder: Path, precision: Precision) -> Path
     Raises:
         ValueError: the folder is the bundle's own.
     """
-    if folder.resolve() == bundle.root.resolve():
-        raise ValueError(f"{folder} is the bundle itself; write into another folder")
-    folder.mkdir(parents=True, exist_ok=True)
     calls: dict[str, list[Call]] = {}
     if precision in {"int8", "fp8"}:
         calls = record_calls(bundle, OnnxRuntimeCpu(), chunks=CHUNKS)
-    document: dict[str, Any] = json.loads((bundle.root / MANIFEST_FILE).read_text())
+    graphs: dict[str, MadeGraph] = {}
     for name, graph in bundle.manifest.graphs.items():
         source = bundle.path(name).read_bytes()
         own: Precision = precision
@@ -67,16 +61,8 @@ def write_gpu_bundle(bundle: Bundle, folder: Path, precision: Precision) -> Path
             made = quantise_symmetric(source, own, calls[name], graph.states, OnnxRuntimeCpu(), name=name)
         else:
             made = prepare(source, own, name=name).model
-        target = folder / graph.file
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(made)
-        document["graphs"][name] |= {"precision": own, "sha256": hashlib.sha256(made).hexdigest()}
-    shutil.copyfile(bundle.tokenizer_path, folder / bundle.manifest.text.tokenizer.file)
-    document.pop("smaller", None)  # the sibling lies beside the other bundle
-    text = json.dumps(document, indent=1) + "\n"
-    parse_manifest(text)
-    (folder / MANIFEST_FILE).write_text(text)
-    return folder
+        graphs[name] = MadeGraph(made, own)
+    return write_copy(bundle, folder, graphs)
 
 
 def main() -> None:

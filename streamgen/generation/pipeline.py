@@ -34,7 +34,7 @@ from streamgen.packets import (
 )
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array, picture_name
-from streamgen_engines.errors import GraphRunError, NonFiniteError
+from streamgen_engines.errors import DeviceLostError, GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, Decoder, Generator, Model, PromptEncoder, load_pictures
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
@@ -493,6 +493,8 @@ def _twice(attempt: Callable[[], _Result], reset: Callable[[], None]) -> _Result
     """A model that ran away starts afresh: a cut in the picture is better than the end of the stream."""
     try:
         return attempt()
+    except DeviceLostError:  # nothing of this process can start afresh
+        raise
     except (NonFiniteError, GraphRunError) as error:
         logger.warning("starting afresh after: %s", error)
         reset()

@@ -11,7 +11,7 @@ import multiprocessing
 import queue
 import signal
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -20,6 +20,7 @@ from typing import Final, Self
 
 from streamgen.errors import GeneratorDiedError, GeneratorStartError, GeneratorUnresponsiveError
 from streamgen.packets import Command, Event, GeneratorError, Ready, SetEpoch, Stop
+from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 
 logger = logging.getLogger(__name__)
@@ -44,6 +45,7 @@ class GeneratorSettings:
         guidance: None = the bundle's own.
         threads: compute threads of denoising, and as many of decoding.
         runtime: what the graphs run on.
+        gpu: what it is told if it is one on a GPU.
         start_timeout_s: how long loading may take.
         silence_timeout_s: how long a running generator may say nothing before it is given up.
         stop_timeout_s: how long it may take to end after `Stop`, and again after SIGTERM, before force is used.
@@ -57,6 +59,7 @@ class GeneratorSettings:
     guidance: float | None = None
     threads: int = 1
     runtime: RuntimeName = DEFAULT_RUNTIME
+    gpu: GpuOptions = field(default_factory=GpuOptions)
     start_timeout_s: float = 120.0
     silence_timeout_s: float = 10.0
     stop_timeout_s: float = 3.0

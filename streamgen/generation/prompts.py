@@ -4,9 +4,13 @@ A prompt waits twice: to be encoded, and then for a chunk. Newer prompts take th
 at once, but of one that waits for a chunk only when they are encoded themselves. So a burst coalesces, the last prompt
 is never lost, and prompts that come faster than they can be encoded still change the picture.
 
+Each has a media time at which it was sent, by which they are in order: what the timeline brings late comes in between.
+
 Full-policy: a prompt gives way once all of its sides have later ones, so at most two wait at either place.
 """
 
+import math
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -26,14 +30,15 @@ class Taken(Generic[Encoded]):
     request: SetPrompt
     encoded: Encoded
     sound: Encoded | None = None  # of the sound, where the request has one for it
+    sent_s: float = -math.inf  # media time at which it was sent, or due
 
 
 class PromptSlot(Generic[Encoded]):
     """Prompts on their way to the next chunk; `Encoded` is what the text encoder makes."""
 
     def __init__(self) -> None:
-        self._incoming: list[SetPrompt] = []  # wait to be encoded, oldest first
-        self._encoding: SetPrompt | None = None
+        self._incoming: list[_Sent] = []  # wait to be encoded, oldest first
+        self._encoding: _Sent | None = None
         self._ready: list[Taken[Encoded]] = []  # wait for a chunk, oldest first
         self._superseded: list[str] = []  # since the last `take`
 
@@ -42,33 +47,47 @@ class PromptSlot(Generic[Encoded]):
         """Whether nothing waits to be encoded or is being encoded."""
         return not self._incoming and self._encoding is None
 
-    def put(self, request: SetPrompt) -> list[PromptSuperseded]:
-        """A prompt arrived; returns what it takes the place of."""
-        waiting = [*self._incoming, request]
-        gone = given_way(waiting)
+    def put(self, request: SetPrompt, sent_s: float | None = None) -> list[PromptSuperseded]:
+        """A prompt arrived; returns what gives way.
+
+        Args:
+            request: the prompt.
+            sent_s: media time at which it was sent; None makes it the newest.
+        """
+        if sent_s is None:
+            sent_s = max((each.sent_s for each in self._all()), default=-math.inf)
+        waiting = list(self._incoming)
+        waiting.insert(bisect_right(waiting, sent_s, key=lambda each: each.sent_s), _Sent(request, sent_s))
+        gone = given_way([each.request for each in waiting])
         self._incoming = [each for place, each in enumerate(waiting) if place not in gone]
-        return self.give_up([waiting[place] for place in gone], request)
+        return self.give_up([waiting[place].request for place in gone], waiting[-1].request)
+
+    def newer(self, sent_s: float) -> list[SetPrompt]:
+        """Those that wait here and were sent after that, oldest first."""
+        return [each.request for each in self._all() if each.sent_s > sent_s]
 
     def begin_encoding(self) -> SetPrompt | None:
         """The prompt to encode now, None when there is none. Follow with `encoded` or `failed`."""
         assert self._encoding is None, "one prompt is encoded at a time"
         self._encoding = self._incoming.pop(0) if self._incoming else None
-        return self._encoding
+        return None if self._encoding is None else self._encoding.request
 
     def encoded(self, encoded: Encoded, sound: Encoded | None = None) -> list[PromptSuperseded]:
         """The prompt is ready for the next chunk; returns what it takes the place of."""
         assert self._encoding is not None, "nothing is being encoded"
-        request, self._encoding = self._encoding, None
-        waiting = [*self._ready, Taken(request, encoded, sound)]
+        sent, self._encoding = self._encoding, None
+        waiting = list(self._ready)
+        place = bisect_right(waiting, sent.sent_s, key=lambda each: each.sent_s)
+        waiting.insert(place, Taken(sent.request, encoded, sound, sent.sent_s))
         gone = given_way([each.request for each in waiting])
         self._ready = [each for place, each in enumerate(waiting) if place not in gone]
-        return self.give_up([waiting[place].request for place in gone], request)
+        return self.give_up([waiting[place].request for place in gone], waiting[-1].request)
 
     def failed(self) -> SetPrompt:
         """The prompt could not be encoded; whatever was ready before stays."""
         assert self._encoding is not None, "nothing is being encoded"
-        request, self._encoding = self._encoding, None
-        return request
+        sent, self._encoding = self._encoding, None
+        return sent.request
 
     def take(self) -> tuple[Taken[Encoded], ...]:
         """A chunk starts: its new prompts, oldest first; at most one for each side."""
@@ -85,6 +104,18 @@ class PromptSlot(Generic[Encoded]):
         events = [PromptSuperseded(id=each.id, by=new.id) for each in old if each.id != new.id]
         self._superseded += [each.id for each in events][: MAX_REPORTED - len(self._superseded)]
         return events
+
+    def _all(self) -> list["_Sent | Taken[Encoded]"]:
+        encoding = () if self._encoding is None else (self._encoding,)
+        return [*self._ready, *encoding, *self._incoming]
+
+
+@dataclass(frozen=True, slots=True)
+class _Sent:
+    """A prompt that is not encoded yet."""
+
+    request: SetPrompt
+    sent_s: float
 
 
 def given_way(prompts: Sequence[SetPrompt]) -> tuple[int, ...]:

@@ -6,7 +6,7 @@ follows as one that was just sent (`late`), so nothing is lost.
 Full-policy: of the prompts that are ahead within `AHEAD_S`, the next `MAX_ENCODED` are encoded and the others wait.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Generic
 
 from streamgen.generation.prompts import Encoded, Taken
@@ -36,21 +36,19 @@ class Brought(Generic[Encoded]):
     """What the timeline brings to a chunk.
 
     Attributes:
-        taken: prompts for it, oldest first.
-        taken_s: for each of them the media time at which it was due, s.
-        late: prompts that are not encoded yet, and follow as soon as they are.
-        guidance, seed: new settings; None leaves them.
+        taken: prompts for it, oldest first; `sent_s` of each is when it was due.
+        late: prompts that are not encoded yet, and follow as soon as they are, with when they were due, s.
+        guidance, seed: new settings with when they were due, s; None leaves them.
         cut: it sees nothing of the chunks before.
         occurred: for its record.
     """
 
     taken: tuple[Taken[Encoded], ...] = ()
-    late: tuple[SetPrompt, ...] = ()
-    guidance: float | None = None
-    seed: int | None = None
+    late: tuple[tuple[SetPrompt, float], ...] = ()
+    guidance: tuple[float, float] | None = None
+    seed: tuple[int, float] | None = None
     cut: bool = False
     occurred: tuple[Occurred, ...] = ()
-    taken_s: tuple[float, ...] = ()
 
 
 class ScheduledPrompts(Generic[Encoded]):
@@ -124,11 +122,10 @@ class ScheduledPrompts(Generic[Encoded]):
     def bring(self, chunk: int, media_time_s: float) -> Brought[Encoded]:
         """What is due with the chunk that is about to be made; see `Timeline.due`."""
         taken: list[Taken[Encoded]] = []
-        taken_s: list[float] = []
-        late: list[SetPrompt] = []
+        late: list[tuple[SetPrompt, float]] = []
         occurred: list[Occurred] = []
-        guidance: float | None = None
-        seed: int | None = None
+        guidance: tuple[float, float] | None = None
+        seed: tuple[int, float] | None = None
         cut = False
         for due in self._timeline.due(chunk, media_time_s):
             id = due.entry.id
@@ -139,22 +136,21 @@ class ScheduledPrompts(Generic[Encoded]):
                 action = due.entry.action
                 cut |= isinstance(action, CutAction)
                 if isinstance(action, ConfigAction):
-                    guidance = guidance if action.guidance is None else action.guidance
-                    seed = seed if action.seed is None else action.seed
+                    guidance = guidance if action.guidance is None else (action.guidance, due.media_time_s)
+                    seed = seed if action.seed is None else (action.seed, due.media_time_s)
                 occurred.append(found)
             elif ready is not None:
-                taken.append(ready)
-                taken_s.append(due.media_time_s)
+                taken.append(replace(ready, sent_s=due.media_time_s))
                 occurred.append(found)
             else:
-                late.append(told.prompt)
+                late.append((told.prompt, due.media_time_s))
                 before = self._late.get(told.action)
                 times = found.times if before is None else found.times + before.times
                 self._late[told.action] = Occurred(id, told.action, times)
             if due.last:
                 del self._actions[id]
                 self._encoded.pop(id, None)
-        return Brought(tuple(taken), tuple(late), guidance, seed, cut, tuple(occurred), tuple(taken_s))
+        return Brought(tuple(taken), tuple(late), guidance, seed, cut, tuple(occurred))
 
     def arrived(self, action: str) -> tuple[Occurred, ...]:
         """A prompt is in a chunk, or will never be: what is to be said in the record if it came from here, late."""

@@ -18,6 +18,7 @@ from streamgen.packets import (
     SetConfig,
     SetPrompt,
 )
+from streamgen.sides import overridden
 from streamgen_engines.prompt import Prompt
 
 
@@ -46,12 +47,14 @@ class Turns:
 
     def __init__(self, chunk_s: float, guidance: float | None) -> None:
         """`chunk_s` is the length of a chunk."""
+        self._chunk_s = chunk_s
         self.guidance = guidance
         self.begun: BeginAt | None = None
         self._seed: int | None = None
         self._slot: PromptSlot[Prompt] = PromptSlot()
         self._scheduled: ScheduledPrompts[Prompt] = ScheduledPrompts(chunk_s)
-        self._sent_s: dict[str, float] = {}  # media time at which prompts that wait were sent
+        # Media time at which each setting was last sent.
+        self._guided_s = self._seeded_s = -math.inf
         self._ahead = False  # what is being encoded is for later
         self._resets: list[str] = []  # until the next chunk; as many as steering lets wait
 
@@ -69,12 +72,10 @@ class Turns:
         """
         match command:
             case SetPrompt():
-                events = [*self._slot.put(command)]
-                self._sent_s[command.id] = played_s
-                for superseded in events:
-                    self._sent_s.pop(superseded.id, None)
-                return [*events]
+                return [*self._slot.put(command, played_s)]
             case SetConfig():
+                self._guided_s = self._guided_s if command.guidance is None else played_s
+                self._seeded_s = self._seeded_s if command.seed is None else played_s
                 self._configure(command.guidance, command.seed)
             case BeginAt():
                 self.begun = command
@@ -105,10 +106,7 @@ class Turns:
         """It waits for its chunk, `eta_ms` being when the next one is seen; returns what is to be told."""
         if self._ahead:
             return [*self._scheduled.encoded(prompt, sound, media_time_s)]
-        events = self._slot.encoded(prompt, sound)
-        for superseded in events:
-            self._sent_s.pop(superseded.id, None)
-        return [*events, PromptQueued(request.id, eta_ms)]
+        return [*self._slot.encoded(prompt, sound), PromptQueued(request.id, eta_ms)]
 
     def failed(self, request: SetPrompt, message: str) -> list[Event]:
         """It could not be encoded; returns what is to be told."""
@@ -116,12 +114,14 @@ class Turns:
             self._scheduled.failed()
         else:
             self._slot.failed()
-            self._sent_s.pop(request.id, None)
             self._scheduled.arrived(request.id)
         return [PromptFailed(request.id, message)]
 
     def take(self, chunk: int, media_time_s: float) -> Turn:
-        """What was sent, and what the timeline brings to this very chunk: over it, unless its time had passed before.
+        """What was sent, and over it what the timeline brings to this very chunk.
+
+        Chunks may have been skipped, in a pause for instance. Then what came due in that time gives way to what was
+        sent after it.
 
         Args:
             chunk: counted over the life of this generator.
@@ -129,17 +129,29 @@ class Turns:
         """
         before = 0 if self.begun is None else self.begun.chunks_before
         brought = self._scheduled.bring(before + chunk, media_time_s)
-        self._configure(brought.guidance, brought.seed)
+        skipped_s = media_time_s - self._chunk_s  # what was due before fell on no chunk of its own
+        if brought.guidance is not None and not brought.guidance[1] < min(skipped_s, self._guided_s):
+            self.guidance = brought.guidance[0]
+        if brought.seed is not None and not brought.seed[1] < min(skipped_s, self._seeded_s):
+            self._seed = brought.seed[0]
         live = self._slot.take()
-        sent_s = [self._sent_s.pop(each.request.id, -math.inf) for each in live]
-        timed = zip((*sent_s, *brought.taken_s), (*live, *brought.taken), strict=True)
-        taken = [each for _, each in sorted(timed, key=lambda pair: pair[0])]
+        passed = [each for each in brought.taken if each.sent_s < skipped_s]
+        taken = [
+            *sorted((*passed, *live), key=lambda each: each.sent_s),
+            *(each for each in brought.taken if each.sent_s >= skipped_s),
+        ]
         gone = given_way([each.request for each in taken])
         events: list[Event] = []
         if gone:
             events += self._slot.give_up([taken[place].request for place in gone], taken[-1].request)
-        for prompt in brought.late:
-            events += self._slot.put(prompt)
+        for prompt, due_s in brought.late:
+            since = [each.request for each in live if each.sent_s > due_s] + self._slot.newer(due_s)
+            if due_s >= skipped_s:
+                events += self._slot.put(prompt)
+            elif overridden(prompt.target, (each.target for each in since)):
+                events += self._slot.give_up([prompt], since[-1])
+            else:
+                events += self._slot.put(prompt, due_s)
         superseded = self._slot.take_superseded()
         resets, self._resets = tuple(self._resets), []
         return Turn(

@@ -11,8 +11,9 @@ They share one condition variable and, under it, what waits for its turn (`Turns
 denoised chunk lies between denoise and media (policy: block). Events are written by whoever has one, under a lock;
 when the parent does not read, writing blocks and generation waits with it.
 
-The process ignores SIGINT, because the parent decides when it ends, and ends by itself when the parent's end of the
-connection closes, so it never outlives a parent that was killed.
+The process ignores SIGINT, because the parent decides when it ends. SIGTERM, which a service manager sends to every
+process at once, ends it as `Stop` does: the runtimes are closed, and what they compiled is kept. It ends by itself when
+the parent's end of the connection closes, so it never outlives a parent that was killed.
 """
 
 import logging
@@ -23,7 +24,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from multiprocessing.connection import Connection
 from typing import Final
 
@@ -61,9 +61,9 @@ from streamgen.packets import (
 )
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
-from streamgen_engines.errors import EngineError
+from streamgen_engines.errors import DeviceLostError, EngineError
 from streamgen_engines.families import Condition, Model, load
-from streamgen_engines.runtimes import runtime_named
+from streamgen_engines.runtimes import OpenRuntimes
 
 logger = logging.getLogger(__name__)
 
@@ -84,17 +84,30 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     logging.basicConfig(level=logging.INFO, format="%(asctime)s generator %(levelname)s %(message)s")
     outbox = _Outbox(connection)
-    try:
-        bundle = Bundle.open(settings.bundle)
-        runtime = partial(runtime_named, settings.runtime)
-        planes = wanted_planes(bundle.manifest, settings.scale)
-        model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtime, planes=planes)
-        worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
-        _warm_up(model)
-    except Exception as error:  # the process's outermost edge: the parent learns why, and decides
-        outbox.send(GeneratorError(f"{type(error).__name__}: {error}"))
-        raise SystemExit(1) from error
-    worker.run(connection)
+    with OpenRuntimes(settings.runtime, settings.gpu) as runtimes:
+        try:
+            bundle = Bundle.open(settings.bundle)
+            planes = wanted_planes(bundle.manifest, settings.scale)
+            runtimes.admit(bundle, planes)
+            model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtimes.make, planes=planes)
+            worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
+            _warm_up(model)
+            runtimes.keep()  # now, because a process that is killed cannot do it at its end
+        except Exception as error:  # the process's outermost edge: the parent learns why, and decides
+            outbox.send(GeneratorError(f"{type(error).__name__}: {error}"))
+            raise SystemExit(1) from error
+        terminated = worker.run(connection)
+    if terminated:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTERM)  # whoever waits for this process sees what ended it
+
+
+class _TerminatedError(Exception):
+    """SIGTERM has come."""
+
+
+def _terminate(number: int, frame: object) -> None:
+    raise _TerminatedError
 
 
 class Worker:
@@ -134,8 +147,14 @@ class Worker:
         self._stats_ns = 0
         self._process = psutil.Process()
 
-    def run(self, connection: Connection) -> None:
-        """Tell that everything is ready, then work until `Stop`. Belongs to the main thread."""
+    def run(self, connection: Connection) -> bool:
+        """Tell that everything is ready, then work until `Stop` or SIGTERM. Belongs to the main thread.
+
+        No thread is left afterwards that could run a graph.
+
+        Returns:
+            whether it was SIGTERM.
+        """
         loops = {"text": self._run_text, "denoise": self._run_denoise, "media": self._run_media}
         threads = [
             threading.Thread(target=self._edge, args=(loop,), name=name, daemon=True) for name, loop in loops.items()
@@ -154,20 +173,7 @@ class Worker:
         )
         for thread in threads:
             thread.start()
-        idle_s = time.monotonic()  # when that was last told
-        while True:
-            come = False
-            while not come:
-                come = _waits(connection, IDLE_INTERVAL_S)
-                with self._changed:
-                    paused = self._paused
-                # No chunk tells that all is well, and neither do commands that are obeyed in silence.
-                if paused and (now_s := time.monotonic()) >= idle_s + IDLE_INTERVAL_S:
-                    idle_s = now_s
-                    self._outbox.send(Idle())
-            if isinstance(command := _receive(connection), Stop):
-                break
-            self._obey(command)
+        terminated = self._obey_until_the_end(connection)
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -177,6 +183,30 @@ class Worker:
         if any(thread.is_alive() for thread in threads):
             os._exit(0)  # a graph that still runs must not hold up the end
         self._encode.close()
+        return terminated
+
+    def _obey_until_the_end(self, connection: Connection) -> bool:
+        """Obey commands until there are no more to come; whether SIGTERM said so."""
+        idle_s = time.monotonic()  # when that was last told
+        try:
+            signal.signal(signal.SIGTERM, _terminate)
+            while True:
+                come = False
+                while not come:
+                    come = _waits(connection, IDLE_INTERVAL_S)
+                    with self._changed:
+                        paused = self._paused
+                    # No chunk tells that all is well, and neither do commands that are obeyed in silence.
+                    if paused and (now_s := time.monotonic()) >= idle_s + IDLE_INTERVAL_S:
+                        idle_s = now_s
+                        self._outbox.send(Idle())
+                if isinstance(command := _receive(connection), Stop):
+                    return False
+                self._obey(command)
+        except _TerminatedError:
+            return True
+        finally:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
 
     def _obey(self, command: Command) -> None:
         events: list[Event] = []
@@ -206,6 +236,8 @@ class Worker:
         while (request := self._next_request()) is not None:
             try:
                 prompt, sound = encode_request(request, self._text, self._manifest)
+            except DeviceLostError:  # no prompt is to blame, and only another process can use the device again
+                raise
             except EngineError as error:  # one bad prompt must not end the stream
                 with self._changed:
                     events = self._turns.failed(request, str(error))

@@ -219,6 +219,7 @@ def _channel(
         bitrate=settings.video_bitrate,
         threads=settings.threads,
         runtime=settings.runtime,
+        gpu=settings.gpu,
         moderated=moderated,
         voting=None if opened is None else opened.voting,
         log=log,

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, TypeAdapter, Valid
 from pydantic_core import from_json
 
 from streamgen.packets import ChunkRecord, Shares
+from streamgen_engines.gpu_options import Precision
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME
 
 
@@ -55,6 +56,7 @@ class GeneratorStarted(_Content):
     seed: int
     threads: int = 1
     runtime: str = DEFAULT_RUNTIME
+    precision: Precision | None = None  # that was asked for
     version: str = ""  # of streamgen
 
 

@@ -25,9 +25,19 @@ class CountingRuntime:
         self.threads = 0
         self.engines: list[CountingEngine] = []
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         self.threads = threads
-        self.engines.append(CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place)))
+        self.engines.append(
+            CountingEngine(OnnxRuntimeCpu().load(path, states, threads=threads, in_place=in_place, held=held))
+        )
         return self.engines[-1]
 
     @property

@@ -37,7 +37,7 @@ def encode(scheduled: ScheduledPrompts[str], media_time_s: float = 0.0) -> list[
 
 
 def names(brought: Brought[str]) -> tuple[list[str], list[str]]:
-    return [each.request.id for each in brought.taken], [each.id for each in brought.late]
+    return [each.request.id for each in brought.taken], [each.id for each, _ in brought.late]
 
 
 def test_prompts_are_encoded_ahead_and_brought_to_their_exact_chunk() -> None:
@@ -122,7 +122,7 @@ def test_settings_and_cuts_are_brought_too() -> None:
     scheduled.obey(other("set", {"chunk": 2}, type="config", guidance=2.0, seed=7))
     assert scheduled.settled(0.0), "nothing of it has to be encoded"
     brought = scheduled.bring(2, 0.5)
-    assert (brought.cut, brought.guidance, brought.seed) == (True, 2.0, 7)
+    assert (brought.cut, brought.guidance, brought.seed) == (True, (2.0, 0.5), (7, 0.5))
     assert brought.occurred == (Occurred("cut", "cut"), Occurred("set", "set"))
 
 

@@ -127,3 +127,49 @@ def test_of_what_waits_for_one_chunk_each_side_follows_its_latest() -> None:
     encode(turns, 15.0)
     assert names(turns.take(36, 15.0)) == ["old", "drums"]
     assert names(turns.take(37, 15.25)) == ["new"]
+
+
+def test_of_many_entries_that_passed_none_plays_over_what_was_sent_after_them() -> None:
+    for encoded in (True, False):
+        turns = Turns(CHUNK_S, None)
+        for number in range(20):  # more than are kept encoded
+            turns.obey(entry(f"e{number}", {"media_time": 10.0 + number}))
+        encode(turns, 9.0)
+        turns.obey(SetPrompt("live", "rain"), played_s=40.0)
+        if encoded:
+            encode(turns, 40.0)
+        first = turns.take(36, 41.0)
+        assert not any(isinstance(event, PromptSuperseded) and event.id == "live" for event in first.events)
+        encode(turns, 41.25)
+        shown = [*names(first), *names(turns.take(37, 41.25))]
+        assert shown[-1] == "live"
+        assert turns.take(38, 41.5).taken == ()
+
+
+def test_late_entries_for_the_other_side_play_beside_what_was_sent_after_them() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("old", {"media_time": 10.0}))
+    turns.obey(SetPrompt("drums", "drums", target="audio"), played_s=15.0)
+    turns.take(36, 15.5)
+    encode(turns, 15.5)
+    assert names(turns.take(37, 15.75)) == ["old", "drums"]
+
+
+def test_an_entry_plays_over_what_was_sent_a_moment_later_when_no_chunk_was_skipped() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(entry("a", {"media_time": 10.05}))
+    encode(turns, 9.75)
+    assert names(turns.take(40, 10.0)) == []
+    turns.obey(SetPrompt("live", "rain"), played_s=10.2)
+    encode(turns, 10.25)
+    assert names(turns.take(41, 10.25)) == ["a"]
+
+
+def test_settings_of_the_timeline_that_passed_give_way_to_those_sent_after_them() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(other("set", {"media_time": 10.0}, type="config", guidance=2.0, seed=7))
+    turns.obey(SetConfig(guidance=4.0), played_s=15.0)
+    turn = turns.take(36, 15.5)
+    assert (turn.guidance, turn.seed) == (4.0, 7)
+    turns.obey(other("next", {"media_time": 16.0}, type="config", guidance=3.0))
+    assert turns.take(38, 16.0).guidance == 3.0

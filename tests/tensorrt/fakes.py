@@ -18,10 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgen_engines.chunk import UInt8Array
-from streamgen_engines.errors import GraphRunError
+from streamgen_engines.errors import DeviceLostError, GraphRunError, OutOfMemoryError
 from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt.allocations import ALIGNMENT, aligned
 from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.tensorrt.plans import PlanMemory
 
 Work = Callable[[], None]
 
@@ -96,6 +97,8 @@ class FakeDevice:
         self.made = 0  # records, ever
         self.played = 0
         self.closed = False
+        self.room = 2**40
+        self.lost = False
 
     @property
     def memory(self) -> dict[int, UInt8Array]:
@@ -107,14 +110,26 @@ class FakeDevice:
 
     def use(self) -> None:
         assert not self.closed
+        self._require()
+
+    def free_bytes(self) -> int:
+        self._require()
+        return self.room - sum(map(len, self.memory.values()))
+
+    def _require(self) -> None:
+        if self.lost:
+            raise DeviceLostError("the fake is lost")
 
     def allocate(self, size: int) -> int:
         assert self.capturing is None, "nothing may be allocated while work is recorded"
+        if size > self.free_bytes():
+            raise OutOfMemoryError("the fake is full")
         address = self.shared.allocate(size)
         self.zero(address, size)
         return address
 
     def free(self, address: int) -> None:
+        self._require()
         del self.memory[address]
 
     def staging(self, size: int) -> UInt8Array:
@@ -160,6 +175,7 @@ class FakeDevice:
         return self.shared.at(address, size)
 
     def synchronise(self) -> None:
+        self._require()
         assert self.capturing is None, "the stream is recording"
         while self.waiting:
             self.advance()
@@ -218,10 +234,12 @@ class FakeDevice:
             self.enqueue(work)
 
     def forget(self, record: int) -> None:
+        self._require()
         del self.records[record]
 
     def close(self) -> None:
         self.closed = True
+        self._require()
 
     def enqueue(self, work: Work) -> None:
         if self.capturing is not None:
@@ -259,11 +277,14 @@ class FakeExecutable:
         self.compute, self.aliases, self.recordable = compute, aliases or {}, recordable
         self.fails_in, self.calls = fails_in, 0
         self.bound: dict[str, int] = {}
+        self.closed = False
+        self.outlived = False
 
     def aliased(self, output: str) -> str | None:
         return self.aliases.get(output)
 
     def bind(self, name: str, address: int) -> None:
+        assert not self.closed
         assert name in self.inputs or name in self.outputs
         assert address % ALIGNMENT == 0, "a tensor must begin on a boundary"
         self.bound[name] = address
@@ -272,7 +293,24 @@ class FakeExecutable:
         assert stream == self.device.stream
         return self.recordable and self.calls > 0  # TensorRT-RTX compiles in the first call
 
+    def close(self) -> None:
+        if self.closed:
+            return
+        assert self.device.lost or not self.device.records, "a record still holds the plan"
+        self.outlived = not all(self._there(address) for address in self.bound.values())
+        self.closed = True
+
+    def _there(self, address: int) -> bool:
+        return any(base <= address < base + len(held) for base, held in self.device.memory.items())
+
+    def kernels(self) -> bytes:
+        return b""
+
+    def memory(self) -> PlanMemory:
+        return PlanMemory(weights=0, activations=0)
+
     def enqueue(self, stream: int) -> None:
+        assert not self.closed
         assert stream == self.device.stream
         assert self.bound.keys() == self.inputs.keys() | self.outputs.keys()
         for output, source in self.aliases.items():

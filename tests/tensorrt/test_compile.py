@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamgen_engines.bundle import Bundle, bundled
-from streamgen_engines.errors import GraphLoadError, RuntimeUnavailableError
+from streamgen_engines.errors import GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.manifest import Graph
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import Array, Engine, Signature
@@ -16,13 +16,13 @@ from streamgen_engines.tensorrt.compile import Compiler, Outcome
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
 from streamgen_engines.tensorrt.inspection import EngineReport
-from streamgen_engines.tensorrt.plans import PlanCache
+from streamgen_engines.tensorrt.plans import PlanCache, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
 from tests.tensorrt.rtx import needs_rtx, rtx
 from tests.tensorrt.test_check import Off
 
 GPU = Gpu("Fake 9000", "9.0", 2**30)
-REPORT = EngineReport(3, {"Half": 3}, 1, 1000)
+REPORT = EngineReport(3, {"Half": 3}, 1, 1000, 2000)
 
 
 class StandIn:
@@ -188,3 +188,31 @@ def test_a_tensorrt_that_is_not_installed_names_the_command(monkeypatch: pytest.
     monkeypatch.setitem(__import__("sys").modules, "tensorrt", None)
     with pytest.raises(RuntimeUnavailableError, match=r"pip install 'streamgen\[tensorrt\]'"):
         load_flavour("tensorrt")
+
+
+@needs_rtx
+@pytest.mark.parametrize("check", [False, True])
+def test_a_plan_without_room_fails_and_is_kept(card: Bundle, plans: PlanCache, tmp_path: Path, check: bool) -> None:
+    """It took a while to build, and is compared where there is room."""
+
+    def full(plan: bytes, graph: Graph, name: str) -> StandIn:
+        raise OutOfMemoryError(f"{name}: the GPU is full")
+
+    reference = OnnxRuntimeCpu() if check else None
+    tight = Compiler(card, rtx(), gpu=GPU, plans=plans, load=full, reference=reference)
+    for _ in range(2 if check else 1):  # with --check it is loaded again, to be compared
+        (outcome,) = tight.run(["text"])
+        assert type(outcome.failure) is OutOfMemoryError
+    (stored,) = plans.folder.glob("*.plan")
+    written = stored.stat().st_mtime_ns
+    (again,) = compiler(card, plans, Loader(card, tmp_path), check=check).run(["text"])
+    assert (again.failure, again.cached, again.built) == (None, True, None)
+    assert check or stored.stat().st_mtime_ns == written
+    assert (again.errors is not None) == check
+
+
+@needs_rtx
+def test_what_a_plan_takes_is_written_down_for_the_next_start(card: Bundle, plans: PlanCache, tmp_path: Path) -> None:
+    (first,) = compiler(card, plans, Loader(card, tmp_path)).run(["text"])
+    (again,) = compiler(card, plans, Loader(card, tmp_path)).run(["text"])
+    assert first.memory == again.memory == PlanMemory(weights=2000, activations=1000)

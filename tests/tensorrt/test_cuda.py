@@ -9,14 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen_engines.errors import GraphRunError, RuntimeUnavailableError
-from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
+from streamgen_engines.errors import DeviceLostError, GraphRunError, OutOfMemoryError, RuntimeUnavailableError
+from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count, gpus
 from streamgen_engines.tensorrt.device import Gpu
 
 
 class Error(IntEnum):
     cudaSuccess = 0  # noqa: N815
     cudaErrorMemoryAllocation = 2  # noqa: N815
+    cudaErrorIllegalAddress = 700  # noqa: N815
     cudaErrorInsufficientDriver = 35  # noqa: N815
 
 
@@ -51,6 +52,8 @@ class Binding:
         def call(*arguments: Any) -> tuple[Any, ...]:
             self.calls.append((name, *arguments))
             error = self.fails.get(name, Error.cudaSuccess)
+            if name == "cudaMemGetInfo":
+                return error, 2**29, 2**30
             if name == "cudaMallocHost" and not error:
                 self.host.append((ctypes.c_uint8 * arguments[0])(*([9] * arguments[0])))
                 return error, ctypes.addressof(self.host[-1])
@@ -154,8 +157,40 @@ def test_a_capture_that_fails_can_be_ended(binding: Binding) -> None:
 def test_an_error_of_the_gpu_is_told_in_its_words(binding: Binding) -> None:
     device = CudaDevice(0)
     binding.fails["cudaMalloc"] = Error.cudaErrorMemoryAllocation
-    with pytest.raises(GraphRunError, match=r"GPU 0: out of memory \(cudaErrorMemoryAllocation\)"):
+    with pytest.raises(OutOfMemoryError, match=r"GPU 0: out of memory \(cudaErrorMemoryAllocation\)"):
         device.allocate(2**40)
+    binding.fails["cudaGraphLaunch"] = Error.cudaErrorMemoryAllocation
+    device.begin_capture()
+    record = device.end_capture()
+    with pytest.raises(GraphRunError, match=r"GPU 0: out of memory \(cudaErrorMemoryAllocation\)"):
+        device.play(record)
+
+
+def test_memory_of_the_host_may_run_out_as_well(binding: Binding) -> None:
+    device = CudaDevice(0)
+    binding.fails["cudaMallocHost"] = Error.cudaErrorMemoryAllocation
+    with pytest.raises(OutOfMemoryError):
+        device.staging(2**40)
+
+
+def test_a_gpu_that_is_lost_is_told_apart(binding: Binding) -> None:
+    device = CudaDevice(0)
+    binding.fails["cudaStreamSynchronize"] = Error.cudaErrorIllegalAddress
+    with pytest.raises(DeviceLostError, match=r"cudaErrorIllegalAddress.*nvidia-smi"):
+        device.synchronise()
+
+
+def test_free_memory_is_that_of_this_gpu(binding: Binding) -> None:
+    assert CudaDevice(0).free_bytes() == 2**29
+    assert binding.calls[-2:] == [("cudaSetDevice", 0), ("cudaMemGetInfo",)]
+
+
+def test_every_gpu_is_listed_without_opening_one(binding: Binding) -> None:
+    binding.returns["cudaGetDeviceCount"] = 2
+    assert gpus() == 2 * (Gpu("Fake 9000", "9.0", 2**30),)
+    assert not any(call[0] in ("cudaSetDevice", "cudaStreamCreateWithFlags") for call in binding.calls)
+    binding.fails["cudaGetDeviceCount"] = Error.cudaErrorInsufficientDriver
+    assert gpus() == ()
 
 
 @pytest.mark.parametrize("index", [1, -1])

@@ -1,12 +1,13 @@
 """The engine's state machine on a fake GPU: nothing here claims that TensorRT ran."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from streamgen_engines.errors import GraphMismatchError, GraphRunError
+from streamgen_engines.errors import DeviceLostError, GraphMismatchError, GraphRunError, OutOfMemoryError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Signature, TensorSpec
 from streamgen_engines.tensorrt.engine import TensorRtEngine
@@ -200,6 +201,67 @@ def test_closing_gives_everything_back_once() -> None:
     assert (device.memory, device.pinned, device.records) == ({}, [], {})
     with pytest.raises(GraphRunError, match="closed"):
         tested.run(call(1.0))
+
+
+def test_closing_frees_the_plan_after_its_record_and_before_its_memory() -> None:
+    """The fake executable checks the order: its record is gone. What it is bound to is not."""
+    device = FakeDevice()
+    executable = plan(device)
+    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    for each in CALLS[:3]:
+        tested.run(call(*each))
+    assert tested.recorded
+    tested.close()
+    assert executable.closed
+    assert not executable.outlived
+
+
+@pytest.mark.parametrize("use", [lambda e: e.run(call(1.0)), lambda e: e.reset(), lambda e: e.state("sum")])
+def test_use_after_close_is_named(use: Callable[[TensorRtEngine], object]) -> None:
+    tested = engine(FakeDevice())
+    tested.close()
+    with pytest.raises(GraphRunError, match="test has been closed; load it again"):
+        use(tested)
+
+
+def test_closing_after_a_failed_run_gives_everything_back() -> None:
+    device = FakeDevice()
+    executable = plan(device, fails_in=3)
+    executable.recordable = False
+    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    for each in CALLS[:2]:
+        tested.run(call(*each))
+    with pytest.raises(GraphRunError, match="refuses"):
+        tested.run(call(1.0))
+    tested.close()
+    assert (device.memory, device.pinned, executable.closed) == ({}, [], True)
+
+
+def test_closing_on_a_gpu_that_is_lost_frees_the_plan_and_says_what_it_could_not(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    device = FakeDevice()
+    executable = plan(device)
+    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    for each in CALLS[:3]:
+        tested.run(call(*each))
+    device.lost = True
+    with pytest.raises(DeviceLostError):
+        tested.run(call(1.0))
+    tested.close()
+    tested.close()
+    assert executable.closed
+    assert device.pinned == []  # memory of the host is given back all the same
+    assert caplog.text.count("cannot be given back: the fake is lost") == 1
+
+
+def test_buffers_without_room_are_want_of_memory_and_nothing_leaks() -> None:
+    device = FakeDevice()
+    device.room = 60  # x, write_index and y fit, the states do not
+    executable = plan(device)
+    with pytest.raises(OutOfMemoryError, match="full"):
+        TensorRtEngine(executable, device, [SUM, RING], name="test")
+    assert (device.memory, device.pinned, executable.closed) == ({}, [], True)
 
 
 def holding(device: FakeDevice, **options: Any) -> TensorRtEngine:

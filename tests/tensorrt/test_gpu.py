@@ -1,5 +1,6 @@
 """All of it for real, on a GPU: `pytest -m gpu`. Left out where CUDA finds none."""
 
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from streamgen.generation.pipeline import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import LatentChunk
+from streamgen_engines.errors import OutOfMemoryError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.planes import PlaneRequest
@@ -20,7 +22,7 @@ from streamgen_engines.tensorrt.compile import Compiler
 from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
 from streamgen_engines.tensorrt.device_sampler import DeviceSampler
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName, load_flavour
-from streamgen_engines.tensorrt.plans import PlanCache
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey
 from streamgen_engines.tensorrt.runtime import TensorRt
 from streamgen_engines.text import TextEncoder
 
@@ -93,18 +95,75 @@ def test_the_second_load_takes_the_plan_of_the_first(runtime: TensorRt, tmp_path
 
 def test_a_plan_that_tensorrt_refuses_is_built_again(runtime: TensorRt, tmp_path: Path) -> None:
     """Its hash is right and its content is not: as if another build of the same version had written it."""
-    import hashlib
-    import json
+    opened, plans = bundled("testcard"), PlanCache(tmp_path / "plans")
+    runtime.load(opened.path("text"))
+    (stored,) = plans.folder.glob("*.plan")
+    key = _key(stored)
+    plans.install(Plan(key, b"nonsense" * 1000))
+    runtime.load(opened.path("text"))
+    found = plans.find(key)
+    assert found is not None
+    assert found.data[:8] != b"nonsense"
 
-    opened = bundled("testcard")
-    runtime.load(opened.path("text"))
-    (stored,), (record,) = ((tmp_path / "plans").glob(f"*.{kind}") for kind in ("plan", "json"))
-    stored.write_bytes(b"nonsense" * 1000)
-    document = json.loads(record.read_text())
-    digest = hashlib.sha256(stored.read_bytes()).hexdigest()
-    record.write_text(json.dumps({**document, "sha256": digest}))
-    runtime.load(opened.path("text"))
-    assert stored.read_bytes()[:8] != b"nonsense"
+
+def test_a_plan_without_room_is_kept_and_says_so(runtime: TensorRt, tmp_path: Path) -> None:
+    """All memory but 16 MiB is taken; `denoise` has 37 MiB of weights."""
+    opened, plans = bundled("pocket"), PlanCache(tmp_path / "plans")
+    states = opened.manifest.graphs["denoise"].states
+    runtime.load(opened.path("denoise"), states).close()
+    (stored,) = plans.folder.glob("*.plan")
+    written = stored.stat().st_mtime_ns
+    taken = runtime.gpu.allocate(runtime.gpu.free_bytes() - 16 * 2**20)
+    try:
+        with pytest.raises(OutOfMemoryError):
+            runtime.load(opened.path("denoise"), states)
+        with pytest.raises(OutOfMemoryError, match="pocket needs"):
+            runtime.admit(opened)
+    finally:
+        runtime.gpu.free(taken)
+    runtime.load(opened.path("denoise"), states)
+    assert stored.stat().st_mtime_ns == written
+
+
+def test_closing_gives_the_memory_of_a_plan_back(runtime: TensorRt) -> None:
+    opened = bundled("pocket-small")
+    states = opened.manifest.graphs["denoise"].states
+    runtime.load(opened.path("denoise"), states).close()  # what TensorRT allocates once
+    before = runtime.gpu.free_bytes()
+    for _ in range(3):
+        runtime.load(opened.path("denoise"), states).close()
+    assert before - runtime.gpu.free_bytes() < 8 * 2**20
+
+
+def test_the_plan_of_memory_is_near_what_loading_takes(runtime: TensorRt) -> None:
+    opened = bundled("pocket")
+    for name, graph in opened.manifest.graphs.items():
+        runtime.load(opened.path(name), graph.states).close()
+    before = runtime.gpu.free_bytes()
+    plan = runtime.admit(opened).plan
+    assert not plan.estimated
+    for part in plan.graphs:
+        runtime.load(opened.path(part.graph), opened.manifest.graphs[part.graph].states)
+    assert before - runtime.gpu.free_bytes() == pytest.approx(plan.loaded, rel=0.2, abs=64 * 2**20)
+
+
+def test_kernels_are_compiled_once(tmp_path: Path) -> None:
+    pytest.importorskip("tensorrt_rtx")
+    opened, plans = bundled("testcard"), PlanCache(tmp_path / "plans")
+    for _ in range(2):
+        runtime = TensorRt("tensorrt-rtx", plans=plans)
+        decoder = PocketDecoder(opened, runtime, seed=1)
+        prompt = TextEncoder(opened, runtime).encode("a red sun")
+        decoder.decode(PocketGenerator(opened, runtime, seed=1).step(Condition(prompt)))
+        runtime.keep()
+        assert len(list(plans.folder.glob("*.kernels"))) == 7  # four graphs, and three plans of the chunk loop
+        runtime.close()
+
+
+def _key(stored: Path) -> PlanKey:
+    """What a plan says that it is for."""
+    found = json.loads(stored.read_bytes().partition(b"\n")[0])
+    return PlanKey(found["graph"], found["runtime"], found["tensorrt"], found["gpu"], found["capability"])
 
 
 def test_one_stream_waits_for_an_event_of_another() -> None:

@@ -3,7 +3,7 @@
 Wan's video models attend to all 512 places of a text, zeros where there is no token, so a context has no mask. A text
 without words is one token, the end: it is what the model learnt for captions that were dropped.
 
-Encoding takes seconds on a CPU: UMT5-XXL does 4.7 trillion operations for 512 tokens. So encoders are asked off the hot
+Encoding takes seconds on a CPU: UMT5-XXL does 4.8 trillion operations for 512 tokens. So encoders are asked off the hot
 path, look into an `EmbeddingCache` first, and may be elsewhere: on another runtime than the model (the `runtime` that
 `WanTextEncoder` is given), or on another machine (`wan_text_remote`).
 """

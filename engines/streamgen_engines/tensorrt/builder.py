@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.manifest import State
+from streamgen_engines.runtimes.failures import build_error
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import NetworkReport, network_report
 
@@ -70,6 +71,7 @@ def build(
 
     Raises:
         GraphLoadError: TensorRT rejects the graph; the message names the nodes.
+        OutOfMemoryError: the GPU on which it measures has no room.
     """
     try:
         return _build(flavour, model, name, states, sizes or {}, timing, progress, apart=False)
@@ -111,10 +113,7 @@ def _build(
         reason = flavour.last_error()
         if _NO_FUSED_KERNEL in reason and not apart:
             raise _NoFusedKernelError
-        raise GraphLoadError(
-            f"{name}: {flavour.name} {flavour.version} cannot build this graph ({reason}); "
-            f"try another --precision, or another version of {flavour.name}"
-        )
+        raise build_error(name, f"{flavour.name} {flavour.version}", reason)
     report = network_report(network, api, plan_bytes=plan.nbytes, decomposed=attentions)
     return Built(bytes(memoryview(plan)), report, b"" if cache is None else bytes(memoryview(cache.serialize())))
 

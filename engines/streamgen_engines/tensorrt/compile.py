@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import EngineError, GraphLoadError, RuntimeUnavailableError
+from streamgen_engines.errors import EngineError, GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.manifest import Graph
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.interface import Engine, Runtime
@@ -16,7 +16,7 @@ from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
 from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.lint import Finding, lint
-from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import Call, record_calls
 
@@ -53,6 +53,7 @@ class Outcome:
         installed: whether a plan is in the cache now.
         errors: of each output against ONNX Runtime; None when nobody compared.
         engine: what TensorRT made of it; None unless a GPU loaded it.
+        memory: what it takes of the GPU; None where no GPU has ever loaded it.
         failure: why it failed; None when it did not.
     """
 
@@ -63,6 +64,7 @@ class Outcome:
     installed: bool = False
     errors: dict[str, float] | None = None
     engine: EngineReport | None = None
+    memory: PlanMemory | None = None
     failure: EngineError | None = None
 
 
@@ -82,9 +84,9 @@ def prepared_graph(
     return prepared
 
 
-def plan_key(flavour: Flavour, prepared: Prepared, gpu: Gpu) -> PlanKey:
-    """What a plan of this graph is kept under."""
-    return PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
+def plan_key(flavour: Flavour, sha256: str, gpu: Gpu) -> PlanKey:
+    """What a plan is kept under of the prepared graph with this SHA-256."""
+    return PlanKey(sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
 
 
 class Compiler:
@@ -150,11 +152,12 @@ class Compiler:
         prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name, planes)
         if not self.builds:
             return Outcome(name, prepared)
-        key = plan_key(self._flavour, prepared, self._gpu or NO_GPU)
+        key = plan_key(self._flavour, prepared.sha256, self._gpu or NO_GPU)
         kept = self._plans.find(key) if self._plans is not None else None
         if kept is not None and (self._reference is None or kept.errors is not None):
             compared = dict(kept.errors) if kept.errors is not None else None
-            return Outcome(name, prepared, cached=True, installed=True, errors=compared)
+            memory = self._plans.memory(key) if self._plans is not None else None
+            return Outcome(name, prepared, cached=True, installed=True, errors=compared, memory=memory)
         built = None if kept is not None else self._build(name, prepared, key)
         data = kept.data if kept is not None else built.plan if built is not None else b""
         try:
@@ -163,9 +166,14 @@ class Compiler:
             if self._plans is not None:
                 self._plans.discard(key)  # it may have been installed without having been compared
             raise
-        if self._plans is not None:
-            self._plans.install(Plan(key, data, errors))
-            self._plans.keep_timing(key, built.timing if built is not None else b"")
+        except OutOfMemoryError:
+            if built is not None:  # there is nothing wrong with the plan, and it took a while to build
+                self._install(Plan(key, data), built)
+            raise
+        memory = PlanMemory(engine.weight_bytes, engine.device_bytes) if engine is not None else None
+        self._install(Plan(key, data, errors), built)
+        if self._plans is not None and memory is not None:
+            self._plans.keep_memory(key, memory)
         return Outcome(
             name,
             prepared,
@@ -174,7 +182,13 @@ class Compiler:
             installed=self._plans is not None,
             errors=errors,
             engine=engine,
+            memory=memory,
         )
+
+    def _install(self, plan: Plan, built: Built | None) -> None:
+        if self._plans is not None:
+            self._plans.install(plan)
+            self._plans.keep_timing(plan.key, built.timing if built is not None else b"")
 
     def _build(self, name: str, prepared: Prepared, key: PlanKey) -> Built:
         def progress(phase: str, share: float) -> None:

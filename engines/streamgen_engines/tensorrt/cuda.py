@@ -6,7 +6,8 @@ from typing import Any
 import numpy as np
 
 from streamgen_engines.chunk import UInt8Array
-from streamgen_engines.errors import GraphRunError, RuntimeUnavailableError
+from streamgen_engines.errors import RuntimeUnavailableError
+from streamgen_engines.runtimes.failures import cuda_error
 from streamgen_engines.tensorrt.device import Gpu
 
 
@@ -21,6 +22,26 @@ def gpu_count() -> int:
         return 0
     error, count = runtime.cudaGetDeviceCount()
     return int(count) if error == runtime.cudaError_t.cudaSuccess and count is not None else 0
+
+
+def gpus() -> tuple[Gpu, ...]:
+    """Every GPU that CUDA can use here, in the order of their numbers; none without a driver or the binding."""
+    count = gpu_count()
+    if not count:
+        return ()
+    from cuda.bindings import runtime
+
+    found = (runtime.cudaGetDeviceProperties(index) for index in range(count))
+    return tuple(_described(properties) for error, properties in found if error == runtime.cudaError_t.cudaSuccess)
+
+
+def _described(properties: Any) -> Gpu:
+    name = properties.name
+    return Gpu(
+        name.decode().rstrip("\0") if isinstance(name, bytes) else str(name),
+        f"{properties.major}.{properties.minor}",
+        int(properties.totalGlobalMem),
+    )
 
 
 class CudaDevice:
@@ -55,13 +76,8 @@ class CudaDevice:
         self._closed = False
         self._did(runtime.cudaSetDevice(index))
         (self._stream,) = self._did(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking))
-        (found_properties,) = self._did(runtime.cudaGetDeviceProperties(index))
-        name = found_properties.name
-        self._gpu = Gpu(
-            name.decode().rstrip("\0") if isinstance(name, bytes) else str(name),
-            f"{found_properties.major}.{found_properties.minor}",
-            int(found_properties.totalGlobalMem),
-        )
+        (properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        self._gpu = _described(properties)
 
     @property
     def gpu(self) -> Gpu:
@@ -82,9 +98,19 @@ class CudaDevice:
         """Choose it for the calling thread, before anything else is done there."""
         self._did(self._api.cudaSetDevice(self._index))
 
+    def free_bytes(self) -> int:
+        """Memory of the GPU that nobody uses at this moment."""
+        self.use()
+        free, _ = self._did(self._api.cudaMemGetInfo())
+        return int(free)
+
     def allocate(self, size: int) -> int:
-        """Memory of the GPU, all zero; its address."""
-        (address,) = self._did(self._api.cudaMalloc(max(size, 1)))
+        """Memory of the GPU, all zero; its address.
+
+        Raises:
+            OutOfMemoryError: there is not as much.
+        """
+        (address,) = self._did(self._api.cudaMalloc(max(size, 1)), allocating=True)
         self.zero(int(address), size)
         return int(address)
 
@@ -93,8 +119,12 @@ class CudaDevice:
         self._did(self._api.cudaFree(address))
 
     def staging(self, size: int) -> UInt8Array:
-        """Memory of the host that is copied without a detour (page-locked), all zero."""
-        (address,) = self._did(self._api.cudaMallocHost(max(size, 1)))
+        """Memory of the host that is copied without a detour (page-locked), all zero.
+
+        Raises:
+            OutOfMemoryError: the host has not as much.
+        """
+        (address,) = self._did(self._api.cudaMallocHost(max(size, 1)), allocating=True)
         memory = np.ctypeslib.as_array((ctypes.c_uint8 * max(size, 1)).from_address(int(address)))[:size]
         memory.fill(0)
         self._pinned[memory.ctypes.data] = int(address)
@@ -191,13 +221,10 @@ class CudaDevice:
             self._closed = True
             self._did(self._api.cudaStreamDestroy(self._stream))
 
-    def _did(self, returned: tuple[Any, ...]) -> tuple[Any, ...]:
+    def _did(self, returned: tuple[Any, ...], *, allocating: bool = False) -> tuple[Any, ...]:
         error, *values = returned
         if error != self._api.cudaError_t.cudaSuccess:
             _, text = self._api.cudaGetErrorString(error)
             said = text.decode() if isinstance(text, bytes) else str(text)
-            raise GraphRunError(
-                f"GPU {self._index}: {said} ({error.name}); reset the generator, and look at nvidia-smi for its memory "
-                f"and its faults"
-            )
+            raise cuda_error(self._index, int(error), error.name, said, allocating=allocating)
         return tuple(values)

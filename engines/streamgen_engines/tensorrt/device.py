@@ -24,7 +24,8 @@ class Gpu:
 class Device(Protocol):
     """One GPU with one stream: whatever is enqueued happens in order. One thread at a time uses it.
 
-    Addresses are those of the GPU, sizes are bytes. Every method raises `GraphRunError` when the GPU refuses.
+    Addresses are those of the GPU, sizes are bytes. Every method raises `GraphRunError` when the GPU refuses,
+    `DeviceLostError` when it is gone, and those that ask for memory `OutOfMemoryError` where there is none.
     """
 
     @property

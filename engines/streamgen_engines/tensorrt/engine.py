@@ -15,8 +15,10 @@ page-locked memory of the largest one's size, and a run does not touch them: the
 `state()` hands out a copy on the host; what is written into it goes back before the next run.
 """
 
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -28,6 +30,8 @@ from streamgen_engines.runtimes.interface import Array, Placed, Signature, Tenso
 from streamgen_engines.runtimes.tensors import checked_held, refuse_held, require_held, take_held
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,8 +158,7 @@ class TensorRtEngine:
 
     def enqueue(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
         """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
-        if self._closed:
-            raise GraphRunError(f"{self._name} has been closed; load it again")
+        self._require_open()
         require_held(self._signature, self._given, self._name)
         self._check(inputs, placed)
         self._device.use()
@@ -194,8 +197,7 @@ class TensorRtEngine:
             GraphMismatchError: one is unknown or of the wrong shape or type; nothing is held then.
             GraphRunError: they cannot be copied; give them all again.
         """
-        if self._closed:
-            raise GraphRunError(f"{self._name} has been closed; load it again")
+        self._require_open()
         every = checked_held(self._signature, arrays, self._name)
         if not every or self._passage is None:
             return
@@ -211,6 +213,7 @@ class TensorRtEngine:
 
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
+        self._require_open()
         read = self._states[name].read
         if name not in self._lent:
             self._device.use()
@@ -221,6 +224,7 @@ class TensorRtEngine:
 
     def reset(self) -> None:
         """Set every carried state to zero."""
+        self._require_open()
         self._under_way = False
         self._lent.clear()
         self._device.use()
@@ -232,20 +236,31 @@ class TensorRtEngine:
         self._device.synchronise()
 
     def close(self) -> None:
-        """Give back all memory. Idempotent; `run` raises `GraphRunError` afterwards."""
+        """Give back the record, the plan and all memory, in this order. Idempotent; other calls are errors afterwards.
+
+        What a GPU that is lost refuses to take back is logged, and the rest is given back all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self._device.use()
-        for record in self._records.values():
-            self._device.forget(record)
+        device = self._device
+        steps: list[Callable[[], None]] = [device.use]
+        steps += [partial(device.forget, record) for record in self._records.values()]
+        steps.append(self._executable.close)
+        steps += [partial(device.free, address) for address in reversed(self._addresses)]
+        steps += [partial(device.free_staging, memory) for memory in reversed(self._memories)]
+        refusals = [refusal for step in steps if (refusal := _refused(step)) is not None]
+        if refusals:
+            _log.warning(
+                "%s: %d of %d parts cannot be given back: %s", self._name, len(refusals), len(steps), refusals[0]
+            )
         self._records.clear()
-        for address in reversed(self._addresses):
-            self._device.free(address)
-        for memory in reversed(self._memories):
-            self._device.free_staging(memory)
         self._addresses.clear()
         self._memories.clear()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise GraphRunError(f"{self._name} has been closed; load it again")
 
     def _steps(self, there: frozenset[str]) -> None:
         """One run from staging to staging, enqueued or recorded, but for the inputs that are on the GPU already."""
@@ -327,6 +342,15 @@ class TensorRtEngine:
         address = self._device.allocate(size)
         self._addresses.append(address)
         return address
+
+
+def _refused(step: Callable[[], None]) -> GraphRunError | None:
+    """Take a step of closing; what the GPU says against it."""
+    try:
+        step()
+    except GraphRunError as error:
+        return error
+    return None
 
 
 def _size(spec: TensorSpec) -> int:

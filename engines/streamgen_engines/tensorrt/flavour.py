@@ -1,5 +1,6 @@
 """Which TensorRT: the full one, or TensorRT for RTX, which builds plans on any machine and compiles kernels at load."""
 
+import functools
 import importlib
 import logging
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ FLAVOURS: Final[tuple[FlavourName, ...]] = ("tensorrt", "tensorrt-rtx")
 KEPT_MESSAGES: Final = 50
 """Messages of TensorRT that are remembered for an error's text; older ones are dropped."""
 _MODULES: Final = {"tensorrt": "tensorrt", "tensorrt-rtx": "tensorrt_rtx"}
+_SILENT: Final = "it gave no reason"
 _log = logging.getLogger(__name__)
 
 
@@ -43,7 +45,16 @@ class Flavour:
         """The latest error that TensorRT has reported, in one line; forgotten afterwards."""
         said = [*self.logger.messages]
         self.logger.messages.clear()
-        return said[-1] if said else "it gave no reason"
+        return said[-1] if said else _SILENT
+
+    def errors(self) -> str:
+        """Every error that TensorRT has reported, the latest one first; forgotten afterwards.
+
+        Which kind of failure it was is often said by an earlier one: the last one only tells what became of it.
+        """
+        said = [*self.logger.messages]
+        self.logger.messages.clear()
+        return "; ".join(reversed(said)) or _SILENT
 
 
 def load_flavour(name: FlavourName) -> Flavour:
@@ -65,7 +76,10 @@ def load_flavour(name: FlavourName) -> Flavour:
     return Flavour(name, api, _logger(api))
 
 
+@functools.cache
 def _logger(api: Any) -> Any:
+    """One for the whole process: TensorRT keeps the first logger that it is given, and reports to that one too."""
+
     class Logger(api.ILogger):  # type: ignore[misc]
         """Errors are kept for the text of ours, warnings go to the log at debug level: they are about details."""
 

@@ -31,9 +31,9 @@ class NetworkReport:
         attention = f"{self.fused_attentions} attentions fused"
         if self.decomposed_attentions:
             attention += f", {self.decomposed_attentions} without a kernel of their own"
-        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(self.types.items(), key=lambda item: -item[1]))
         megabytes = self.plan_bytes / 1e6
-        return f"{sum(self.layers.values())} layers ({kinds}), {attention}, {self.caches} caches, {megabytes:.1f} MB"
+        layers = f"{sum(self.layers.values())} layers ({_counted(self.types)})"
+        return f"{layers}, {attention}, {self.caches} caches, {megabytes:.1f} MB"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +45,20 @@ class EngineReport:
         types: how many of them make each element type, as the inspector names it.
         attentions: layers that are fused attention.
         device_bytes: memory for activations.
+        weight_bytes: memory for weights; 0 where nobody has asked.
     """
 
     layers: int
     types: Mapping[str, int]
     attentions: int
     device_bytes: int
+    weight_bytes: int = 0
+
+    def __str__(self) -> str:
+        return (
+            f"{self.layers} layers ({_counted(self.types)}), {self.attentions} of them fused attention, "
+            f"{self.weight_bytes / 1e6:.1f} MB of weights, {self.device_bytes / 1e6:.1f} MB for activations"
+        )
 
 
 def network_report(network: Any, api: Any, *, plan_bytes: int, decomposed: int) -> NetworkReport:
@@ -68,12 +76,13 @@ def network_report(network: Any, api: Any, *, plan_bytes: int, decomposed: int) 
     )
 
 
-def engine_report(document: str, device_bytes: int) -> EngineReport:
+def engine_report(document: str, device_bytes: int, weight_bytes: int) -> EngineReport:
     """Read the JSON of TensorRT's `EngineInspector`.
 
     Args:
         document: what `get_engine_information(LayerInformationFormat.JSON)` returned.
         device_bytes: `device_memory_size_v2`.
+        weight_bytes: the statistic `TOTAL_WEIGHTS_SIZE`, or the size of the plan.
 
     Raises:
         ValueError: it is not such a document.
@@ -93,7 +102,15 @@ def engine_report(document: str, device_bytes: int) -> EngineReport:
         attentions += any(_is_attention(str(layer.get(key, ""))) for key in ("Name", "LayerType", "TacticName"))
         for output in layer.get("Outputs", [])[:1]:
             types[str(output.get("Format/Datatype", "unknown"))] += 1
-    return EngineReport(len(found["Layers"]), dict(types), attentions, device_bytes)
+    return EngineReport(len(found["Layers"]), dict(types), attentions, device_bytes, weight_bytes)
+
+
+def _counted(kinds: Mapping[str, int]) -> str:
+    """Element types, the most frequent first."""
+    return (
+        ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items(), key=lambda item: -item[1]))
+        or "no types told"
+    )
 
 
 def _is_attention(text: str) -> bool:

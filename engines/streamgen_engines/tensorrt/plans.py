@@ -3,7 +3,7 @@
 A plan is one file, `NAME.plan`: a line of JSON, which says what it was built from and for and what the hash of the rest
 is, and then the plan itself. It appears whole or not at all, so whoever else writes it at the same time leaves one of
 the two; one that does not match its first line is removed and built again. `NAME.kernels` is what TensorRT-RTX compiled
-when it loaded the plan, so that a later process need not.
+when it loaded the plan, so that a later process need not, and `NAME.memory` what memory it then asked for.
 """
 
 import contextlib
@@ -12,7 +12,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, Final
@@ -21,6 +21,12 @@ from streamgen_engines.errors import EngineError
 
 VERSION: Final = 2
 """Of the record; others count as missing."""
+MOST_KERNELS_BYTES: Final = 256 * 2**20
+"""Compiled kernels of a plan that are kept; what is larger is compiled again at each start."""
+MOST_RECORD_BYTES: Final = 2**20
+"""Of a plan's first line: what is longer is no record."""
+ABANDONED_S: Final = 3600.0
+"""A file that was begun this long ago belongs to nobody who still writes."""
 
 
 class PlanCacheError(EngineError):
@@ -65,6 +71,27 @@ class Plan:
     key: PlanKey
     data: bytes
     errors: Mapping[str, float] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PlanMemory:
+    """What TensorRT said of a plan when it had loaded it, in bytes.
+
+    Attributes:
+        weights: that lie on the GPU.
+        activations: of one run, workspace included.
+    """
+
+    weights: int
+    activations: int
+
+
+@dataclass(frozen=True, slots=True)
+class Pruned:
+    """What was removed, or would be: how many plans, and bytes in all."""
+
+    plans: int
+    size: int
 
 
 def user_folder() -> Path:
@@ -126,7 +153,7 @@ class PlanCache:
         Raises:
             PlanCacheError: it is there and cannot be removed.
         """
-        for path in (self._path(key), self._kernels(key)):
+        for path in (self._path(key), self._kernels(key), self._memory(key)):
             try:
                 path.unlink(missing_ok=True)
             except NotADirectoryError:  # nor is there a plan
@@ -146,14 +173,39 @@ class PlanCache:
         except OSError:
             return b""
 
-    def keep_kernels(self, key: PlanKey, kernels: bytes) -> None:
-        """Keep them beside their plan; nothing is kept of nothing.
+    def keep_kernels(self, key: PlanKey, kernels: bytes) -> bool:
+        """Keep them beside their plan: nothing of nothing, nothing of a plan that is not there, and no more than fits.
+
+        Returns:
+            whether they are kept now.
 
         Raises:
             PlanCacheError: the folder cannot be written.
         """
-        if kernels:
-            self._keep(self._kernels(key), kernels)
+        if not kernels or len(kernels) > MOST_KERNELS_BYTES or not self._path(key).exists():
+            return False
+        self._keep(self._kernels(key), kernels)
+        return True
+
+    def memory(self, key: PlanKey) -> PlanMemory | None:
+        """What a plan that is here took when it was loaded; None when nobody knows."""
+        try:
+            found = json.loads(self._memory(key).read_bytes()) if self._path(key).exists() else None
+        except (OSError, ValueError):
+            return None
+        sizes = [found.get(field.name) for field in fields(PlanMemory)] if isinstance(found, dict) else [None]
+        if not all(isinstance(size, int) and size >= 0 for size in sizes):
+            return None
+        return PlanMemory(*sizes)
+
+    def keep_memory(self, key: PlanKey, memory: PlanMemory) -> None:
+        """Keep that beside a plan that is here, unless it is kept already.
+
+        Raises:
+            PlanCacheError: the folder cannot be written.
+        """
+        if self._path(key).exists() and self.memory(key) != memory:
+            self._keep(self._memory(key), json.dumps(asdict(memory)).encode())
 
     def timing(self, key: PlanKey) -> bytes:
         """Measured kernels for builds with this TensorRT on this GPU; empty when there are none."""
@@ -171,6 +223,54 @@ class PlanCache:
         if timing:
             self._keep(self._timing(key), timing)
 
+    def prune(
+        self, versions: Mapping[str, str], gpus: Collection[tuple[str, str]], *, now_s: float, dry_run: bool = False
+    ) -> Pruned:
+        """Remove plans that nothing here can use, what lies beside them, and what somebody has begun and left.
+
+        Args:
+            versions: of each TensorRT that is installed, by its name; plans of others go.
+            gpus: name and compute capability of those that are here; plans for others go. Empty keeps those of all: a
+                driver that does not answer is no reason to build everything again.
+            now_s: time of the files' clock.
+            dry_run: remove nothing, only tell.
+
+        Raises:
+            PlanCacheError: a file cannot be removed.
+        """
+        plans = size = 0
+        timings = {
+            self._timing(PlanKey("", runtime, version, *gpu)).name
+            for runtime, version in versions.items()
+            for gpu in gpus
+        }
+        for path in sorted(self._folder.glob("*.plan")):
+            if not _usable(path, versions, gpus):
+                plans += 1
+                size += sum(self._removed(each, dry_run) for each in sorted(self._folder.glob(f"{path.stem}.*")))
+        for path in sorted([*self._folder.glob("*.kernels"), *self._folder.glob("*.memory")]):
+            if not path.with_suffix(".plan").exists():
+                size += self._removed(path, dry_run)
+        for path in sorted(self._folder.glob("*.timing")):
+            if gpus and path.name not in timings:
+                size += self._removed(path, dry_run)
+        for path in sorted(self._folder.glob(".*.*.*")):
+            if _age_s(path, now_s) > ABANDONED_S:
+                size += self._removed(path, dry_run)
+        return Pruned(plans, size)
+
+    def _removed(self, path: Path, dry_run: bool) -> int:
+        """Remove a file; how many bytes it had."""
+        try:
+            size = path.stat().st_size
+            if not dry_run:
+                path.unlink()
+        except FileNotFoundError:  # somebody else was faster
+            return 0
+        except OSError as error:
+            raise PlanCacheError(f"{path} cannot be removed ({error.strerror}); remove it by hand") from error
+        return size
+
     def _keep(self, path: Path, data: bytes) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -178,7 +278,7 @@ class PlanCache:
         except OSError as error:
             raise PlanCacheError(
                 f"{self._folder}: plans cannot be kept there ({error.strerror}); make room, or choose another folder "
-                f"with --cache"
+                f"with --plan-cache"
             ) from error
 
     def _path(self, key: PlanKey) -> Path:
@@ -187,9 +287,36 @@ class PlanCache:
     def _kernels(self, key: PlanKey) -> Path:
         return self._folder / f"{key.name}.kernels"
 
+    def _memory(self, key: PlanKey) -> Path:
+        return self._folder / f"{key.name}.memory"
+
     def _timing(self, key: PlanKey) -> Path:
         kind = PlanKey("timing", key.runtime, key.version, key.gpu, key.capability)
         return self._folder / f"{kind.name}.timing"
+
+
+def _usable(path: Path, versions: Mapping[str, str], gpus: Collection[tuple[str, str]]) -> bool:
+    """Whether the first line of a plan says that it is for something that is here."""
+    try:
+        with path.open("rb") as stream:
+            found = json.loads(stream.readline(MOST_RECORD_BYTES))
+    except OSError:  # it may be good, and cannot be read now
+        return True
+    except ValueError:
+        return False
+    if not isinstance(found, dict) or found.get("version") != VERSION:
+        return False
+    runtime = str(found.get("runtime"))
+    if runtime not in versions or found.get("tensorrt") != versions[runtime]:
+        return False
+    return not gpus or (found.get("gpu"), found.get("capability")) in gpus
+
+
+def _age_s(path: Path, now_s: float) -> float:
+    try:
+        return now_s - path.stat().st_mtime
+    except OSError:
+        return 0.0
 
 
 def _matches(found: Any, key: PlanKey) -> bool:

@@ -6,12 +6,13 @@ result changes.
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
 import onnx
 from onnx import TensorProto
 
 from streamgen_engines.errors import GraphLoadError
+from streamgen_engines.gpu_options import Precision as Precision
 from streamgen_engines.planes.graph import append_planes
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.fuse import fuse_attention
@@ -21,7 +22,6 @@ from streamgen_engines.tensorrt.vary import vary_writes
 from streamgen_engines.tensorrt.widen import widen_bytes, widen_linears, widen_weights
 
 VERSION: Final = 1
-Precision = Literal["fp32", "fp16", "bf16", "int8", "fp8"]
 _HALVES: Final = {"fp16": TensorProto.FLOAT16, "bf16": TensorProto.BFLOAT16}
 
 

@@ -1,13 +1,17 @@
 """The runtime: a graph's plan from the cache, or built when there is none, on the GPU."""
 
+import hashlib
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError
+from streamgen_engines.errors import GraphLoadError, GraphRunError
+from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
+from streamgen_engines.runtimes.failures import no_room
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
@@ -17,12 +21,14 @@ from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngi
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
+from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
-from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, user_folder
-from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
+from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
+from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 _log = logging.getLogger(__name__)
+_Opened = TypeVar("_Opened")
 
 
 class LoadedPlan(TensorRtEngine):
@@ -58,6 +64,7 @@ class TensorRt:
         device: number of the GPU.
         plans: where plans are kept.
         precision: of every graph; None is what each was exported in, or fp16.
+        hashes: SHA-256 of prepared graphs by their files, as far as somebody has prepared them already (`Survey`).
     """
 
     def __init__(
@@ -67,6 +74,7 @@ class TensorRt:
         device: int = 0,
         plans: PlanCache | None = None,
         precision: Precision | None = None,
+        hashes: Mapping[Path, str] | None = None,
     ) -> None:
         """Open the GPU.
 
@@ -78,6 +86,8 @@ class TensorRt:
         self._gpu = CudaDevice(device)
         self._plans = plans or PlanCache(user_folder())
         self._precision = precision
+        self._hashes = dict(hashes or {})
+        self._kept: dict[PlanKey, bytes] = {}  # digest of the kernels that lie beside a plan now
         self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
         self._buffered: list[DoubleBufferedEngine] = []
         self._samplers: list[DeviceSampler] = []
@@ -88,6 +98,36 @@ class TensorRt:
     def name(self) -> str:
         """Short name, as `streamgen doctor` prints it."""
         return self._flavour.name
+
+    @property
+    def gpu(self) -> CudaDevice:
+        """The GPU."""
+        return self._gpu
+
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None) -> Survey:
+        """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
+
+        Args:
+            bundle: whose graphs.
+            planes: what is taken of the pictures in place of RGB.
+
+        Raises:
+            GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
+            OutOfMemoryError: there is no room for it.
+        """
+        gpu = self._gpu.gpu
+        found = survey(bundle, self._precision, flavour=self._flavour, gpu=gpu, plans=self._plans, planes=planes)
+        self._hashes.update(found.hashes)
+        free = self._gpu.free_bytes()
+        for line in found.plan.summary():
+            _log.info("%s", line)
+        # This process's context is there already, and counts in `needed` as well.
+        more = found.plan.channels(free + found.plan.context)
+        _log.info("GPU %d has %d MiB free: room for %d such channels in all", self._index, free // 2**20, more)
+        found.plan.require(free, device=self._index)
+        if (doubt := found.plan.doubt(free)) is not None:
+            _log.warning("%s", doubt)
+        return found
 
     def load(
         self,
@@ -100,15 +140,29 @@ class TensorRt:
     ) -> LoadedPlan:
         """Load one graph; its plan is built when there is none that fits.
 
-        A plan that TensorRT does not load, whatever the record beside it says, is built again once. `threads` is of no
-        use on a GPU. `in_place` is not needed: TensorRT says itself which states are written in place.
+        A plan that TensorRT does not load, whatever the record beside it says, is built again once; one for which the
+        GPU has no room is not, for there is nothing wrong with it. `threads` is of no use on a GPU. `in_place` is not
+        needed: TensorRT says itself which states are written in place.
 
         Raises:
             GraphLoadError: TensorRT rejects the graph, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
+            OutOfMemoryError: plan, states and buffers do not fit into the GPU's memory.
+            DeviceLostError: the GPU or its driver is gone.
         """
-        prepared = prepare(path.read_bytes(), self._precision, name=path.name)
-        return self._planned(prepared, states, path.name, held=held)
+        prepared: Prepared | None = None
+        if path not in self._hashes:
+            prepared = prepare(path.read_bytes(), self._precision, name=path.name)
+            self._hashes[path] = prepared.sha256
+
+        def model() -> bytes:
+            made = prepared or prepare(path.read_bytes(), self._precision, name=path.name)
+            return made.model
+
+        def opened(data: bytes, key: PlanKey) -> LoadedPlan:
+            return self._opened(data, states, path.name, key, held=held)
+
+        return self._planned(self._hashes[path], model, states, path.name, opened)
 
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
@@ -122,31 +176,16 @@ class TensorRt:
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
         """
         prepared = prepare(path.read_bytes(), self._precision, name=path.name, planes=request)
-        inner = self._planned(prepared, states, path.name, fetches=False)
+
+        def opened(data: bytes, key: PlanKey) -> LoadedPlan:
+            return self._opened(data, states, path.name, key, fetches=False)
+
+        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened)
         copying = [CudaDevice(self._index) for _ in range(TURNS)]
         self._devices += copying
         made = DoubleBufferedEngine(inner, copying, name=path.name)
         self._buffered.append(made)
         return made
-
-    def _planned(
-        self,
-        prepared: Prepared,
-        states: Sequence[State],
-        name: str,
-        *,
-        fetches: bool = True,
-        held: Sequence[str] = (),
-    ) -> LoadedPlan:
-        key = plan_key(self._flavour, prepared, self._gpu.gpu)
-        found = self._plans.find(key)
-        if found is not None:
-            try:
-                return self._loaded(found.data, states, name, key, fetches=fetches, held=held)
-            except GraphLoadError as error:
-                _log.warning("the plan of %s is built again: %s", name, error)
-        built = self._built(prepared.model, key, states, name)
-        return self._loaded(built, states, name, key, fetches=fetches, held=held)
 
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
@@ -175,49 +214,79 @@ class TensorRt:
         return sampler
 
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
-        """Load a plan that need not be in the cache, to try it."""
-        return self._loaded(data, graph.states, name)
+        """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
+        return self._opened(data, graph.states, name)
+
+    def keep(self) -> None:
+        """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
+        every: list[tuple[LoadedPlan | TensorRtExecutable, PlanKey | None]] = [*self._engines, *self._executables]
+        for loaded, key in every:
+            if key is None:
+                continue
+            kernels = loaded.kernels()
+            digest = hashlib.sha256(kernels).digest()
+            if self._kept.get(key) == digest:
+                continue
+            try:
+                if self._plans.keep_kernels(key, kernels):
+                    self._kept[key] = digest
+            except PlanCacheError as error:  # the next start compiles them again
+                _log.warning("compiled kernels are not kept: %s", error)
 
     def close(self) -> None:
-        """Close every engine that was loaded here, and the GPU's streams. Idempotent."""
+        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent."""
+        self.keep()
         for buffered in reversed(self._buffered):
-            buffered.close()
-        self._buffered.clear()
-        for executable, kept in self._executables:
-            self._keep_kernels(kept, executable.kernels())
-        self._executables.clear()
+            _close(buffered)
         for sampler in reversed(self._samplers):
-            sampler.close()
+            _close(sampler)
+        self._buffered.clear()
         self._samplers.clear()
-        for engine, key in reversed(self._engines):
-            if key is not None:
-                self._keep_kernels(key, engine.kernels())
+        for executable, _ in reversed(self._executables):
+            executable.close()
+        self._executables.clear()
+        for engine, _ in reversed(self._engines):
             engine.close()
         self._engines.clear()
         for device in reversed(self._devices):
-            device.close()
+            _close(device)
 
-    @property
-    def gpu(self) -> CudaDevice:
-        """The GPU."""
-        return self._gpu
-
-    def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
-        """The plan of a prepared graph, loaded: from the cache, or built."""
-        key = plan_key(self._flavour, prepared, self._gpu.gpu)
-        kernels = self._plans.kernels(key)
+    def _planned(
+        self,
+        sha256: str,
+        model: Callable[[], bytes],
+        states: Sequence[State],
+        name: str,
+        opened: Callable[[bytes, PlanKey], _Opened],
+    ) -> _Opened:
+        """What `opened` makes of the plan of a prepared graph: from the cache, or built."""
+        key = plan_key(self._flavour, sha256, self._gpu.gpu)
         found = self._plans.find(key)
         if found is not None:
             try:
-                executable = TensorRtExecutable(self._flavour, found.data, name, kernels=kernels)
+                return opened(found.data, key)
             except GraphLoadError as error:
+                self._require_room(len(found.data), name, error)
                 _log.warning("the plan of %s is built again: %s", name, error)
-                found = None
-        if found is None:
-            plan = self._built(prepared.model, key, states, name)
-            executable = TensorRtExecutable(self._flavour, plan, name, kernels=kernels)
-        self._executables.append((executable, key))
-        return executable
+        return opened(self._built(model(), key, states, name), key)
+
+    def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
+        """The plan of a prepared graph, loaded: from the cache, or built."""
+
+        def opened(data: bytes, key: PlanKey) -> TensorRtExecutable:
+            kernels = self._plans.kernels(key)
+            executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
+            self._executables.append((executable, key))
+            self._remember(key, kernels, executable.memory())
+            return executable
+
+        return self._planned(prepared.sha256, lambda: prepared.model, states, name, opened)
+
+    def _require_room(self, needed: int, name: str, error: GraphLoadError) -> None:
+        """Nothing is built again where not even the plan's own bytes are free, whatever words TensorRT has for it."""
+        free = self._gpu.free_bytes()
+        if free < needed:
+            raise no_room(name, needed, free) from error
 
     def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str) -> bytes:
         _log.info("building the plan of %s for %s; this is done once", name, key.gpu)
@@ -229,13 +298,7 @@ class TensorRt:
             _log.warning("the plan of %s is not kept: %s", name, error)
         return made.plan
 
-    def _keep_kernels(self, key: PlanKey, kernels: bytes) -> None:
-        try:
-            self._plans.keep_kernels(key, kernels)
-        except PlanCacheError as error:  # the next start compiles them again
-            _log.warning("compiled kernels are not kept: %s", error)
-
-    def _loaded(
+    def _opened(
         self,
         data: bytes,
         states: Sequence[State],
@@ -247,9 +310,35 @@ class TensorRt:
     ) -> LoadedPlan:
         # A stream of its own: engines of different threads do not wait for one another.
         device = CudaDevice(self._index)
+        try:
+            kernels = self._plans.kernels(key) if key is not None else b""
+            executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
+            try:
+                engine = LoadedPlan(executable, device, states, name=name, fetches=fetches, held=held)
+            except BaseException:
+                executable.close()
+                raise
+        except BaseException:
+            _close(device)
+            raise
         self._devices.append(device)
-        kernels = self._plans.kernels(key) if key is not None else b""
-        executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-        engine = LoadedPlan(executable, device, states, name=name, fetches=fetches, held=held)
         self._engines.append((engine, key))
+        if key is not None:
+            self._remember(key, kernels, executable.memory())
         return engine
+
+    def _remember(self, key: PlanKey, kernels: bytes, memory: PlanMemory) -> None:
+        """Which kernels lie beside a plan; and what memory TensorRT asked for, for the next start's plan of memory."""
+        self._kept[key] = hashlib.sha256(kernels).digest()
+        try:
+            self._plans.keep_memory(key, memory)
+        except PlanCacheError as error:  # the next start estimates it again
+            _log.warning("the memory of a plan is not kept: %s", error)
+
+
+def _close(part: CudaDevice | DoubleBufferedEngine | DeviceSampler) -> None:
+    """Close it; what a GPU that is lost says against it is logged, and the rest is closed all the same."""
+    try:
+        part.close()
+    except GraphRunError as error:
+        _log.warning("not everything can be given back: %s", error)

@@ -1,0 +1,197 @@
+"""What graphs take of a GPU, read from the ONNX files: the figures of `memory_plan`. Needs the package `onnx`."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper
+
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.errors import GraphLoadError
+from streamgen_engines.gpu_options import Precision
+from streamgen_engines.manifest import Graph, State
+from streamgen_engines.memory_plan import GraphMemory, MemoryPlan, Step, activation_peak
+from streamgen_engines.planes.request import PlaneRequest
+from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.tensorrt.double_buffered import TURNS
+from streamgen_engines.tensorrt.flavour import Flavour
+from streamgen_engines.tensorrt.graph import types_of
+from streamgen_engines.tensorrt.halve import HEAVY, SMALLEST
+from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
+from streamgen_engines.tensorrt.prepare import prepare
+
+ON_THE_HOST: Final = frozenset({"encode_picture"})
+"""Graphs that a stream never loads onto the GPU: the picture that it starts from is encoded before, on the CPU."""
+PICTURES: Final = "decode_video"
+"""The graph to which planes are added."""
+_VIEWS: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
+_FLOATS: Final = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
+_BYTES: Final = frozenset({TensorProto.INT8, TensorProto.UINT8})
+_NIBBLES: Final = frozenset({TensorProto.INT4, TensorProto.UINT4, TensorProto.FLOAT4E2M1})
+
+
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What a bundle takes, and what was found out on the way.
+
+    Attributes:
+        plan: parts and sums.
+        hashes: SHA-256 of each graph as TensorRT takes it, by its file: preparing them takes a while, so it is not done
+            again to find their plans.
+    """
+
+    plan: MemoryPlan
+    hashes: Mapping[Path, str]
+
+
+def survey(
+    bundle: Bundle,
+    precision: Precision | None = None,
+    *,
+    flavour: Flavour | None = None,
+    gpu: Gpu | None = None,
+    plans: PlanCache | None = None,
+    planes: PlaneRequest | None = None,
+) -> Survey:
+    """What one channel of a bundle takes of a GPU.
+
+    Args:
+        bundle: whose graphs.
+        precision: of every graph; None chooses for each.
+        flavour: which TensorRT, to look for its plans.
+        gpu: which GPU, likewise.
+        plans: where plans are kept; without flavour, GPU and plans everything is estimated.
+        planes: what is taken of the pictures in place of RGB, as a server does.
+
+    Raises:
+        GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
+    """
+    graphs: list[GraphMemory] = []
+    hashes: dict[Path, str] = {}
+    for name, graph in bundle.manifest.graphs.items():
+        if name in ON_THE_HOST:
+            continue
+        path, label = bundle.path(name), f"{bundle.manifest.name}/{name}"
+        outside = _weights_outside(path, label)
+        if outside is not None:
+            usual = "fp16" if graph.precision == "fp32" else graph.precision  # as `prepare` chooses
+            graphs.append(_memory(name, graph, outside, precision or usual))
+            continue
+        wanted = planes if name == PICTURES else None
+        prepared = prepare(path.read_bytes(), precision, name=label, planes=wanted)
+        if wanted is None:  # with planes it is another graph of the same file
+            hashes[path] = prepared.sha256
+        known = None
+        if flavour is not None and gpu is not None and plans is not None:
+            key = PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
+            known = plans.memory(key)
+        turns = TURNS if wanted is not None else 0
+        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, known, turns=turns))
+    return Survey(MemoryPlan(bundle.manifest.name, tuple(graphs)), hashes)
+
+
+def graph_memory(
+    name: str, graph: Graph, model: bytes, precision: str, known: PlanMemory | None = None, *, turns: int = 0
+) -> GraphMemory:
+    """What one prepared graph takes.
+
+    Args:
+        name: in the manifest.
+        graph: its entry there.
+        model: the prepared graph, as `prepare` makes it.
+        precision: of it.
+        known: what TensorRT said when it loaded its plan; None estimates.
+        turns: more buffers of each output, which take turns while results are copied to the host; 0 has none.
+    """
+    return _memory(name, graph, onnx.load_from_string(model), precision, known, turns)
+
+
+def _weights_outside(path: Path, label: str) -> Any | None:
+    """The graph without its weights, if they lie in a file beside it; None if they lie inside."""
+    try:
+        model = onnx.load(str(path), load_external_data=False)
+    except Exception as error:
+        if type(error).__name__ != "DecodeError":  # protobuf's, of whichever implementation is installed
+            raise
+        raise GraphLoadError(f"{label}: not an ONNX file ({error}); download or export the bundle again") from error
+    outside = any(tensor.data_location == TensorProto.EXTERNAL for tensor in model.graph.initializer)
+    return model if outside else None
+
+
+def _memory(
+    name: str, graph: Graph, model: Any, precision: str, known: PlanMemory | None = None, turns: int = 0
+) -> GraphMemory:
+    types = types_of(model)
+    sizes = {value: _size(kind, shape) for value, (kind, shape) in types.items() if shape is not None}
+    carried = {state.name: state for state in graph.states}
+    returned = {state.output for state in graph.states}
+    in_place = _written_in_place(model, graph.states)
+    inputs = [value.name for value in model.graph.input if value.name not in carried]
+    outputs = [value.name for value in model.graph.output if value.name not in returned]
+    given, made = (sum(sizes.get(value, 0) for value in values) for values in (inputs, outputs))
+    once = {state.name: prod(state.shape) * np.dtype(state.dtype).itemsize for state in graph.states}
+    if known is None:
+        outside = {*carried, *returned, *inputs, *outputs, *(tensor.name for tensor in model.graph.initializer)}
+        weights, activations = _weights(model, precision), activation_peak(_steps(model), sizes, outside)
+    else:
+        weights, activations = known.weights, known.activations
+    return GraphMemory(
+        graph=name,
+        precision=precision,
+        weights=weights,
+        states=sum(size if state in in_place else 2 * size for state, size in once.items()),
+        tensors=given + made * (1 + turns),
+        activations=activations,
+        host=given + made * max(turns, 1) + sum(once.values()),
+        estimated=known is None,
+    )
+
+
+def _steps(model: Any) -> list[Step]:
+    return [
+        Step(tuple(name for name in node.input if name), tuple(node.output), node.op_type in _VIEWS)
+        for node in model.graph.node
+        if node.op_type != "Constant"  # counted with the weights
+    ]
+
+
+def _written_in_place(model: Any, states: Iterable[State]) -> set[str]:
+    """States that are a ring: TensorRT writes their new rows over the old ones, and nothing else."""
+    writes = {(node.input[0], node.output[0]) for node in model.graph.node if node.op_type == "TensorScatter"}
+    return {state.name for state in states if (state.name, state.output) in writes}
+
+
+def _weights(model: Any, precision: str) -> int:
+    """Bytes of all constants. In a prepared graph they are as TensorRT gets them; in any other as it would get them."""
+    heavy: set[str] = set()
+    widened: set[str] = set()
+    constants = [tensor for tensor in model.graph.initializer]
+    for node in model.graph.node:
+        if node.op_type in HEAVY:
+            heavy.update(node.input)
+        if node.op_type in {"MatMulInteger", "Cast"}:
+            widened.update(node.input)
+        if node.op_type == "Constant":
+            constants += [attribute.t for attribute in node.attribute if attribute.name == "value"]
+    total = 0
+    for tensor in constants:
+        count = prod(tensor.dims)
+        halved = precision != "fp32" and count >= SMALLEST and tensor.name in heavy
+        if (tensor.data_type in _FLOATS and halved) or (tensor.data_type in _BYTES and tensor.name in widened):
+            total += 2 * count if precision != "fp32" else 4 * count
+        else:
+            total += _size(int(tensor.data_type), tuple(tensor.dims))
+    return total
+
+
+def _size(kind: int, shape: tuple[int, ...]) -> int:
+    """Bytes of a tensor of an ONNX type."""
+    if kind in _NIBBLES:
+        return (prod(shape) + 1) // 2
+    if kind in (TensorProto.UNDEFINED, TensorProto.STRING):
+        return 0
+    return prod(shape) * int(helper.tensor_dtype_to_np_dtype(kind).itemsize)

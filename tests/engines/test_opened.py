@@ -1,0 +1,152 @@
+"""Runtimes that are made, told what they are told, and closed together; TensorRT is a stand-in."""
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.errors import OutOfMemoryError, RuntimeUnavailableError, UnknownPrecisionError
+from streamgen_engines.families import Condition, load
+from streamgen_engines.gpu_options import PRECISIONS, GpuOptions, read_precision
+from streamgen_engines.runtimes import OnnxRuntimeCpu, OpenRuntimes, choice, runtime_named
+from streamgen_engines.tensorrt import compile as compiling
+from streamgen_engines.tensorrt import runtime as module
+from streamgen_engines.tensorrt.plans import PlanCache
+from tests.tensorrt.stand_in import install, words
+
+SAMPLER = ["sampler step", "sampler weigh", "sampler finish"]
+PLANS = ["text.onnx", *SAMPLER, "denoise.onnx", "decode_video.onnx", "decode_audio.onnx"]
+"""In the order in which a model loads them."""
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("build", "CudaDevice", "TensorRtExecutable", "load_flavour"):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    install(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def card() -> Bundle:
+    return bundled("testcard")
+
+
+def options(folder: Path, **more: Any) -> GpuOptions:
+    return GpuOptions(plan_cache=folder / "plans", **more)
+
+
+def chunk(runtimes: OpenRuntimes, bundle: Bundle) -> None:
+    runtimes.admit(bundle)
+    model = load(bundle, runtime=runtimes.make)
+    model.decoder.decode(model.generator.step(Condition(model.text.encode("a red sun"))))
+
+
+def test_a_model_runs_and_its_plans_are_closed_last_to_first(stand_in: Path, card: Bundle) -> None:
+    with OpenRuntimes("tensorrt-rtx", options(stand_in)) as runtimes:
+        chunk(runtimes, card)
+        assert words(stand_in, "builds") == PLANS
+        assert words(stand_in, "closed") == []
+    assert words(stand_in, "closed") == [*reversed(words(stand_in, "builds"))]
+    runtimes.close()
+    assert len(words(stand_in, "closed")) == len(PLANS)
+
+
+def test_plans_are_found_by_whoever_is_told_the_same(stand_in: Path, card: Bundle) -> None:
+    for precision in (None, "fp16"):
+        with OpenRuntimes("tensorrt-rtx", options(stand_in, precision=read_precision(precision))) as runtimes:
+            chunk(runtimes, card)
+        assert words(stand_in, "builds") == PLANS
+
+
+def test_a_failure_while_loading_gives_back_what_was_loaded(
+    stand_in: Path, card: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = vars(module)["TensorRtExecutable"]
+
+    def full(flavour: Any, plan: bytes, name: str, **more: Any) -> Any:
+        if name.startswith("decode"):
+            raise OutOfMemoryError("the GPU is full")
+        return opened(flavour, plan, name, **more)
+
+    monkeypatch.setattr(module, "TensorRtExecutable", full)
+    with pytest.raises(OutOfMemoryError), OpenRuntimes("tensorrt-rtx", options(stand_in)) as runtimes:
+        chunk(runtimes, card)
+    assert words(stand_in, "closed") == [*reversed(PLANS[:5])]
+
+
+def test_one_that_is_refused_loads_nothing(stand_in: Path, card: Bundle) -> None:
+    (stand_in / "room").write_text("1000")
+    with (
+        pytest.raises(OutOfMemoryError, match="testcard needs about"),
+        OpenRuntimes("tensorrt", options(stand_in)) as runtimes,
+    ):
+        runtimes.admit(card)
+    assert words(stand_in, "builds") == []
+
+
+def test_on_a_cpu_nothing_is_admitted_kept_or_closed(card: Bundle) -> None:
+    with OpenRuntimes() as runtimes:
+        chunk(runtimes, card)
+        assert isinstance(runtimes.make(), OnnxRuntimeCpu)
+        runtimes.keep()
+
+
+def test_an_unknown_name_is_refused_at_once() -> None:
+    with pytest.raises(RuntimeUnavailableError, match="no runtime 'abacus'"):
+        OpenRuntimes("abacus")
+
+
+def test_tensorrt_is_told_which_gpu_which_folder_and_which_precision(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(module, "TensorRt", lambda flavour, **more: told.append({"flavour": flavour, **more}))
+    runtime_named("tensorrt", GpuOptions("bf16", tmp_path, 3))
+    runtime_named("tensorrt-rtx")
+    given, usual = told
+    assert given.pop("plans").folder == tmp_path
+    assert given == {"flavour": "tensorrt", "device": 3, "precision": "bf16", "hashes": None}
+    assert usual == {"flavour": "tensorrt-rtx", "device": 0, "precision": None, "plans": None, "hashes": None}
+
+
+def test_onnx_runtime_is_told_which_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    from streamgen_engines.runtimes import onnxruntime_cuda
+
+    told: list[int] = []
+    monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeCuda", lambda *, device_id: told.append(device_id))
+    choice.runtime_named("onnxruntime-cuda", GpuOptions(device=2))
+    assert told == [2]
+
+
+def test_precisions_by_name() -> None:
+    assert read_precision(None) is None
+    assert [read_precision(each) for each in PRECISIONS] == list(PRECISIONS)
+    with pytest.raises(UnknownPrecisionError, match="precision is 'fp12', and not one of fp32, fp16, bf16, int8, fp8"):
+        read_precision("fp12")
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_what_compile_has_made_is_found(
+    stand_in: Path, card: Bundle, monkeypatch: pytest.MonkeyPatch, check: bool
+) -> None:
+    monkeypatch.setattr(compiling, "build", vars(module)["build"])
+    told = options(stand_in, precision="fp16", device=0)
+    with contextlib.closing(choice.open_tensorrt("tensorrt-rtx", told)) as gpu:
+        compiler = compiling.Compiler(
+            card,
+            vars(module)["load_flavour"]("tensorrt-rtx"),
+            gpu=gpu.gpu.gpu,
+            plans=PlanCache(stand_in / "plans"),
+            precision="fp16",
+            load=gpu.load_plan,
+            reference=OnnxRuntimeCpu() if check else None,
+        )
+        outcomes = list(compiler.run())
+    assert [outcome.failure for outcome in outcomes] == [None] * 4
+    built = words(stand_in, "builds")
+    with OpenRuntimes("tensorrt-rtx", told) as runtimes:
+        chunk(runtimes, card)
+    assert [name for name in words(stand_in, "builds")[len(built) :] if name not in SAMPLER] == []
