@@ -26,8 +26,8 @@ CACHED_PROMPTS: Final = 128  # about 50 kB each
 class TextEncoder:
     """Tokenizer and text graph of a bundle, with the last `CACHED_PROMPTS` texts remembered (least recent goes).
 
-    The graph also gives a text as one vector (`pooled`), and padding is masked. Texts of the `wan` family are encoded by
-    `families.wan_text`.
+    The graph also gives a text as one vector (`pooled`), and padding is masked. Texts of the `wan` family are
+    encoded by `families.wan_text`.
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, *, cached: int = CACHED_PROMPTS) -> None:

@@ -1,7 +1,5 @@
 """Prompts of a text graph that gives contexts alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
@@ -190,6 +191,11 @@ class Compiler:
             self._plans.install(plan)
             self._plans.keep_timing(plan.key, built.timing if built is not None else b"")
 
+    def _weights(self, name: str) -> Path | None:
+        """The file of a graph's weights, where it has one."""
+        weights = self._bundle.manifest.graphs[name].weights
+        return None if weights is None else self._bundle.root / weights.file
+
     def _build(self, name: str, prepared: Prepared, key: PlanKey) -> Built:
         def progress(phase: str, share: float) -> None:
             self._progress(name, phase, share)
@@ -202,6 +208,7 @@ class Compiler:
             states=self._bundle.manifest.graphs[name].states,
             timing=self._plans.timing(key) if self._plans is not None else b"",
             progress=told,
+            folder=self._bundle.path(name).parent,
         )
 
     def _tried(
@@ -220,7 +227,9 @@ class Compiler:
                 if self._calls is None:
                     self._calls = record_calls(self._bundle, self._reference)
                 source = self._bundle.path(name).read_bytes()
-                right = reference_engine(source, graph.states, self._reference, name=name, planes=planes)
+                right = reference_engine(
+                    source, graph.states, self._reference, name=name, planes=planes, weights=self._weights(name)
+                )
                 errors = compare(engine, right, self._calls[name])
                 require_close(errors, precision, name=label)
             return errors, engine.report()

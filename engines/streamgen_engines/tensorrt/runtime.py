@@ -162,7 +162,7 @@ class TensorRt:
         def opened(data: bytes, key: PlanKey) -> LoadedPlan:
             return self._opened(data, states, path.name, key, held=held)
 
-        return self._planned(self._hashes[path], model, states, path.name, opened)
+        return self._planned(self._hashes[path], model, states, path.name, opened, path.parent)
 
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
@@ -180,7 +180,7 @@ class TensorRt:
         def opened(data: bytes, key: PlanKey) -> LoadedPlan:
             return self._opened(data, states, path.name, key, fetches=False)
 
-        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened)
+        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened, path.parent)
         copying = [CudaDevice(self._index) for _ in range(TURNS)]
         self._devices += copying
         made = DoubleBufferedEngine(inner, copying, name=path.name)
@@ -258,8 +258,9 @@ class TensorRt:
         states: Sequence[State],
         name: str,
         opened: Callable[[bytes, PlanKey], _Opened],
+        folder: Path | None = None,
     ) -> _Opened:
-        """What `opened` makes of the plan of a prepared graph: from the cache, or built."""
+        """What `opened` makes of the plan of a prepared graph: from the cache, or built. `folder` has its weights."""
         key = plan_key(self._flavour, sha256, self._gpu.gpu)
         found = self._plans.find(key)
         if found is not None:
@@ -268,7 +269,7 @@ class TensorRt:
             except GraphLoadError as error:
                 self._require_room(len(found.data), name, error)
                 _log.warning("the plan of %s is built again: %s", name, error)
-        return opened(self._built(model(), key, states, name), key)
+        return opened(self._built(model(), key, states, name, folder), key)
 
     def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
         """The plan of a prepared graph, loaded: from the cache, or built."""
@@ -288,9 +289,9 @@ class TensorRt:
         if free < needed:
             raise no_room(name, needed, free) from error
 
-    def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str) -> bytes:
+    def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str, folder: Path | None) -> bytes:
         _log.info("building the plan of %s for %s; this is done once", name, key.gpu)
-        made = build(self._flavour, model, name=name, states=states, timing=self._plans.timing(key))
+        made = build(self._flavour, model, name=name, states=states, timing=self._plans.timing(key), folder=folder)
         try:
             self._plans.install(Plan(key, made.plan))
             self._plans.keep_timing(key, made.timing)

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import MANIFEST_FILE, Graph, State, Weights
@@ -127,7 +127,7 @@ class _Steps:
     def _denoise(self) -> Graphs:
         request = self._request
         module = write_denoise(self._growing.folder / "denoise.onnx", self._transformer(), request.ring)
-        kind = "float16" if request.precision == "fp16" else "float32"
+        kind: Literal["float16", "float32"] = "float16" if request.precision == "fp16" else "float32"
         states = tuple(State(name=name, shape=shape, dtype=kind) for name, shape in module.states().items())
         return {"denoise": self._entry("denoise", request.precision, states)}
 

@@ -1,4 +1,4 @@
-"""Where the files of a Wan model are when nobody says: beside the checkpoint, under the names that they are published as."""
+"""Where files of a Wan model are when nobody says: beside the checkpoint, under their published names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Everything that can be wrong with an export, looked for before anything heavy starts: a few seconds, no weights kept."""
+"""Everything that can be wrong with an export, looked for before anything heavy starts; it takes seconds."""
 
 from __future__ import annotations
 

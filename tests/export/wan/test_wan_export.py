@@ -11,6 +11,7 @@ import torch
 from filelock import FileLock
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.condition import Condition
 from streamgen_engines.errors import HashMismatchError
 from streamgen_engines.families import load
@@ -25,6 +26,10 @@ from streamgen_export.wan.places import MissingFileError
 from streamgen_export.wan.request import Request, read_size
 from streamgen_export.wan.tokenizer import TokenizerError
 from tests.export.wan.tiny_files import write_files
+
+
+class StoppedError(Exception):
+    """What ends an export in a test."""
 
 
 def request(files: Path, out: Path, *more: str) -> Request:
@@ -99,7 +104,7 @@ def test_the_manifest_is_that_of_the_variant_and_what_was_asked_for(exported: Ex
 
 
 def test_it_makes_pictures_that_its_prompt_and_seed_decide(exported: Exported) -> None:
-    def chunk(prompt: str, seed: int) -> object:
+    def chunk(prompt: str, seed: int) -> UInt8Array:
         model = load(exported.bundle, seed=seed)
         return model.decoder.decode(model.generator.step(Condition(model.text.encode(prompt)))).video
 
@@ -128,9 +133,6 @@ def test_a_damaged_graph_is_written_again(tmp_path: Path, exported: Exported) ->
     graph = exported.bundle.manifest.graphs["denoise"]
     out = tmp_path / "bundle"
 
-    class Stopped(Exception):
-        pass
-
     def begin(damage: bool) -> None:
         with journals.journal(out, "same") as growing:
             growing.resume()
@@ -140,15 +142,15 @@ def test_a_damaged_graph_is_written_again(tmp_path: Path, exported: Exported) ->
                 with (growing.folder / graph.file).open("r+b") as stream:
                     stream.seek(1000)
                     stream.write(b"\0\1\2\3")
-            raise Stopped
+            raise StoppedError
 
     for damage, kept in ((False, ("denoise",)), (True, ())):
-        with pytest.raises(Stopped):
+        with pytest.raises(StoppedError):
             begin(damage)
-        with pytest.raises(Stopped), journals.journal(out, "same") as growing:  # noqa: PT012
+        with pytest.raises(StoppedError), journals.journal(out, "same") as growing:  # noqa: PT012
             assert growing.resume() == kept
             assert (growing.folder / graph.file).exists() == bool(kept)
-            raise Stopped
+            raise StoppedError
 
 
 def test_one_export_at_a_time_writes_a_bundle(tmp_path: Path) -> None:
@@ -215,7 +217,7 @@ def test_a_pickle_that_would_run_code(files: Path, tmp_path: Path) -> None:
 def test_another_text_encoder(files: Path, tmp_path: Path) -> None:
     wanted = request(files, tmp_path / "b")
     wanted = replace(wanted, dimensions=replace(wanted.dimensions, transformer=replace(wanted.config, text_width=32)))
-    with pytest.raises(CheckpointError, match="text_embedding.0.weight"):
+    with pytest.raises(CheckpointError, match=r"text_embedding\.0\.weight"):
         sources.check(wanted)
 
 

@@ -25,7 +25,7 @@ itself over; a trained one looks at the words."""
 HEED: Final = 15.0
 """Gain of what the text adds."""
 APART: Final = 0.02
-"""Gain of what a place of the picture asks of the text: so all of it looks at the same words, and takes their colour."""
+"""Gain of what a place of the picture asks of the text: so all places look at the same words, and take their colour."""
 
 
 def transformer(seed: int = 0) -> CausalWan:
