@@ -15,17 +15,21 @@ from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.condition import Condition
 from streamgen_engines.errors import HashMismatchError
 from streamgen_engines.families import load
-from streamgen_engines.manifest import WanManifest
+from streamgen_engines.manifest import WanManifest, Weights
+from streamgen_engines.verified import VerifiedFiles
+from streamgen_export import onnx_export
 from streamgen_export.wan import journal as journals
 from streamgen_export.wan import sources
 from streamgen_export.wan.assembly import export
 from streamgen_export.wan.errors import CheckpointError, NoRoomError
 from streamgen_export.wan.export import main, parser, read_request
-from streamgen_export.wan.journal import JOURNAL, LOCK, TargetError
+from streamgen_export.wan.journal import JOURNAL, LOCK, TargetError, file_sha256
 from streamgen_export.wan.places import MissingFileError
 from streamgen_export.wan.request import Request, read_size
 from streamgen_export.wan.tokenizer import TokenizerError
+from streamgen_export.wan.vae_graphs import write_decoder
 from tests.export.wan.tiny_files import write_files
+from tests.export.wan.tiny_vae import tiny_taehv
 
 
 class StoppedError(Exception):
@@ -279,3 +283,30 @@ def test_damage_after_the_export_is_found(exported: Exported, tmp_path: Path) ->
         stream.write(b"\0\1\2\3")
     with pytest.raises(HashMismatchError):
         Bundle.open(tmp_path / "b")
+
+
+def test_weights_beside_a_graph_are_hashed_once_and_after_every_change(
+    exported: Exported, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_export, "LARGEST_FILE", 0)
+    graphs = write_decoder(tmp_path / "b", tiny_taehv(), 64, 48)
+    graph = exported.bundle.manifest.graphs["decode_video"]
+    beside = graphs["decode_video"].path.with_name("decode_video.onnx.weights")
+    weights = Weights(file=beside.name, size_bytes=beside.stat().st_size, sha256=file_sha256(beside))
+    entry = graph.model_copy(update={"sha256": file_sha256(graphs["decode_video"].path), "weights": weights})
+    shutil.copytree(
+        exported.bundle.root, tmp_path / "b", dirs_exist_ok=True, ignore=shutil.ignore_patterns("decode_video.onnx")
+    )
+    manifest = exported.bundle.manifest
+    manifest = manifest.model_copy(update={"graphs": {**manifest.graphs, "decode_video": entry}})
+    (tmp_path / "b" / "manifest.json").write_text(manifest.model_dump_json())
+    bundle, files = Bundle.open(tmp_path / "b"), VerifiedFiles(tmp_path / "records")
+    bundle.check_weights(files)
+    assert len(list((tmp_path / "records").iterdir())) == 1
+    bundle.check_weights(files)
+    with beside.open("r+b") as stream:
+        stream.seek(100)
+        stream.write(b"\0\1\2\3")
+    Bundle.open(tmp_path / "b")  # its size is right
+    with pytest.raises(HashMismatchError, match="weights"):
+        bundle.check_weights(files)
