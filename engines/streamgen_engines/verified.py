@@ -1,8 +1,8 @@
 """Large files whose hash was found to be right are not read again while nothing has touched them.
 
 Hashing 11 GB takes many seconds, and a generator is started more often than its weights change. So for each file that
-was read in full and was right, size, inode, and the times of its last change are kept in the user's folder for caches. A
-file that was written, replaced or copied differs in one of them and is read again. What this does not find is a disk
+was read in full and was right, size, inode, and the times of its last change are kept in the user's folder for caches.
+A file that was written, replaced or copied differs in one of them and is read again. What this does not find is a disk
 that returns other bytes without having been written: remove the folder to have everything read again.
 
 A record that cannot be read or written costs another reading and nothing else.

@@ -1,8 +1,8 @@
 """A bundle's graph as TensorRT takes it, in the precision that is asked for. The bundle itself is never changed.
 
 `prepare` is a pure function from bytes to bytes, and `VERSION` is part of what plans are kept under: raise it when the
-result changes. Weights in a file beside the graph stay there; the exporter puts their hash into the graph, so that bytes
-tell them apart too.
+result changes. Weights in a file beside the graph stay there; the exporter puts their hash into the graph, so that
+bytes tell them apart too.
 """
 
 import hashlib
