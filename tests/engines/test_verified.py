@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from streamgen_engines import verified
 from streamgen_engines.verified import VerifiedFiles
 
 CONTENT = b"weights" * 1000
@@ -28,7 +27,7 @@ class Digests:
 @pytest.fixture
 def digests(monkeypatch: pytest.MonkeyPatch) -> Digests:
     counting = Digests()
-    monkeypatch.setattr(verified.hashlib, "file_digest", counting)
+    monkeypatch.setattr(hashlib, "file_digest", counting)
     return counting
 
 
