@@ -8,6 +8,9 @@ CLIENTS := tests/clients
 CLIENT_PACKAGES := coturn gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good python3-gi
 
+# Tests that only compute run two at a time; those that stream have both cores to themselves.
+COMPUTING := tests/engines tests/export tests/tensorrt
+
 .PHONY: test serve setup browser check-page client-packages npm-clients clean
 
 $(VENV)/ready: pyproject.toml
@@ -22,7 +25,8 @@ test: setup browser check-page client-packages npm-clients
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n 2 --dist loadfile $(COMPUTING)
+	$(BIN)/pytest $(addprefix --ignore=,$(COMPUTING))
 
 # The page is tested in Debian's Chromium, driven by Playwright, which brings no browser of its own here.
 browser:

@@ -88,14 +88,22 @@ class WatchingRuntime:
         """All that was seen of each value."""
         return {name: np.concatenate(parts) if parts else np.empty(0, np.float32) for name, parts in self.seen.items()}
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load one graph; see `Runtime`."""
         if path != self._path:
-            return self._inner.load(path, states, threads=threads, in_place=in_place)
+            return self._inner.load(path, states, threads=threads, in_place=in_place, held=held)
         with TemporaryDirectory() as folder:
             told = Path(folder) / path.name
             told.write_bytes(telling(path.read_bytes(), self._names))
-            return _WatchedEngine(self._inner.load(told, states, threads=threads, in_place=in_place), self)
+            return _WatchedEngine(self._inner.load(told, states, threads=threads, in_place=in_place, held=held), self)
 
     def watch(self, inputs: Mapping[str, Array], outputs: dict[str, Array]) -> None:
         """Keep a sample of each watched value of a call; those that were only made for it leave its outputs."""
@@ -124,6 +132,10 @@ class _WatchedEngine:
         outputs = self._inner.run(inputs)
         self._runtime.watch(inputs, outputs)
         return outputs
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Give held inputs. What is watched is never one of them."""
+        self._inner.hold(arrays)
 
     def state(self, name: str) -> Array:
         """The carried state itself."""

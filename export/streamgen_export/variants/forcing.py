@@ -71,12 +71,20 @@ class ForcedRuntime:
         """That of the runtime inside."""
         return self._inner.name
 
-    def load(self, path: Path, states: Sequence[State] = (), *, threads: int = 1, in_place: bool = False) -> Engine:
+    def load(
+        self,
+        path: Path,
+        states: Sequence[State] = (),
+        *,
+        threads: int = 1,
+        in_place: bool = False,
+        held: Sequence[str] = (),
+    ) -> Engine:
         """Load a graph of the float32 bundle, and that of each variant."""
         graph = self._names[path]
-        engine = self._inner.load(path, states, threads=threads, in_place=in_place)
+        engine = self._inner.load(path, states, threads=threads, in_place=in_place, held=held)
         others = {
-            variant: self._inner.load(bundle.path(graph), states, threads=threads, in_place=in_place)
+            variant: self._inner.load(bundle.path(graph), states, threads=threads, in_place=in_place, held=held)
             for variant, bundle in self._variants.items()
         }
         return _ForcedEngine(engine, others, graph, tuple(state.name for state in states), self._tally)
@@ -119,6 +127,11 @@ class _ForcedEngine:
             for name, where in written.items():
                 self._tally.of(variant, self._graph, STATES).add(engine.state(name)[where], after[name][where])
         return right
+
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        """Give held inputs to all of them."""
+        for engine in (self._reference, *self._variants.values()):
+            engine.hold(arrays)
 
     def state(self, name: str) -> Array:
         """The float32 graph's state, which is that of all of them before the next call."""

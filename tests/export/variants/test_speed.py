@@ -39,6 +39,9 @@ class TimedEngine:
         self._order.append(self._name)
         return {}
 
+    def hold(self, arrays: Mapping[str, Array]) -> None:
+        raise KeyError(*arrays)
+
     def state(self, name: str) -> Array:
         raise KeyError(name)
 
