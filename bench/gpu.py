@@ -62,15 +62,17 @@ def measure(
     for _ in range(WARM_UP):
         shown = decoder.decode(generator.step(Condition(prompt)))
     figures["planes"] = str(planes) if shown.planes else None
-    times = []
+    denoising, decoding = [], []
     started = time.perf_counter()
     for _ in range(chunks):
+        began = time.perf_counter()
         latents = generator.step(Condition(prompt))
         denoised = time.perf_counter()
         decoder.decode(latents)
-        times.append(_MS_PER_S * (time.perf_counter() - denoised))
+        denoising.append(_MS_PER_S * (denoised - began))
+        decoding.append(_MS_PER_S * (time.perf_counter() - denoised))
     took_s = time.perf_counter() - started
-    figures["decode_ms"] = Summary.of(times)
+    figures["denoise_ms"], figures["decode_ms"] = Summary.of(denoising), Summary.of(decoding)
     figures["realtime_ratio"] = float(chunks * bundle.manifest.chunk_duration) / took_s
     return figures
 
@@ -96,6 +98,9 @@ def main() -> int:
     run = record.begin("gpu", bundle, settings)
     try:
         figures = measure(bundle, runtime, runs=given.runs, chunks=given.chunks, tell=lambda line: print(line))
+    except EngineError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
     finally:
         runtime.close()
     run = record.finish(run, figures, [])

@@ -152,10 +152,12 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
 def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
     from streamgen_engines.tensorrt.double_buffered import TURNS
-    from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory
+    from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, with_chunk_loop
 
     # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.
-    forms = {outcome.graph.partition(",")[0]: outcome for outcome in outcomes}
+    every = {outcome.graph.partition(",")[0]: outcome for outcome in outcomes}
+    forms = {name: outcome for name, outcome in every.items() if name in bundle.manifest.graphs}
+    loop = {name: outcome.memory for name, outcome in every.items() if name not in forms}
     graphs = tuple(
         graph_memory(
             name,
@@ -169,7 +171,8 @@ def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> 
         if outcome.prepared is not None and name not in ON_THE_HOST
     )
     if graphs:
-        yield from memory_report(MemoryPlan(bundle.manifest.name, graphs), free)
+        plan = MemoryPlan(bundle.manifest.name, with_chunk_loop(bundle.manifest, graphs, loop))
+        yield from memory_report(plan, free)
     failed = [name for name, outcome in forms.items() if outcome.prepared is None and name not in ON_THE_HOST]
     if graphs and failed:
         yield f"  that is without {', '.join(failed)}, which failed"

@@ -28,7 +28,7 @@ def run(*arguments: str) -> tuple[int, str, str]:
 def test_a_dry_run_builds_every_graph_and_says_that_nothing_has_run() -> None:
     code, out, _ = run("testcard", "--dry-run")
     first, *lines = out.splitlines()
-    lines, table = lines[:5], lines[5:]
+    lines, loop, table = lines[:5], lines[5:8], lines[8:]
     assert code == 0
     assert first.startswith("testcard with tensorrt-rtx 1.7")
     assert first.endswith("(no GPU: nothing has been run)")
@@ -36,8 +36,10 @@ def test_a_dry_run_builds_every_graph_and_says_that_nothing_has_run() -> None:
     assert [line.split(":")[0].strip() for line in lines] == names
     assert all("; built: " in line and "fp16" in line for line in lines)
     assert "2 caches" in lines[1]
+    assert [line.split(":")[0].strip() for line in loop] == ["sampler step", "sampler weigh", "sampler finish"]
+    assert all(": fp32; built: " in line for line in loop)
     assert table[0] == "memory of one channel on the GPU (~ is estimated)"
-    assert [row.split()[0] for row in table[2:-3]] == ["text", "denoise", "decode_video", "decode_audio"]
+    assert [row.split()[0] for row in table[2:-3]] == ["text", "denoise", "decode_video", "decode_audio", "chunk"]
     assert "8 GiB" in table[-1]
 
 

@@ -62,14 +62,26 @@ FLOAT: Final = TensorProto.FLOAT
 INT64: Final = TensorProto.INT64
 
 
-def write_tiny_bundle(folder: Path, *, guidance: float = 1.5, name: str = "tiny", smaller: str | None = None) -> Path:
-    """Write the bundle into `folder` (made when missing) and return it: `Bundle.open(write_tiny_bundle(tmp_path))`."""
+def write_tiny_bundle(
+    folder: Path, *, guidance: float = 1.5, name: str = "tiny", smaller: str | None = None, sees: bool = False
+) -> Path:
+    """Write the bundle into `folder` (made when missing) and return it: `Bundle.open(write_tiny_bundle(tmp_path))`.
+
+    Where it `sees`, it has the graph `encode_video` too: each latent cell has the mean colours of its four pictures.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("streamgen_engines") / "bundles" / "pocket") as source:
         for file in ("text.onnx", "tokenizer.json"):
             _link(source / file, folder / file)
     for graph, model in (("denoise", _denoise()), ("decode_video", _decode_video()), ("decode_audio", _decode_audio())):
         onnx.save(model, folder / f"{graph}.onnx")
+    if sees:
+        onnx.save(_encode_video(), folder / "encode_video.onnx")
+    seen = (
+        {"encode_video": Graph(file="encode_video.onnx", sha256=sha256(folder / "encode_video.onnx"), precision="fp32")}
+        if sees
+        else {}
+    )
     manifest = PocketManifest(
         format=FORMAT,
         version=VERSION,
@@ -107,6 +119,7 @@ def write_tiny_bundle(folder: Path, *, guidance: float = 1.5, name: str = "tiny"
                 precision="fp32",
                 states=(_state("phase", (1,)), _state("level", (1, 1))),
             ),
+            **seen,
         },
     )
     (folder / MANIFEST_FILE).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
@@ -237,6 +250,19 @@ def _decode_video() -> Any:
         {"latent": (FLOAT, VIDEO_SHAPE), "shown": (FLOAT, (1, 3 * CELLS))},
         {"frames": (TensorProto.UINT8, frames), "shown_out": (FLOAT, (1, 3 * CELLS))},
     )
+
+
+def _encode_video() -> Any:
+    net = OnnxNet("tiny")
+    pictures = VIDEO.frames_per_chunk
+    high, wide = VIDEO.height // ROWS, VIDEO.width // COLUMNS
+    blocks = net("Reshape", net("Cast", "pictures", to=FLOAT), net.shape(pictures, ROWS, high, COLUMNS, wide, 3))
+    colours = net("Transpose", net("ReduceMean", blocks, net.shape(2, 4), keepdims=0), perm=[0, 3, 1, 2])
+    levels = net("Sub", net("Div", colours, net.constant(127.5)), net.constant(1.0))
+    once = net("Reshape", levels, net.shape(1, 3 * pictures, ROWS, COLUMNS))
+    net("Tile", once, net.shape(1, CHANNELS // (3 * pictures), 1, 1), out="latent")
+    shape = (pictures, VIDEO.height, VIDEO.width, 3)
+    return net.model({"pictures": (TensorProto.UINT8, shape)}, {"latent": (FLOAT, VIDEO_SHAPE)})
 
 
 def _decode_audio() -> Any:

@@ -95,6 +95,8 @@ def write_tiny_wan_bundle(
     renoise: Literal["fresh", "predicted"] = "fresh",
     switch: Switch = "keep",
     half: bool = False,
+    sound: str | None = None,
+    sample_rate: int = RATE,
 ) -> Path:
     """Write the bundle into `folder` (made when missing) and return it.
 
@@ -105,6 +107,8 @@ def write_tiny_wan_bundle(
         first: with a graph of its own for a stream's first latent frame; without, the first 3 pictures are led in.
         clean_pass, renoise, switch: of the sampler.
         half: the ring, and the keys and values of prompts, are float16.
+        sound: bundle that makes the sound.
+        sample_rate: of the sound.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with resources.as_file(resources.files("streamgen_engines") / "bundles" / "pocket") as source:
@@ -141,7 +145,9 @@ def write_tiny_wan_bundle(
             frames_per_chunk=4 * chunk,
             latent=(CHANNELS, chunk, ROWS, COLUMNS),
         ),
-        audio=WanAudio(sample_rate=RATE, channels=2, samples_per_chunk=4 * chunk * RATE // 16),
+        audio=WanAudio(
+            sample_rate=sample_rate, channels=2, samples_per_chunk=4 * chunk * sample_rate // 16, bundle=sound
+        ),
         attention=WanAttention(layers=LAYERS, heads=HEADS, head_dim=HEAD_DIM, window=window, sink=sink, dtype=dtype),
         sampler=WanSampler(
             timesteps=(1000.0, 750.0, 500.0, 250.0),

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 Float32Array: TypeAlias = NDArray[np.float32]
 UInt8Array: TypeAlias = NDArray[np.uint8]
+Shares: TypeAlias = tuple[tuple[str, float], ...]
+"""Texts and how much of each; the shares add up to 1."""
 Int64Array: TypeAlias = NDArray[np.int64]
 Size: TypeAlias = tuple[int, int]
 """Width and height in pixels."""
@@ -63,7 +65,7 @@ class LatentChunk:
     cut: bool = False
     before: Float32Array | None = None
     resident: Resident | None = None
-    heard: str = ""
+    heard: Shares = (("", 1.0),)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

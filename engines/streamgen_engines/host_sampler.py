@@ -39,7 +39,10 @@ class HostSampler:
 
     def make(self, recipe: Recipe, start: Latents, echo: Latents) -> Made:
         """Make a chunk, and write it into the ring; see `ChunkSampler`."""
-        clean = sample(start, recipe.sigmas, self._velocity(recipe), limit=self._limit)
+        velocity = self._velocity(recipe, start)
+        if recipe.given is not None:
+            velocity = _towards(recipe.given, start.video, velocity)
+        clean = sample(start, recipe.sigmas, velocity, limit=self._limit)
         clean = self._steady(clean) if self._steady is not None else clean
         require_finite(clean)
         context = noised(clean, echo, self._context_noise)
@@ -60,8 +63,11 @@ class HostSampler:
         """Set the ring to zero, after a failure too."""
         self.engine.reset()
 
-    def _velocity(self, recipe: Recipe) -> Velocity:
+    def _velocity(self, recipe: Recipe, start: Latents) -> Velocity:
         """The guided velocity of the chunk being made.
+
+        Where pictures are given, guidance leads away from no text beside an average picture (zero, with the noise of
+        the level), so that the sound goes further towards what is seen, too.
 
         Every pass writes its own keys and values into the chunk's slot before it attends, so the pass without text
         disturbs nothing: the slots before this one hold clean, conditioned chunks, and this one is overwritten by
@@ -71,7 +77,8 @@ class HostSampler:
             return lambda x, sigma: self._told(x, sigma, recipe)
 
         def velocity(x: Latents, sigma: float) -> Latents:
-            null = self._pass(x, sigma, self._null, recipe.ages_at(sigma), recipe.write_index)
+            plain = x if recipe.given is None else Latents(np.float32(sigma) * start.video, x.audio)
+            null = self._pass(plain, sigma, self._null, recipe.ages_at(sigma), recipe.write_index)
             return guided(null, self._told(x, sigma, recipe), recipe.guidance)
 
         return velocity
@@ -106,6 +113,16 @@ class HostSampler:
             }
         )
         return Latents(out["video_velocity"], out["audio_velocity"])
+
+
+def _towards(given: Float32Array, noise: Float32Array, velocity: Velocity) -> Velocity:
+    """The velocity of the sound, beside one that leads the picture to what is given, whatever the model says of it.
+
+    So at every level the picture is the given one with that level's noise, as in inpainting with diffusion models
+    (Lugmayr et al. 2022, RePaint, section 4.1); the path is straight, so one noise serves all levels.
+    """
+    straight = noise - given
+    return lambda x, sigma: Latents(straight, velocity(x, sigma).audio)
 
 
 def require_finite(latents: Latents) -> None:

@@ -31,6 +31,7 @@ class Recipe:
         alone_ages: float32 `[slots]`, the same with everything hidden but the chunk itself.
         alone_above: steps at noise levels above this one take `alone_ages`; None = no step does.
         write_index: first row of the ring that the chunk is written to.
+        given: latent of the picture, where it is known and only the sound is made; None = both are made.
     """
 
     sigmas: tuple[float, ...]
@@ -42,6 +43,7 @@ class Recipe:
     alone_ages: Float32Array
     alone_above: float | None
     write_index: int
+    given: Float32Array | None = None
 
     @property
     def steps(self) -> int:

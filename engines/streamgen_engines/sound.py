@@ -4,23 +4,33 @@ from typing import Protocol
 
 import numpy as np
 
-from streamgen_engines.chunk import Float32Array, UInt8Array
+from streamgen_engines.chunk import Float32Array, Shares, UInt8Array
 from streamgen_engines.manifest import AudioPart
 
 
 class Sound(Protocol):
     """Makes sound for pictures, chunk after chunk, without a seam. One thread at a time calls it.
 
-    The length is that of the pictures by construction: as many samples as the manifest says that a chunk has.
+    A chunk is `begin`, `see` as its pictures come, and `finish`. The length is that of the pictures by construction: as
+    many samples as the manifest says that a chunk has. After an error only `reset` is left.
     """
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
-        """The sound of the next chunk.
+    def begin(self, heard: Shares, seed: int, *, cut: bool = False) -> None:
+        """Begin the next chunk.
 
         Args:
-            pictures: what is shown meanwhile, uint8 `[T, H, W, 3]`, RGB; only read.
-            text: what the sound is told, in the bundle's words.
+            heard: what the sound is told, in the bundle's words: a text, or the shares of several.
             seed: of the chunk; its random numbers begin anew where it changes.
+            cut: the pictures do not go on from those before; the sound may forget these, but must not click.
+        """
+        ...
+
+    def see(self, pictures: UInt8Array) -> None:
+        """The next pictures of the chunk, uint8 `[T, H, W, 3]`, RGB; only read, and not changed until `finish`."""
+        ...
+
+    def finish(self) -> Float32Array:
+        """The sound of the chunk, all of whose pictures were seen.
 
         Returns:
             Float32 `[channels, samples]` in [-1, 1], which belongs to the caller.
@@ -39,8 +49,14 @@ class Silence:
         """`audio` says how many channels and samples."""
         self._shape = (audio.channels, audio.samples_per_chunk)
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
-        """Zeros, whatever is shown and told."""
+    def begin(self, heard: Shares, seed: int, *, cut: bool = False) -> None:
+        """Nothing is told to it."""
+
+    def see(self, pictures: UInt8Array) -> None:
+        """Nothing is seen."""
+
+    def finish(self) -> Float32Array:
+        """Zeros, whatever was shown and told."""
         return np.zeros(self._shape, np.float32)
 
     def reset(self) -> None:

@@ -4,14 +4,16 @@ from typing import Any
 
 import pytest
 
-from bench import gpu
+from bench import gpu, record
 from streamgen_engines.bundle import bundled
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import Array, Engine, Signature
+from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.inspection import EngineReport
+from tests.tensorrt.stand_in import fail, install
 
 
 class StandIn:
@@ -77,7 +79,7 @@ def test_every_graph_is_run_and_told() -> None:
         assert (graph["recorded"], graph["in_place"], graph["layers"], graph["attentions"]) == (True, 1, 5, 1)
     assert [engine.runs for engine in runtime.engines[:4]] == [gpu.WARM_UP + 3] * 4
     assert figures["realtime_ratio"] > 0
-    assert figures["decode_ms"].count == 2
+    assert figures["denoise_ms"].count == figures["decode_ms"].count == 2
     assert figures["planes"] is None  # the stand-in makes none
     assert figures["gpu"] == "Fake 9000"
 
@@ -91,3 +93,39 @@ def test_without_a_gpu_nothing_is_measured(
     assert gpu.main() == 1
     assert capsys.readouterr().err.startswith("error: ")
     assert not results.exists()
+
+
+@pytest.fixture
+def stand_in(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    for name in ("build", "CudaDevice", "TensorRtExecutable", "load_flavour"):
+        monkeypatch.setattr(module, name, getattr(module, name))  # put back at the end
+    install(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def command(monkeypatch: pytest.MonkeyPatch, results: Path) -> int:
+    few = ["--bundle", "testcard", "--runs", "2", "--chunks", "2", "--results", str(results)]
+    monkeypatch.setattr("sys.argv", ["gpu", *few])
+    return gpu.main()
+
+
+def test_the_whole_command_runs_with_the_loop_and_the_planes_of_a_gpu(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Through the real runtime, which makes whole chunks and planes; what computes is a stand-in."""
+    assert command(monkeypatch, stand_in / "results.jsonl") == 0
+    (made,) = record.read(stand_in / "results.jsonl")
+    assert made["figures"]["planes"].startswith("i420 640x360")
+    assert made["figures"]["denoise_ms"]["count"] == 2
+    assert "times real time on Fake 9000" in capsys.readouterr().out
+    assert "sampler step" in (stand_in / "builds").read_text()
+
+
+def test_what_goes_wrong_on_the_gpu_is_said_and_nothing_is_recorded(
+    stand_in: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fail(stand_in, "text.onnx", "it gave no reason")
+    assert command(monkeypatch, stand_in / "results.jsonl") == 1
+    assert "error: text.onnx failed" in capsys.readouterr().err
+    assert not (stand_in / "results.jsonl").exists()

@@ -3,7 +3,15 @@
 import pytest
 
 from streamgen_engines.errors import DeviceLostError, EngineError, GraphLoadError, GraphRunError, OutOfMemoryError
-from streamgen_engines.runtimes.failures import CUDA_LOST, build_error, call_error, cuda_error, no_room, plan_error
+from streamgen_engines.runtimes.failures import (
+    CUDA_LOST,
+    at_loading,
+    build_error,
+    call_error,
+    cuda_error,
+    no_room,
+    plan_error,
+)
 
 # As TensorRT reports them: the last one first, and the reason often in an earlier one.
 MEMORY = [
@@ -105,6 +113,14 @@ def test_the_numbers_are_those_of_the_binding() -> None:
 
 
 def test_no_room_names_both_sizes() -> None:
-    assert "its plan has 300 MiB, and only 100 MiB of the GPU are free" in str(
+    assert "its plan takes 300 MiB, and only 100 MiB of the GPU are free" in str(
         no_room("text", 300 * 2**20, 100 * 2**20)
     )
+
+
+def test_while_loading_want_of_memory_is_told_apart_and_nothing_else() -> None:
+    late = cuda_error(0, 2, "cudaErrorMemoryAllocation", "out of memory")
+    assert type(late) is GraphRunError
+    assert type(at_loading(late)) is OutOfMemoryError
+    for error in (GraphRunError("invalid argument"), DeviceLostError("out of memory, and lost")):
+        assert at_loading(error) is error

@@ -216,7 +216,7 @@ def test_fewer_steps_follow_the_same_curve_and_leave_later_noise_alone(tiny: Bun
 def test_the_prompt_of_the_sound_changes_no_picture_and_is_passed_on(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
     one, two = generator(tiny).step(Condition(ball)), generator(tiny).step(Condition(ball, sound=sea))
     assert np.array_equal(one.video, two.video)
-    assert (one.heard, two.heard) == ("a red ball bounces", "calm sea at night")
+    assert (one.heard, two.heard) == ((("a red ball bounces", 1.0),), (("calm sea at night", 1.0),))
     assert one.audio.size == 0
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Float32Array, LatentChunk, UInt8Array
+from streamgen_engines.chunk import Float32Array, LatentChunk, Shares, UInt8Array
 from streamgen_engines.errors import GraphRunError, NonFiniteError
 from streamgen_engines.families import WanDecoder
 from streamgen_engines.manifest import WanManifest
@@ -30,9 +30,13 @@ def decoder(bundle: Bundle, sound: Sound | None = None) -> WanDecoder:
     return WanDecoder(bundle, manifest, OnnxRuntimeCpu(), sound or Silence(manifest.audio))
 
 
+def told(number: int) -> Shares:
+    return ((f"sound {number}", 0.75), ("rain", 0.25))
+
+
 def latents(number: int, *, cut: bool = False) -> LatentChunk:
     video = np.random.default_rng(number).standard_normal((1, 4, 3, ROWS, COLUMNS)).astype(np.float32)
-    return LatentChunk(number, video, np.zeros((1, 0, 0), np.float32), seed=5, cut=cut, heard=f"sound {number}")
+    return LatentChunk(number, video, np.zeros((1, 0, 0), np.float32), seed=5, cut=cut, heard=told(number))
 
 
 def painted(cells: Float32Array) -> UInt8Array:
@@ -93,23 +97,33 @@ class Heard:
 
     def __init__(self, give: Callable[[], Float32Array]) -> None:
         self.give = give
-        self.asked: list[tuple[tuple[int, ...], str, int]] = []
+        self.asked: list[tuple[Shares, int, bool]] = []
+        self.seen: list[UInt8Array] = []
         self.resets = 0
 
-    def chunk(self, pictures: UInt8Array, text: str, seed: int) -> Float32Array:
-        self.asked.append((pictures.shape, text, seed))
+    def begin(self, heard: Shares, seed: int, *, cut: bool = False) -> None:
+        self.asked.append((heard, seed, cut))
+        self.seen = []
+
+    def see(self, pictures: UInt8Array) -> None:
+        self.seen.append(pictures)
+
+    def finish(self) -> Float32Array:
         return self.give()
 
     def reset(self) -> None:
         self.resets += 1
 
 
-def test_sound_is_made_from_pictures_text_and_seed(bundle: Bundle) -> None:
+def test_sound_is_made_from_pictures_texts_and_seed(bundle: Bundle) -> None:
     sound = Heard(lambda: np.full((2, SAMPLES), 0.25, np.float32))
     tested = decoder(bundle, sound)
     assert (tested.decode(latents(0, cut=True)).audio == 0.25).all()
-    tested.decode(latents(1, cut=True))
-    assert sound.asked == [((12, 48, 80, 3), "sound 0", 5), ((12, 48, 80, 3), "sound 1", 5)]
+    shown = tested.decode(latents(1)).video
+    assert [part.shape for part in sound.seen] == [(4, 48, 80, 3)] * 3  # as they are decoded
+    assert np.array_equal(np.concatenate(sound.seen), shown)
+    tested.decode(latents(2, cut=True))
+    assert sound.asked == [(told(0), 5, True), (told(1), 5, False), (told(2), 5, True)]
     assert sound.resets == 0  # a cut of the picture must not click
     tested.reset(9)
     assert sound.resets == 1
@@ -131,10 +145,11 @@ def test_sound_of_another_length_or_without_numbers_is_refused(
 
 def test_silence_is_silent_and_the_callers_own(bundle: Bundle) -> None:
     silence = Silence(bundle.manifest.audio)
-    pictures = np.zeros((12, 8, 8, 3), np.uint8)
-    first = silence.chunk(pictures, "thunder", 1)
+    silence.begin(told(0), 1)
+    silence.see(np.zeros((12, 8, 8, 3), np.uint8))
+    first = silence.finish()
     first.fill(1)
-    assert not silence.chunk(pictures, "thunder", 1).any()
+    assert not silence.finish().any()
 
 
 def test_both_ways_show_the_same(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
+from streamgen_engines.errors import HashMismatchError, ManifestError, MissingGraphError
 from streamgen_engines.families import load
 from streamgen_engines.manifest import MANIFEST_FILE, WanManifest, WanSampler, parse_manifest
 from tests.tiny_bundle import sha256
@@ -98,13 +98,6 @@ def test_both_decoders_carry_the_same(raw: dict[str, Any]) -> None:
     raw["graphs"]["decode_video_first"]["states"][0]["shape"][2] = 1
     with pytest.raises(ManifestError, match=r"decode_video_first\.states are not those of graphs\.decode_video"):
         read(raw)
-
-
-def test_sound_of_another_bundle_is_not_made_here(folder: Path, raw: dict[str, Any]) -> None:
-    raw["audio"]["bundle"] = "pocket"
-    (folder / MANIFEST_FILE).write_text(json.dumps(raw))
-    with pytest.raises(BundleError, match=r"field audio\.bundle of bundle tiny-wan names 'pocket'.*null for silence"):
-        load(Bundle.open(folder))
 
 
 def with_weights(folder: Path, raw: dict[str, Any]) -> Path:

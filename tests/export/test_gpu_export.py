@@ -68,7 +68,7 @@ def test_nothing_is_known_against_its_graphs(made: Bundle) -> None:
 @needs_rtx
 def test_tensorrt_builds_every_graph_of_it(made: Bundle) -> None:
     outcomes = list(Compiler(made, rtx(), gpu=None, plans=None).run())
-    assert [outcome.failure for outcome in outcomes] == [None] * 5
+    assert [outcome.failure for outcome in outcomes] == [None] * 9
     reports = {outcome.graph: outcome.built for outcome in outcomes}
     denoise = reports["denoise"]
     assert denoise is not None

@@ -18,9 +18,11 @@ from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
 from tests.tensorrt.rtx import needs_rtx, rtx
 from tests.tensorrt.test_check import Off
 
+LOOP = ("sampler step", "sampler weigh", "sampler finish")
 GPU = Gpu("Fake 9000", "9.0", 2**30)
 REPORT = EngineReport(3, {"Half": 3}, 1, 1000, 2000)
 
@@ -66,7 +68,8 @@ class Loader:
             raise GraphLoadError(f"{name}: cannot load this plan")
         self.loaded.append(plan)
         file = self.folder / "half.onnx"
-        file.write_bytes(prepare((self.bundle.root / graph.file).read_bytes()).model)
+        loop = {each.sha256: each for each in prepared_sampler(self.bundle.manifest).values()}.get(graph.sha256)
+        file.write_bytes((loop or prepare((self.bundle.root / graph.file).read_bytes())).model)
         engine: Engine = OnnxRuntimeCpu().load(file, graph.states)
         return StandIn(engine if self.factor == 1.0 else Off(engine, self.factor), self.open_engines)
 
@@ -95,7 +98,7 @@ def test_a_dry_run_builds_every_graph_and_keeps_nothing(card: Bundle) -> None:
     told: list[str] = []
     dry = Compiler(card, rtx(), gpu=None, plans=None, progress=lambda graph, phase, share: told.append(graph))
     outcomes = by_graph(dry.run())
-    assert outcomes.keys() == card.manifest.graphs.keys()
+    assert list(outcomes) == [*card.manifest.graphs, *LOOP]
     for outcome in outcomes.values():
         assert outcome.failure is None
         assert outcome.built is not None
@@ -110,6 +113,7 @@ def test_plans_are_built_compared_installed_and_found_again(card: Bundle, plans:
     assert all(outcome.installed and outcome.built and not outcome.cached for outcome in first.values())
     assert all(outcome.engine == REPORT for outcome in first.values())
     assert first["decode_audio"].errors == pytest.approx({"samples": 0.0}, abs=1e-5)
+    assert all(set((first[name].errors or {"": 1.0}).values()) == {0.0} for name in LOOP)
     assert loader.open_engines == []
     again = by_graph(compiler(card, plans, loader, check=True).run())
     assert all(outcome.installed and outcome.cached and not outcome.built for outcome in again.values())
@@ -120,8 +124,8 @@ def test_plans_are_built_compared_installed_and_found_again(card: Bundle, plans:
 @needs_rtx
 def test_a_plan_that_is_off_is_not_installed(card: Bundle, plans: PlanCache, tmp_path: Path) -> None:
     loader = Loader(card, tmp_path, factor=1.5)
-    outcomes = by_graph(compiler(card, plans, loader, check=True).run(["decode_audio", "text"]))
-    assert len(outcomes) == 2
+    outcomes = by_graph(compiler(card, plans, loader, check=True).run(["decode_audio", "text", *LOOP]))
+    assert len(outcomes) == 5
     for outcome in outcomes.values():
         assert isinstance(outcome.failure, PlanMismatchError)
         assert not outcome.installed
@@ -180,7 +184,7 @@ def test_the_full_tensorrt_builds_nothing_without_a_gpu(card: Bundle) -> None:
     full = Flavour("tensorrt", api=None, logger=None)
     outcomes = by_graph(Compiler(card, full, gpu=None, plans=None).run())
     assert all(outcome.failure is None and outcome.prepared and not outcome.built for outcome in outcomes.values())
-    refused = by_graph(Compiler(card, full, gpu=None, plans=None, precision="int8").run())
+    refused = by_graph(Compiler(card, full, gpu=None, plans=None, precision="int8").run(list(card.manifest.graphs)))
     assert all(isinstance(outcome.failure, GraphLoadError) for outcome in refused.values())
 
 

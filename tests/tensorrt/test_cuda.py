@@ -37,6 +37,7 @@ class Binding:
         self.calls: list[tuple[Any, ...]] = []
         self.fails: dict[str, Error] = {}
         self.host: list[Any] = []
+        self.left = Error.cudaSuccess  # what the next one who asks for the last error is told
         self.returns: dict[str, Any] = {
             "cudaGetDeviceCount": 1,
             "cudaStreamCreateWithFlags": 77,
@@ -51,7 +52,11 @@ class Binding:
     def __getattr__(self, name: str) -> Any:
         def call(*arguments: Any) -> tuple[Any, ...]:
             self.calls.append((name, *arguments))
+            if name == "cudaGetLastError":
+                left, self.left = self.left, Error.cudaSuccess
+                return (left,)
             error = self.fails.get(name, Error.cudaSuccess)
+            self.left = error or self.left
             if name == "cudaMemGetInfo":
                 return error, 2**29, 2**30
             if name == "cudaMallocHost" and not error:
@@ -175,9 +180,46 @@ def test_memory_of_the_host_may_run_out_as_well(binding: Binding) -> None:
 
 def test_a_gpu_that_is_lost_is_told_apart(binding: Binding) -> None:
     device = CudaDevice(0)
-    binding.fails["cudaStreamSynchronize"] = Error.cudaErrorIllegalAddress
+    binding.fails["cudaEventSynchronize"] = Error.cudaErrorIllegalAddress
     with pytest.raises(DeviceLostError, match=r"cudaErrorIllegalAddress.*nvidia-smi"):
         device.synchronise()
+
+
+def test_the_host_sleeps_while_it_waits_for_a_stream(binding: Binding) -> None:
+    """`cudaStreamSynchronize` keeps a core busy under CUDA's usual schedule, and the cores encode."""
+    binding.returns["cudaEventCreateWithFlags"] = 801
+    device = CudaDevice(0)
+    assert ("cudaEventCreateWithFlags", Binding.cudaEventBlockingSync | Binding.cudaEventDisableTiming) in binding.calls
+    device.synchronise()
+    assert binding.calls[-2:] == [("cudaEventRecord", 801, 77), ("cudaEventSynchronize", 801)]
+    assert not any(call[0] == "cudaStreamSynchronize" for call in binding.calls)
+    device.close()
+    assert binding.calls[-2:] == [("cudaEventDestroy", 801), ("cudaStreamDestroy", 77)]
+
+
+@pytest.mark.parametrize("call", ["cudaMalloc", "cudaMallocHost"])
+def test_an_error_that_was_told_is_not_left_for_others(binding: Binding, call: str) -> None:
+    device = CudaDevice(0)
+    binding.fails[call] = Error.cudaErrorMemoryAllocation
+    with pytest.raises(OutOfMemoryError):
+        device.allocate(8) if call == "cudaMalloc" else device.staging(8)
+    assert binding.cudaGetLastError() == (Error.cudaSuccess,)
+
+
+@pytest.mark.parametrize("call", ["cudaSetDevice", "cudaStreamCreateWithFlags", "cudaEventCreateWithFlags"])
+def test_a_gpu_without_room_for_a_stream_is_want_of_memory(binding: Binding, call: str) -> None:
+    binding.fails[call] = Error.cudaErrorMemoryAllocation
+    with pytest.raises(OutOfMemoryError):
+        CudaDevice(0)
+    assert (("cudaStreamDestroy", 77) in binding.calls) is (call == "cudaEventCreateWithFlags")
+
+
+def test_the_stream_is_given_back_where_its_event_cannot_be(binding: Binding) -> None:
+    device = CudaDevice(0)
+    binding.fails["cudaEventDestroy"] = Error.cudaErrorIllegalAddress
+    with pytest.raises(DeviceLostError):
+        device.close()
+    assert ("cudaStreamDestroy", 77) in binding.calls
 
 
 def test_free_memory_is_that_of_this_gpu(binding: Binding) -> None:
@@ -218,3 +260,12 @@ def test_closing_twice_destroys_once(binding: Binding) -> None:
     device.close()
     device.close()
     assert [call for call in binding.calls if call[0] == "cudaStreamDestroy"] == [("cudaStreamDestroy", 77)]
+
+
+def test_memory_that_cannot_be_filled_is_given_back_and_is_want_of_memory(binding: Binding) -> None:
+    """The first fill of a process loads a kernel."""
+    device = CudaDevice(0)
+    binding.fails["cudaMemsetAsync"] = Error.cudaErrorMemoryAllocation
+    with pytest.raises(OutOfMemoryError):
+        device.allocate(32)
+    assert binding.calls[-1] == ("cudaFree", 4096)

@@ -18,11 +18,14 @@ from streamgen_engines.memory_plan import MIB, GraphMemory
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour
-from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, survey
+from streamgen_engines.tensorrt.footprint import CHUNK_LOOP, LOOPED, ON_THE_HOST, graph_memory, survey
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
+from tests.tensorrt.on_fake_gpu import FakeRuntime
 from tests.tensorrt.rtx import needs_rtx, rtx
-from tests.tiny_bundle import sha256
+from tests.tiny_bundle import sha256, write_tiny_bundle
+from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
 RING = State(name="k_0", shape=(1, 1, 6, 8), dtype="float32")
 LAST = State(name="last", shape=(4, 64), dtype="float32")
@@ -116,7 +119,7 @@ def test_weights_in_a_file_beside_the_graph_count_as_those_inside(tmp_path: Path
     assert (tmp_path / "outside" / "denoise.onnx.weights").stat().st_size >= WEIGHT.nbytes
     assert (tmp_path / "outside" / "denoise.onnx").stat().st_size < WEIGHT.nbytes
     assert outside.weights == inside.weights == 2 * 64 * 64 + 4 * 64
-    assert (outside.states, outside.tensors, outside.host) == (inside.states, inside.tensors, inside.host)
+    assert outside.states == inside.states
     assert outside.estimated
 
 
@@ -140,14 +143,44 @@ def test_a_survey_finds_what_plans_took_on_this_gpu(tmp_path: Path) -> None:
     first = survey(bundle, flavour=flavour, gpu=gpu, plans=plans)
     assert first.plan.estimated
     assert first.hashes.keys() == {bundle.path(name) for name in bundle.manifest.graphs}
-    for path, digest in first.hashes.items():
+
+    def loaded_once(digest: str) -> None:
         key = PlanKey(digest, "tensorrt-rtx", "1.7.1", "Fake 9000", "9.0")
-        plans.install(Plan(key, path.name.encode()))
+        plans.install(Plan(key, b"a plan"))
         plans.keep_memory(key, PlanMemory(1000, 10))
+
+    for digest in first.hashes.values():
+        loaded_once(digest)
+    loop = prepared_sampler(bundle.manifest)
+    for name in ("sampler step", "sampler weigh"):
+        loaded_once(loop[name].sha256)
+    almost = survey(bundle, flavour=flavour, gpu=gpu, plans=plans)
+    assert [graph.graph for graph in almost.plan.graphs if graph.estimated] == [CHUNK_LOOP]
+    loaded_once(loop["sampler finish"].sha256)
     second = survey(bundle, flavour=flavour, gpu=gpu, plans=plans)
     assert not second.plan.estimated
-    assert all((graph.weights, graph.activations) == (1000, 10) for graph in second.plan.graphs)
+    *graphs, last = second.plan.graphs
+    assert all((graph.weights, graph.activations) == (1000, 10) for graph in graphs)
+    assert (last.weights, last.activations) == (3000, 30)
     assert survey(bundle, flavour=flavour, gpu=Gpu("Another", "8.9", 2**33), plans=plans).plan.estimated
+
+
+def test_the_chunk_loop_counts_what_a_sampler_allocates(tmp_path: Path) -> None:
+    """Noise, latents, texts and what passes between plans, to the byte; the ring counts with the denoise graph."""
+    bundle, runtime = Bundle.open(write_tiny_bundle(tmp_path / "tiny")), FakeRuntime()
+    rows = {graph.graph: graph for graph in survey(bundle).plan.graphs}
+    runtime.chunk_sampler(bundle)
+    assert rows[CHUNK_LOOP].tensors + rows[LOOPED].states == sum(map(len, runtime.gpu.memory.values()))
+    assert rows[CHUNK_LOOP].host == sum(map(len, runtime.device.pinned))
+    assert (rows[LOOPED].tensors, rows[LOOPED].host) == (0, 0)  # its inputs and outputs are the loop's
+
+
+def test_a_family_whose_loop_stays_on_the_host_has_no_such_row(tmp_path: Path) -> None:
+    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "wan"))
+    rows = {graph.graph: graph for graph in survey(bundle, "fp32").plan.graphs}
+    assert CHUNK_LOOP not in rows
+    assert rows[LOOPED].tensors > 0
+    assert rows[LOOPED].host > 0
 
 
 def test_the_picture_encoder_stays_on_the_host() -> None:
@@ -155,7 +188,8 @@ def test_the_picture_encoder_stays_on_the_host() -> None:
     opened = bundled("pocket-small")
     assert PICTURE_GRAPH in opened.manifest.graphs
     found = survey(opened)
-    assert [graph.graph for graph in found.plan.graphs] == [n for n in opened.manifest.graphs if n != PICTURE_GRAPH]
+    names = [name for name in opened.manifest.graphs if name != PICTURE_GRAPH]
+    assert [graph.graph for graph in found.plan.graphs] == [*names, CHUNK_LOOP]
     for graph in found.plan.graphs:
         assert graph.weights > 0
         assert graph.activations > 0

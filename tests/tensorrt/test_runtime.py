@@ -13,19 +13,23 @@ from streamgen_engines.errors import (
     EngineError,
     GraphLoadError,
     GraphMismatchError,
+    GraphRunError,
     OutOfMemoryError,
     RuntimeUnavailableError,
 )
 from streamgen_engines.families import Condition, PocketGenerator
+from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import TensorSpec
+from streamgen_engines.tensorrt import compile as compiling
 from streamgen_engines.tensorrt import plans as plans_module
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.builder import Built
+from streamgen_engines.tensorrt.compile import Compiler, Outcome
 from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.flavour import Flavour
-from streamgen_engines.tensorrt.inspection import NetworkReport
+from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
 from streamgen_engines.text import TextEncoder
@@ -181,6 +185,46 @@ def test_a_stream_of_the_runtime_is_that_of_the_host(
     assert all(device.closed and not device.memory and not device.pinned for device in world.devices)
 
 
+@pytest.mark.parametrize("precision", [None, "fp32"])
+def test_what_was_compiled_ahead_is_all_that_a_stream_needs(
+    world: World, plans: PlanCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: Precision | None
+) -> None:
+    """The chunk loop's own plans among it: a start builds nothing, and compiling builds nothing again."""
+    bundle = Bundle.open(write_tiny_bundle(tmp_path / "tiny"))
+    built: list[str] = []
+
+    def build(flavour: Flavour, model: bytes, *, name: str, **options: Any) -> Built:
+        built.append(name)
+        return Built(model, NetworkReport({}, {}, 0, 0, 0, 6), b"")
+
+    def load(flavour: Flavour, plan: bytes, name: str, *, kernels: bytes = b"") -> FakeExecutable:
+        made = executable(world.devices[-1], plan)
+        made.memory = lambda: PlanMemory(700, 300)  # type: ignore[method-assign]
+        made.report = lambda: EngineReport(1, {}, 0, 300, 700)  # type: ignore[attr-defined]
+        return made
+
+    monkeypatch.setattr(module, "build", build)
+    monkeypatch.setattr(compiling, "build", build)
+    monkeypatch.setattr(module, "TensorRtExecutable", load)
+    runtime = TensorRt(plans=plans, precision=precision)
+
+    def compiled() -> list[Outcome]:
+        flavour, reference = Flavour("tensorrt-rtx", Api, None), OnnxRuntimeCpu()
+        given: dict[str, Any] = {"plans": plans, "precision": precision, "reference": reference}
+        return list(Compiler(bundle, flavour, gpu=runtime.gpu.gpu, load=runtime.load_plan, **given).run())
+
+    assert [outcome.failure for outcome in compiled()] == [None] * 7
+    assert len(built) == 7
+    runtime.chunk_sampler(bundle)
+    for name in ("text", "decode_video", "decode_audio"):
+        runtime.load(bundle.path(name), bundle.manifest.graphs[name].states)
+    again = compiled()
+    assert all(outcome.cached and outcome.errors is not None and outcome.memory for outcome in again)
+    assert len(built) == 7
+    assert not runtime.admit(bundle).plan.estimated
+    runtime.close()
+
+
 @needs_rtx
 @pytest.mark.skipif(gpu_count() > 0, reason="this machine has a GPU")
 def test_without_a_gpu_the_runtime_says_so_and_does_not_end_the_process(tmp_path: Path) -> None:
@@ -320,3 +364,36 @@ def test_what_was_prepared_to_be_admitted_is_not_prepared_again(
     double(runtime)
     double(TensorRt(plans=plans, hashes=hashes))
     assert world.builds == 1
+
+
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_one_stream_that_refuses_to_be_closed_keeps_no_other_open(
+    world: World, plans: PlanCache, monkeypatch: pytest.MonkeyPatch, place: int
+) -> None:
+    runtime = TensorRt(plans=plans)
+    double(runtime)
+    double(runtime)
+
+    def refused() -> None:
+        raise GraphRunError("the fake refuses")
+
+    monkeypatch.setattr(world.devices[place], "close", refused)
+    runtime.close()
+    assert [device.closed for device in world.devices] == [number != place for number in range(3)]
+    assert all(executable.closed for executable in world.executables)
+    assert all(not device.memory for device in world.devices)
+    assert len(list(plans.folder.glob("*.kernels"))) == 1
+
+
+def test_kernels_that_cannot_be_read_keep_nothing_open(
+    world: World, plans: PlanCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runtime = TensorRt(plans=plans)
+    double(runtime)
+
+    def refused() -> bytes:
+        raise GraphRunError("the fake refuses")
+
+    monkeypatch.setattr(world.executables[0], "kernels", refused)
+    runtime.close()
+    assert all(device.closed and not device.memory for device in world.devices)

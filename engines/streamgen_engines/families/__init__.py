@@ -3,17 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamgen_engines.bundle import Bundle
+from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.embedding_cache import EmbeddingCache, texts_folder
-from streamgen_engines.errors import BundleError, UnknownFamilyError
+from streamgen_engines.errors import UnknownFamilyError
 from streamgen_engines.families.interface import Decoder, Generator, PromptEncoder
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
+from streamgen_engines.families.pocket_sound import PocketSound
 from streamgen_engines.families.wan import WanDecoder, WanGenerator, WanPrompts
 from streamgen_engines.families.wan_text import WanTextEncoder
-from streamgen_engines.manifest import PocketManifest, WanManifest
+from streamgen_engines.manifest import MANIFEST_FILE, PocketManifest, WanManifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.sound import Silence, Sound
+from streamgen_engines.sound_thread import SoundThread
 from streamgen_engines.text import TextEncoder
 
 __all__ = [
@@ -85,7 +87,7 @@ def load(
                 PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes),
             )
         case WanManifest():
-            sound = _sound(manifest)
+            sound = _sound(bundle, manifest, seed, threads)
             # On disk too: encoding a text may take seconds.
             texts = WanTextEncoder(bundle, runtime(), threads=threads, cache=EmbeddingCache(texts_folder()))
             return Model(
@@ -111,11 +113,11 @@ def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
     return PictureEncoder(bundle, OnnxRuntimeCpu(), threads=threads)
 
 
-def _sound(manifest: WanManifest) -> Sound:
-    if manifest.audio.bundle is not None:
-        raise BundleError(
-            f"field audio.bundle of bundle {manifest.name} names {manifest.audio.bundle!r}, and this streamgen makes "
-            f"no sound for pictures with another bundle; set the field to null for silence, or upgrade with "
-            f"`pip install --upgrade streamgen`"
-        )
-    return Silence(manifest.audio)
+def _sound(bundle: Bundle, manifest: WanManifest, seed: int, threads: int) -> Sound:
+    name = manifest.audio.bundle
+    if name is None:
+        return Silence(manifest.audio)
+    beside = bundle.root.parent / name
+    source = Bundle.open(beside) if (beside / MANIFEST_FILE).is_file() else bundled(name)
+    # On the CPU whatever makes the pictures, and meanwhile.
+    return SoundThread(PocketSound(source, manifest, OnnxRuntimeCpu, seed, threads=threads))

@@ -76,8 +76,13 @@ class PocketGenerator:
             raise AttributeError("chunks are made on the device, where passes have no engine of their own")
         self._chunks.engine = engine
 
-    def step(self, condition: Condition) -> LatentChunk:
+    def step(self, condition: Condition, given: Float32Array | None = None) -> LatentChunk:
         """Make the next chunk.
+
+        Args:
+            condition: what it is made from.
+            given: latent of its pictures, float32 `[1, C, H/16, W/16]`, where these are known already: then only the
+                sound is made, and it hears what is shown.
 
         Raises:
             NonFiniteError: the model ran away; `reset()` before the next step.
@@ -87,7 +92,7 @@ class PocketGenerator:
         if condition.picture is not None:
             self._start_from(condition.picture, condition.remembered)
         start, echo = self._noise(), self._noise()
-        made = self._chunks.make(self._recipe(condition), start, echo)
+        made = self._chunks.make(self._recipe(condition, given), start, echo)
         self._advance()
         return self._deliver(made, condition.picture)
 
@@ -136,7 +141,7 @@ class PocketGenerator:
         video, audio = (self._random.standard_normal(shape, np.float32) for shape in self._shapes)
         return Latents(video, audio)
 
-    def _recipe(self, condition: Condition) -> Recipe:
+    def _recipe(self, condition: Condition, given: Float32Array | None = None) -> Recipe:
         """What the sampler is to do for the chunk being made."""
         guidance = self._sampler.guidance if condition.guidance is None else condition.guidance
         if self._pushes and self._sampler.change is not None:
@@ -151,6 +156,7 @@ class PocketGenerator:
             alone_ages=self._ring.ages(alone=True),
             alone_above=condition.alone_above,
             write_index=self._ring.write_index,
+            given=given,
         )
 
     def _advance(self) -> None:
@@ -205,10 +211,7 @@ class PocketDecoder:
         manifest = pocket_manifest(bundle.manifest)
         self._video, self._planes = _load_video(bundle, runtime, threads, planes)
         self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
-        self._audio = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
-        self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
-        self._seed = check_seed(seed)
-        self._random = np.random.default_rng((seed, _SOUND_STREAM))
+        self._sound = SoundDecoder(bundle, runtime, seed, threads=threads)
 
     @property
     def works_beside(self) -> bool:
@@ -229,20 +232,15 @@ class PocketDecoder:
 
         It is to be called before the chunk after the next begins. The same errors, here and there, as `decode`.
         """
-        if latents.seed != self._seed:
-            self._reseed(latents.seed)
         if latents.cut:
-            # The picture must not smear over a cut. The sound keeps its phases and levels, or the cut would click.
+            # The picture must not smear over a cut.
             self._video.reset()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
             advance(self._video, {"latent": latents.before})
-        noise = self._random.standard_normal(self._sound_shape, np.float32)
         fetch = begin(self._video, {"latent": latents.video}, _placed(latents, "video"))
         # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
-        samples = begin(self._audio, {"latent": latents.audio, "noise": noise}, _placed(latents, "audio"))()["samples"]
-        if not np.isfinite(samples).all():
-            raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
+        samples = self._sound.decode(latents)
 
         def finished() -> Chunk:
             shown = fetch()
@@ -254,7 +252,36 @@ class PocketDecoder:
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
         self._video.reset()
-        self._audio.reset()
+        self._sound.reset(seed)
+
+
+class SoundDecoder:
+    """The sound of latent chunks alone; across a cut it keeps its phases and levels, or that would click."""
+
+    def __init__(self, bundle: Bundle, runtime: Runtime, seed: int = 0, *, threads: int = 1) -> None:
+        manifest = pocket_manifest(bundle.manifest)
+        self._engine = _load(bundle, runtime, "decode_audio", _audio_signature(manifest), threads)
+        self._shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
+        self._reseed(check_seed(seed))
+
+    def decode(self, latents: LatentChunk) -> Float32Array:
+        """Sound of the next chunk, float32 `[channels, samples]`; chunks come in order, and none may be left out.
+
+        Raises:
+            NonFiniteError: the sound is not a number; `reset()` before the next chunk.
+            GraphRunError: the graph failed; `reset()` before the next chunk.
+        """
+        if latents.seed != self._seed:
+            self._reseed(latents.seed)
+        noise = self._random.standard_normal(self._shape, np.float32)
+        samples = begin(self._engine, {"latent": latents.audio, "noise": noise}, _placed(latents, "audio"))()["samples"]
+        if not np.isfinite(samples).all():
+            raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
+        return samples
+
+    def reset(self, seed: int | None = None) -> None:
+        """Begin anew, from silence. `seed` None takes the seed in use again."""
+        self._engine.reset()
         self._reseed(self._seed if seed is None else check_seed(seed))
 
     def _reseed(self, seed: int) -> None:

@@ -131,11 +131,20 @@ def cuda_error(device: int, number: int, name: str, words: str, *, allocating: b
     return GraphRunError(f"{told}; reset the generator, and look at nvidia-smi for its memory and its faults")
 
 
+def at_loading(error: GraphRunError) -> EngineError:
+    """What to raise when something is refused while a graph is loaded: want of memory is told apart, the rest stays.
+
+    CUDA may find out late, in a call that asked for no memory itself.
+    """
+    if isinstance(error, DeviceLostError) or not _is_memory(str(error), None):
+        return error
+    return OutOfMemoryError(str(error))
+
+
 def no_room(name: str, needed: int, free: int) -> OutOfMemoryError:
     """What to raise when there is no room for a plan, whatever the runtime says. `needed` and `free` are bytes."""
-    return OutOfMemoryError(
-        f"{name}: its plan has {needed / 2**20:,.0f} MiB, and only {free / 2**20:,.0f} MiB of the GPU are free; {_ROOM}"
-    )
+    taken, there = f"{needed / 2**20:,.0f} MiB", f"{free / 2**20:,.0f} MiB"
+    return OutOfMemoryError(f"{name}: its plan takes {taken}, and only {there} of the GPU are free; {_ROOM}")
 
 
 def _not_loaded(name: str, runtime: str, words: str, error: Exception | None = None) -> EngineError | None:

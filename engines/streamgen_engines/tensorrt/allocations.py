@@ -1,8 +1,10 @@
 """What one owner holds of a GPU, given back at once and in reverse."""
 
+from functools import partial
 from typing import Final
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.device import Device
 
 ALIGNMENT: Final = 256
@@ -34,13 +36,14 @@ class Allocations:
         return self._events[-1]
 
     def close(self) -> None:
-        """Give all of it back. Nothing that uses it may still be on its way."""
-        while self._events:
-            self._device.free_event(self._events.pop())
-        while self._addresses:
-            self._device.free(self._addresses.pop())
-        while self._memories:
-            self._device.free_staging(self._memories.pop())
+        """Give all of it back, whatever a device that is lost refuses. Nothing that uses it may be on its way."""
+        device = self._device
+        steps: list[Step] = [partial(device.free_event, event) for event in reversed(self._events)]
+        steps += [partial(device.free, address) for address in reversed(self._addresses)]
+        steps += [partial(device.free_staging, memory) for memory in reversed(self._memories)]
+        for given in (self._events, self._addresses, self._memories):
+            given.clear()
+        take_every(steps, "memory of the sampler")
 
 
 class Layout:

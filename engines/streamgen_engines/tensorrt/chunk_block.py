@@ -34,6 +34,30 @@ class Pair:
     audio: int
 
 
+class BlockLayout(Layout):
+    """Where each part of the block begins.
+
+    Attributes:
+        noise: of start and echo, picture and sound each.
+        index: of the write index.
+        sigma: of the noise level of the context pass.
+        age: of its ages.
+        shares: of the first share.
+        row: bytes of the cells of one step.
+        steps: of the cells of the first step.
+    """
+
+    def __init__(self, manifest: PocketManifest) -> None:
+        super().__init__()
+        shapes = 2 * ((1, *manifest.video.latent), (1, *manifest.audio.latent))
+        age_size = aligned(_FLOAT * manifest.attention.slots)
+        self.noise = [self.add(_FLOAT * int(np.prod(shape))) for shape in shapes]
+        self.index, self.sigma, self.age = self.add(8), self.add(_FLOAT), self.add(age_size)
+        self.shares = self.add(2 * MAX_BLENDED * ALIGNMENT)
+        self.row = 2 * ALIGNMENT + age_size
+        self.steps = self.add(MAX_STEPS * self.row)
+
+
 class ChunkBlock:
     """The block on both sides.
 
@@ -54,13 +78,9 @@ class ChunkBlock:
         self._device = device
         video, audio = (1, *manifest.video.latent), (1, *manifest.audio.latent)
         self._slots = manifest.attention.slots
-        age_size = aligned(_FLOAT * self._slots)
-        layout = Layout()
-        noise = [layout.add(_FLOAT * int(np.prod(shape))) for shape in (video, audio, video, audio)]
-        index, sigma, age = layout.add(8), layout.add(_FLOAT), layout.add(age_size)
-        self._shares_at = layout.add(2 * MAX_BLENDED * ALIGNMENT)
-        self._row = 2 * ALIGNMENT + age_size  # of one step
-        self._steps_at = layout.add(MAX_STEPS * self._row)
+        layout = BlockLayout(manifest)
+        noise, index, sigma, age = layout.noise, layout.index, layout.sigma, layout.age
+        self._shares_at, self._row, self._steps_at = layout.shares, layout.row, layout.steps
         self._memory = held.staging(layout.size)
         self._address = held.allocate(layout.size)
 

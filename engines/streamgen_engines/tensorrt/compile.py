@@ -1,4 +1,7 @@
-"""A bundle's graphs to plans, one after the other: prepared, linted, built, compared and kept."""
+"""A bundle's graphs to plans, one after the other: prepared, linted, built, compared and kept.
+
+The small graphs of the chunk loop, which follow from the manifest, are compiled behind those of the bundle.
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -20,6 +23,7 @@ from streamgen_engines.tensorrt.lint import Finding, lint
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import Call, record_calls
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, random_calls, sampler_entry
 
 PICTURES = "decode_video"
 NO_GPU = Gpu(name="any", capability="any", memory_bytes=0)
@@ -79,9 +83,13 @@ def prepared_graph(
     """
     graph = bundle.manifest.graphs[name]
     prepared = prepare(bundle.path(name).read_bytes(), precision, name=f"{bundle.manifest.name}/{name}", planes=planes)
+    return _linted(prepared, graph, flavour, f"{bundle.manifest.name}/{name}")
+
+
+def _linted(prepared: Prepared, graph: Graph, flavour: FlavourName, label: str) -> Prepared:
     found = lint(prepared.model, flavour, graph.states)
     if found:
-        raise GraphLoadError(f"{bundle.manifest.name}/{name}: {flavour} rejects {_told(found)}; export it without them")
+        raise GraphLoadError(f"{label}: {flavour} rejects {_told(found)}; export it without them")
     return prepared
 
 
@@ -132,6 +140,7 @@ class Compiler:
         self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
         self._planes = planes
         self._calls: dict[str, list[Call]] | None = None
+        self._sampler = prepared_sampler(bundle.manifest)
 
     @property
     def builds(self) -> bool:
@@ -139,8 +148,11 @@ class Compiler:
         return self._gpu is not None or self._flavour.portable
 
     def run(self, graphs: Sequence[str] = ()) -> Iterator[Outcome]:
-        """Compile graphs one by one, all of them by default; one that fails does not stop the others."""
-        for name in graphs or self._bundle.manifest.graphs:
+        """Compile graphs one by one, all of them by default; one that fails does not stop the others.
+
+        Those of the chunk loop come last, and are compared on random inputs.
+        """
+        for name in graphs or (*self._bundle.manifest.graphs, *self._sampler):
             forms = (None, self._planes) if name == PICTURES and self._planes is not None else (None,)
             for planes in forms:
                 told = name if planes is None else f"{name}, {planes}"
@@ -150,7 +162,10 @@ class Compiler:
                     yield Outcome(told, failure=error)
 
     def _compile(self, name: str, planes: PlaneRequest | None) -> Outcome:
-        prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name, planes)
+        if name in self._sampler:
+            prepared = _linted(self._sampler[name], self._graph(name), self._flavour.name, name)
+        else:
+            prepared = prepared_graph(self._bundle, name, self._precision, self._flavour.name, planes)
         if not self.builds:
             return Outcome(name, prepared)
         key = plan_key(self._flavour, prepared.sha256, self._gpu or NO_GPU)
@@ -193,7 +208,7 @@ class Compiler:
 
     def _weights(self, name: str) -> Path | None:
         """The file of a graph's weights, where it has one."""
-        weights = self._bundle.manifest.graphs[name].weights
+        weights = self._graph(name).weights
         return None if weights is None else self._bundle.root / weights.file
 
     def _build(self, name: str, prepared: Prepared, key: PlanKey) -> Built:
@@ -205,10 +220,10 @@ class Compiler:
             self._flavour,
             prepared.model,
             name=f"{self._bundle.manifest.name}/{name}",
-            states=self._bundle.manifest.graphs[name].states,
+            states=self._graph(name).states,
             timing=self._plans.timing(key) if self._plans is not None else b"",
             progress=told,
-            folder=self._bundle.path(name).parent,
+            folder=(self._bundle.root / self._graph(name).file).parent,
         )
 
     def _tried(
@@ -217,24 +232,36 @@ class Compiler:
         """Load a plan where there is a GPU, and compare it if that is asked for."""
         if self._load is None:
             return None, None
-        graph = self._bundle.manifest.graphs[name]
+        graph = self._graph(name)
         label = f"{self._bundle.manifest.name}/{name}"
         engine = self._load(data, graph, label)
         try:
             errors = None
             if self._reference is not None:
                 self._progress(name, "Comparing with ONNX Runtime", 0.0)
-                if self._calls is None:
-                    self._calls = record_calls(self._bundle, self._reference)
-                source = self._bundle.path(name).read_bytes()
+                source, calls = self._known(name, self._reference)
                 right = reference_engine(
                     source, graph.states, self._reference, name=name, planes=planes, weights=self._weights(name)
                 )
-                errors = compare(engine, right, self._calls[name])
+                errors = compare(engine, right, calls)
                 require_close(errors, precision, name=label)
             return errors, engine.report()
         finally:
             engine.close()
+
+    def _graph(self, name: str) -> Graph:
+        """What the manifest says of a graph, or would say of one that follows from it."""
+        made = self._sampler.get(name)
+        return sampler_entry(name, made) if made is not None else self._bundle.manifest.graphs[name]
+
+    def _known(self, name: str, reference: Runtime) -> tuple[bytes, list[Call]]:
+        """The graph as it was made, and inputs for it."""
+        made = self._sampler.get(name)
+        if made is not None:
+            return made.model, random_calls(made)
+        if self._calls is None:
+            self._calls = record_calls(self._bundle, reference)
+        return self._bundle.path(name).read_bytes(), self._calls[name]
 
 
 def gpu_here() -> bool:

@@ -74,9 +74,15 @@ class CudaDevice:
         self._pinned: dict[int, int] = {}  # address of the array -> address that CUDA gave
         self._executables: dict[int, Any] = {}
         self._closed = False
-        self._did(runtime.cudaSetDevice(index))
-        (self._stream,) = self._did(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking))
-        (properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        # The first call makes the context, and that takes memory.
+        self._did(runtime.cudaSetDevice(index), allocating=True)
+        (self._stream,) = self._did(runtime.cudaStreamCreateWithFlags(runtime.cudaStreamNonBlocking), allocating=True)
+        try:
+            self._reached = self.event()
+            (properties,) = self._did(runtime.cudaGetDeviceProperties(index))
+        except BaseException:
+            runtime.cudaStreamDestroy(self._stream)
+            raise
         self._gpu = _described(properties)
 
     @property
@@ -111,7 +117,12 @@ class CudaDevice:
             OutOfMemoryError: there is not as much.
         """
         (address,) = self._did(self._api.cudaMalloc(max(size, 1)), allocating=True)
-        self.zero(int(address), size)
+        try:
+            # The first fill of a process loads a kernel, which takes memory as well.
+            self._did(self._api.cudaMemsetAsync(int(address), 0, size, self._stream), allocating=True)
+        except BaseException:
+            self._api.cudaFree(address)
+            raise
         return int(address)
 
     def free(self, address: int) -> None:
@@ -160,13 +171,15 @@ class CudaDevice:
 
     def synchronise(self) -> None:
         """Wait until all that was enqueued is done."""
-        self._did(self._api.cudaStreamSynchronize(self._stream))
+        # cudaStreamSynchronize would keep a core busy meanwhile; the wait for such an event sleeps.
+        self.record_event(self._reached)
+        self.synchronise_event(self._reached)
 
     def event(self) -> int:
         """A mark in the order of a stream; what names it."""
         # Without times it costs nothing on the GPU; the host sleeps while it waits, for its cores encode.
         flags = self._api.cudaEventDisableTiming | self._api.cudaEventBlockingSync
-        (event,) = self._did(self._api.cudaEventCreateWithFlags(flags))
+        (event,) = self._did(self._api.cudaEventCreateWithFlags(flags), allocating=True)
         return int(event)
 
     def record_event(self, event: int) -> None:
@@ -219,11 +232,16 @@ class CudaDevice:
         """Give the stream back. Idempotent."""
         if not self._closed:
             self._closed = True
-            self._did(self._api.cudaStreamDestroy(self._stream))
+            try:
+                self.free_event(self._reached)
+            finally:
+                self._did(self._api.cudaStreamDestroy(self._stream))
 
     def _did(self, returned: tuple[Any, ...], *, allocating: bool = False) -> tuple[Any, ...]:
         error, *values = returned
         if error != self._api.cudaError_t.cudaSuccess:
+            # It is told here. Left behind, it would be found by a library that asks what went wrong later.
+            self._api.cudaGetLastError()
             _, text = self._api.cudaGetErrorString(error)
             said = text.decode() if isinstance(text, bytes) else str(text)
             raise cuda_error(self._index, int(error), error.name, said, allocating=allocating)

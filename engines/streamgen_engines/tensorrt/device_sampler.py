@@ -12,25 +12,25 @@ the same for all shapes, and a record of its own.
 Every value is that of `HostSampler` but for rounding.
 """
 
-import contextlib
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 import numpy as np
 
 from streamgen_engines.chunk import Float32Array, Latents
-from streamgen_engines.errors import GraphRunError, NonFiniteError
+from streamgen_engines.errors import ConditionError, GraphRunError, NonFiniteError
 from streamgen_engines.host_sampler import require_finite
 from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED, Prompt, null_prompt
 from streamgen_engines.recipe import Made, Recipe
 from streamgen_engines.runtimes.interface import Signature
 from streamgen_engines.tensorrt.allocations import Allocations
-from streamgen_engines.tensorrt.chunk_block import ChunkBlock, Pair
+from streamgen_engines.tensorrt.chunk_block import BlockLayout, ChunkBlock, Pair
+from streamgen_engines.tensorrt.closing import take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 from streamgen_engines.tensorrt.passes import Passes
-from streamgen_engines.tensorrt.prompt_slots import PromptSlots
+from streamgen_engines.tensorrt.prompt_slots import PromptSlots, SlotLayout
 from streamgen_engines.tensorrt.records import Records
 from streamgen_engines.tensorrt.resident import BUFFERS, LatentBuffer, Outcome
 
@@ -40,6 +40,11 @@ _REMEMBERED: Final = 1
 _SHOWN: Final = 2
 _HEARD: Final = _SHOWN + MAX_BLENDED
 _SLOTS: Final = _HEARD + MAX_BLENDED
+
+# Pairs of latents or velocities, and numbers, that pass from plan to plan.
+_SINGLE: Final = 4
+_TAKING_TURNS: Final = 3
+_ENERGIES: Final = 3
 
 _REMEMBER: Final = "remember"
 """The kind of work that writes a finished chunk into the ring."""
@@ -74,6 +79,23 @@ class SamplerPlans:
         """Those that take part in a chunk."""
         plain = (self.denoise, self.step, self.finish)
         return (*plain, self.weigh) if max(shape.shown, shape.heard) > 1 else plain
+
+
+class SamplerMemory(NamedTuple):
+    """What a sampler allocates beside plans and ring, in bytes: on the GPU, and page-locked on the host."""
+
+    device: int
+    host: int
+
+
+def sampler_memory(manifest: PocketManifest) -> SamplerMemory:
+    """That of a bundle, before anything is allocated."""
+    block, outcome = BlockLayout(manifest).size, Outcome(manifest)
+    texts = _SLOTS * SlotLayout(manifest.text).size
+    pairs = (_SINGLE + 2 * _TAKING_TURNS) * sum(outcome.sizes.values())
+    passed_on = outcome.size + pairs + _ENERGIES * 4
+    buffers = BUFFERS * outcome.size
+    return SamplerMemory(device=block + texts + passed_on + buffers, host=block + texts + buffers)
 
 
 class DeviceSampler:
@@ -116,11 +138,10 @@ class DeviceSampler:
             self._buffers = tuple(LatentBuffer(device, self._held, outcome) for _ in range(BUFFERS))
             self._sizes = Pair(outcome.sizes["video"], outcome.sizes["audio"])
             self._done = self._held.event()
-            self._zero, self._null, self._part, self._context = (self._pair() for _ in range(4))
+            self._zero, self._null, self._part, self._context = (self._pair() for _ in range(_SINGLE))
             # Two of each, because a graph must not write where it reads.
-            self._x, self._shown, self._heard = ((self._pair(), self._pair()) for _ in range(3))
-            self._energies = [self._held.allocate(4) for _ in range(2)]
-            self._no_energy = self._held.allocate(4)
+            self._x, self._shown, self._heard = ((self._pair(), self._pair()) for _ in range(_TAKING_TURNS))
+            self._no_energy, *self._energies = (self._held.allocate(4) for _ in range(_ENERGIES))
             self._null_prompt = null_prompt(manifest.text)
             self._prompts.put(_NULL, self._null_prompt)
             device.synchronise()
@@ -140,6 +161,8 @@ class DeviceSampler:
 
     def make(self, recipe: Recipe, start: Latents, echo: Latents) -> Made:
         """Make a chunk, and write it into the ring; see `ChunkSampler`."""
+        if recipe.given is not None:
+            raise ConditionError("sound for pictures that are given is made on the CPU; load this generator there")
         self._use()
         self._block.require_room(recipe)
         shape = Shape(recipe.steps, recipe.guided, len(recipe.shown), len(recipe.heard))
@@ -186,17 +209,15 @@ class DeviceSampler:
         self._device.synchronise()
 
     def close(self) -> None:
-        """Give back all memory. Idempotent; everything else raises `GraphRunError` afterwards."""
+        """Give back all memory. Idempotent; everything else raises `GraphRunError` afterwards.
+
+        A device that has failed is left all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self._device.use()
-        with contextlib.suppress(GraphRunError):  # a device that has failed is left all the same
-            for buffer in self._buffers:
-                buffer.take_back()
-            self._device.synchronise()
-        self._records.close()
-        self._held.close()
+        before = [self._device.use, *(buffer.take_back for buffer in self._buffers), self._device.synchronise]
+        take_every([*before, self._records.close, self._held.close], "the sampler")
 
     def _use(self) -> None:
         if self._closed:

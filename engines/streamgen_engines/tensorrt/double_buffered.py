@@ -11,6 +11,7 @@ asked for when their turn has begun anew are refused.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import prod
 
 import numpy as np
@@ -19,6 +20,7 @@ from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.planes.interface import Fetch
 from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
+from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.engine import TensorRtEngine
 
@@ -151,20 +153,20 @@ class DoubleBufferedEngine:
         self._next = (self._fetched_last + 1) % TURNS
 
     def close(self) -> None:
-        """Give back the memory of both turns. Idempotent; a run raises `GraphRunError` afterwards."""
+        """Give back the memory of both turns. Idempotent; a run raises `GraphRunError` afterwards.
+
+        What a GPU that is lost refuses to take back is logged, and the rest is given back all the same.
+        """
         if self._closed:
             return
         self._closed = True
-        self._device.use()
-        self._inner.wait()
+        steps: list[Step] = [self._device.use, self._inner.wait]
         for turn in reversed(self._turns):
             turn.run = -1
-            turn.copying.synchronise()
-            self._device.free_event(turn.made)
-        for address in reversed(self._addresses):
-            self._device.free(address)
-        for device, memory in reversed(self._memories):
-            device.free_staging(memory)
+            steps += [turn.copying.synchronise, partial(self._device.free_event, turn.made)]
+        steps += [partial(self._device.free, address) for address in reversed(self._addresses)]
+        steps += [partial(device.free_staging, memory) for device, memory in reversed(self._memories)]
+        take_every(steps, self._name)
         self._turns.clear()
         self._addresses.clear()
         self._memories.clear()

@@ -1,7 +1,7 @@
 """What graphs take of a GPU, read from the ONNX files: the figures of `memory_plan`. Needs the package `onnx`."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 from typing import Any, Final
@@ -13,21 +13,27 @@ from onnx import TensorProto, helper
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
-from streamgen_engines.manifest import Graph, State
+from streamgen_engines.manifest import Graph, Manifest, PocketManifest, State
 from streamgen_engines.memory_plan import GraphMemory, MemoryPlan, Step, activation_peak
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.tensorrt.device_sampler import sampler_memory
 from streamgen_engines.tensorrt.double_buffered import TURNS
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.graph import types_of
 from streamgen_engines.tensorrt.halve import HEAVY, SMALLEST
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
-from streamgen_engines.tensorrt.prepare import prepare
+from streamgen_engines.tensorrt.prepare import Prepared, prepare
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, sampler_entry
 
 ON_THE_HOST: Final = frozenset({"encode_picture"})
 """Graphs that a stream never loads onto the GPU: the picture that it starts from is encoded before, on the CPU."""
 PICTURES: Final = "decode_video"
 """The graph to which planes are added."""
+LOOPED: Final = "denoise"
+"""The graph that the chunk loop runs, on buffers of the loop's own."""
+CHUNK_LOOP: Final = "chunk loop"
+"""What all that the loop adds is called in the plan of memory."""
 _VIEWS: Final = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Unsqueeze"})
 _FLOATS: Final = frozenset({TensorProto.FLOAT, TensorProto.FLOAT16, TensorProto.BFLOAT16})
 _BYTES: Final = frozenset({TensorProto.INT8, TensorProto.UINT8})
@@ -72,6 +78,13 @@ def survey(
     """
     graphs: list[GraphMemory] = []
     hashes: dict[Path, str] = {}
+
+    def told(prepared: Prepared) -> PlanMemory | None:
+        """What TensorRT said when it loaded this plan."""
+        if flavour is None or gpu is None or plans is None:
+            return None
+        return plans.memory(PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability))
+
     for name, graph in bundle.manifest.graphs.items():
         if name in ON_THE_HOST:
             continue
@@ -85,13 +98,43 @@ def survey(
         prepared = prepare(path.read_bytes(), precision, name=label, planes=wanted)
         if wanted is None:  # with planes it is another graph of the same file
             hashes[path] = prepared.sha256
-        known = None
-        if flavour is not None and gpu is not None and plans is not None:
-            key = PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability)
-            known = plans.memory(key)
         turns = TURNS if wanted is not None else 0
-        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, known, turns=turns))
-    return Survey(MemoryPlan(bundle.manifest.name, tuple(graphs)), hashes)
+        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, told(prepared), turns=turns))
+    loop = {name: told(prepared) for name, prepared in prepared_sampler(bundle.manifest).items()}
+    return Survey(MemoryPlan(bundle.manifest.name, with_chunk_loop(bundle.manifest, graphs, loop)), hashes)
+
+
+def with_chunk_loop(
+    manifest: Manifest, graphs: Sequence[GraphMemory], known: Mapping[str, PlanMemory | None]
+) -> tuple[GraphMemory, ...]:
+    """What the graphs of a bundle take where the chunk loop runs on the GPU, and what the loop adds.
+
+    Inputs and outputs of the denoise graph are the loop's buffers, and nobody copies its ring to the host. In a family
+    whose loop stays on the host, graphs take what they take.
+
+    Args:
+        manifest: of the bundle.
+        graphs: what each takes by itself.
+        known: what TensorRT said when it loaded a plan of the loop, by name; without it, or with None, it is estimated.
+    """
+    if not isinstance(manifest, PocketManifest):
+        return tuple(graphs)
+    parts = [
+        graph_memory(name, sampler_entry(name, prepared), prepared.model, prepared.precision, known.get(name))
+        for name, prepared in prepared_sampler(manifest).items()
+    ]
+    buffers = sampler_memory(manifest)
+    loop = GraphMemory(
+        graph=CHUNK_LOOP,
+        precision=parts[0].precision,
+        weights=sum(part.weights for part in parts),
+        states=0,
+        tensors=buffers.device,
+        activations=sum(part.activations for part in parts),
+        host=buffers.host,
+        estimated=any(part.estimated for part in parts),
+    )
+    return (*(replace(graph, tensors=0, host=0) if graph.graph == LOOPED else graph for graph in graphs), loop)
 
 
 def graph_memory(

@@ -19,6 +19,20 @@ class PromptPlace:
     pooled: int
 
 
+class SlotLayout(Layout):
+    """Where the arrays of an encoded text begin in a slot: context, its bias, and the pooled text.
+
+    Attributes:
+        shapes: of each.
+        offsets: of each.
+    """
+
+    def __init__(self, text: Text) -> None:
+        super().__init__()
+        self.shapes = ((1, text.max_tokens, text.width), (1, text.max_tokens), (1, text.width))
+        self.offsets = [self.add(4 * int(np.prod(shape))) for shape in self.shapes]
+
+
 class PromptSlots:
     """A fixed number of slots.
 
@@ -31,9 +45,8 @@ class PromptSlots:
 
     def __init__(self, device: Device, held: Allocations, text: Text, slots: int) -> None:
         self._device = device
-        shapes = ((1, text.max_tokens, text.width), (1, text.max_tokens), (1, text.width))
-        layout = Layout()
-        offsets = [layout.add(4 * int(np.prod(shape))) for shape in shapes]
+        layout = SlotLayout(text)
+        shapes, offsets = layout.shapes, layout.offsets
         self._memories = [held.staging(layout.size) for _ in range(slots)]
         self._addresses = [held.allocate(layout.size) for _ in range(slots)]
         self._arrays = [

@@ -7,6 +7,7 @@ from pathlib import Path
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import Condition, load
 from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
+from streamgen_engines.families.pocket_sound import VIDEO_GRAPH, VideoEncoder
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
 
@@ -25,7 +26,7 @@ class Recording:
 
 
 def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1) -> dict[str, list[Call]]:
-    """Make some chunks and a still picture, and give the calls of each graph by its name in the manifest.
+    """Make some chunks, encode their pictures again, and give the calls of each graph by its name in the manifest.
 
     Args:
         bundle: whose graphs.
@@ -41,6 +42,8 @@ def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed
         shown = model.decoder.decode(model.generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
     if PICTURE_GRAPH in bundle.manifest.graphs and shown is not None:
         PictureEncoder(bundle, recorder).encode(shown.video[-1])
+    if VIDEO_GRAPH in bundle.manifest.graphs and shown is not None:
+        VideoEncoder(bundle, recorder).encode(shown.video)
     found = recorder.recording.calls
     return {name: found.get(bundle.path(name), []) for name in bundle.manifest.graphs}
 

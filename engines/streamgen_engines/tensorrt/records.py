@@ -2,9 +2,11 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
+from functools import partial
 from typing import Final
 
 from streamgen_engines.errors import GraphRunError
+from streamgen_engines.tensorrt.closing import take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 
@@ -60,9 +62,10 @@ class Records:
             self._device.play(known)
 
     def close(self) -> None:
-        """Give every record back."""
-        while self._known:
-            self._forget(self._known.popitem()[1])
+        """Give every record back, whatever a device that is lost refuses."""
+        known = list(reversed(self._known.values()))
+        self._known.clear()
+        take_every([partial(self._forget, record) for record in known], "records of the sampler")
 
     def _capture(self, work: Callable[[], None], plans: Sequence[Executable]) -> int:
         """The record of some work. What cannot be recorded is no error: it is done step by step for good."""

@@ -2,7 +2,8 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +12,9 @@ from streamgen_engines.errors import GraphLoadError, GraphRunError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
-from streamgen_engines.runtimes.failures import no_room
+from streamgen_engines.runtimes.failures import at_loading, no_room
 from streamgen_engines.tensorrt.builder import build
+from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.compile import plan_key
 from streamgen_engines.tensorrt.cuda import CudaDevice
 from streamgen_engines.tensorrt.device import Device
@@ -25,10 +27,22 @@ from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
-from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
+from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
 
 _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Want of memory is `OutOfMemoryError` while something is loaded, also where CUDA finds out late."""
+    try:
+        yield
+    except GraphRunError as error:
+        told = at_loading(error)
+        if told is error:
+            raise
+        raise told from error
 
 
 class LoadedPlan(TensorRtEngine):
@@ -129,6 +143,7 @@ class TensorRt:
             _log.warning("%s", doubt)
         return found
 
+    @_loading()
     def load(
         self,
         path: Path,
@@ -164,6 +179,7 @@ class TensorRt:
 
         return self._planned(self._hashes[path], model, states, path.name, opened, path.parent)
 
+    @_loading()
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
     ) -> DoubleBufferedEngine:
@@ -174,6 +190,7 @@ class TensorRt:
         Raises:
             GraphLoadError: it makes no pictures, TensorRT rejects it, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the stated shape and type.
+            OutOfMemoryError: plan, states and buffers of both turns do not fit.
         """
         prepared = prepare(path.read_bytes(), self._precision, name=path.name, planes=request)
 
@@ -181,41 +198,43 @@ class TensorRt:
             return self._opened(data, states, path.name, key, fetches=False)
 
         inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened, path.parent)
-        copying = [CudaDevice(self._index) for _ in range(TURNS)]
-        self._devices += copying
+        copying: list[CudaDevice] = []
+        for _ in range(TURNS):
+            copying.append(CudaDevice(self._index))
+            self._devices.append(copying[-1])
         made = DoubleBufferedEngine(inner, copying, name=path.name)
         self._buffered.append(made)
         return made
 
+    @_loading()
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
 
         Raises:
             GraphLoadError: TensorRT rejects a graph, or loads not even a fresh plan.
             GraphMismatchError: a state is not an input and an output of the denoise graph.
+            OutOfMemoryError: plans, ring and buffers do not fit.
         """
         device = CudaDevice(self._index)
         self._devices.append(device)
         manifest = pocket_manifest(bundle.manifest)
-        path, graphs = bundle.path("denoise"), sampler_graphs(manifest)
-        states = manifest.graphs["denoise"].states
-        # Between the passes every bit counts and nothing is heavy.
+        path, states = bundle.path("denoise"), manifest.graphs["denoise"].states
         step, weigh, finish = (
-            self._executable(prepare(source, "fp32", name=name), (), name)
-            for source, name in (
-                (graphs.step, "sampler step"),
-                (graphs.weigh, "sampler weigh"),
-                (graphs.finish, "sampler finish"),
-            )
+            self._executable(prepared, (), name) for name, prepared in prepared_sampler(manifest).items()
         )
         denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
         sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
         self._samplers.append(sampler)
         return sampler
 
+    @_loading()
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
-        return self._opened(data, graph.states, name)
+        try:
+            return self._opened(data, graph.states, name)
+        except GraphLoadError as error:
+            self._require_room(data, None, name, error)
+            raise
 
     def keep(self) -> None:
         """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
@@ -234,22 +253,19 @@ class TensorRt:
                 _log.warning("compiled kernels are not kept: %s", error)
 
     def close(self) -> None:
-        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent."""
-        self.keep()
-        for buffered in reversed(self._buffered):
-            _close(buffered)
-        for sampler in reversed(self._samplers):
-            _close(sampler)
-        self._buffered.clear()
-        self._samplers.clear()
-        for executable, _ in reversed(self._executables):
-            executable.close()
-        self._executables.clear()
-        for engine, _ in reversed(self._engines):
-            engine.close()
-        self._engines.clear()
-        for device in reversed(self._devices):
-            _close(device)
+        """Keep what was compiled, then close every engine that was loaded here and the GPU's streams. Idempotent.
+
+        What a GPU that is lost says against it is logged, and the rest is closed all the same.
+        """
+        steps: list[Step] = [self.keep]
+        steps += [buffered.close for buffered in reversed(self._buffered)]
+        steps += [sampler.close for sampler in reversed(self._samplers)]
+        steps += [executable.close for executable, _ in reversed(self._executables)]
+        steps += [engine.close for engine, _ in reversed(self._engines)]
+        steps += [device.close for device in reversed(self._devices)]
+        take_every(steps, "the runtime")
+        for closed in (self._buffered, self._samplers, self._executables, self._engines):
+            closed.clear()
 
     def _planned(
         self,
@@ -267,9 +283,14 @@ class TensorRt:
             try:
                 return opened(found.data, key)
             except GraphLoadError as error:
-                self._require_room(len(found.data), name, error)
+                self._require_room(found.data, key, name, error)
                 _log.warning("the plan of %s is built again: %s", name, error)
-        return opened(self._built(model(), key, states, name, folder), key)
+        data = self._built(model(), key, states, name, folder)
+        try:
+            return opened(data, key)
+        except GraphLoadError as error:
+            self._require_room(data, key, name, error)
+            raise
 
     def _executable(self, prepared: Prepared, states: Sequence[State], name: str) -> TensorRtExecutable:
         """The plan of a prepared graph, loaded: from the cache, or built."""
@@ -283,8 +304,10 @@ class TensorRt:
 
         return self._planned(prepared.sha256, lambda: prepared.model, states, name, opened)
 
-    def _require_room(self, needed: int, name: str, error: GraphLoadError) -> None:
-        """Nothing is built again where not even the plan's own bytes are free, whatever words TensorRT has for it."""
+    def _require_room(self, data: bytes, key: PlanKey | None, name: str, error: GraphLoadError) -> None:
+        """A plan is not at fault where there is no room for what it took before, or its own bytes, whatever is said."""
+        known = self._plans.memory(key) if key is not None else None
+        needed = max(len(data), known.weights + known.activations if known is not None else 0)
         free = self._gpu.free_bytes()
         if free < needed:
             raise no_room(name, needed, free) from error
@@ -320,7 +343,7 @@ class TensorRt:
                 executable.close()
                 raise
         except BaseException:
-            _close(device)
+            take_every([device.close], name)
             raise
         self._devices.append(device)
         self._engines.append((engine, key))
@@ -335,11 +358,3 @@ class TensorRt:
             self._plans.keep_memory(key, memory)
         except PlanCacheError as error:  # the next start estimates it again
             _log.warning("the memory of a plan is not kept: %s", error)
-
-
-def _close(part: CudaDevice | DoubleBufferedEngine | DeviceSampler) -> None:
-    """Close it; what a GPU that is lost says against it is logged, and the rest is closed all the same."""
-    try:
-        part.close()
-    except GraphRunError as error:
-        _log.warning("not everything can be given back: %s", error)

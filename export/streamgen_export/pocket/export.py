@@ -134,11 +134,13 @@ def export(
         denoise = graphs.write_denoise(folder / "denoise.onnx", model)
         video, audio = graphs.write_decoders(folder, encoders, config)
         encoder = graphs.write_encoder(folder / "encode_picture.onnx", encoders, config)
+        video_encoder = graphs.write_video_encoder(folder / "encode_video.onnx", encoders, config)
         calls: dict[str, tuple[nn.Module, list[dict[str, Array]], Mapping[str, tuple[int, ...]]]] = {
             "denoise": (denoise, graphs.denoise_calls(config, CHECKED_CHUNKS), denoise.states()),
             "decode_video": (video, graphs.decode_video_calls(config, CHECKED_CHUNKS), DecodeVideo.states(config)),
             "decode_audio": (audio, graphs.decode_audio_calls(config, CHECKED_CHUNKS), DecodeAudio.states(config)),
             "encode_picture": (encoder, graphs.encode_picture_calls(config, CHECKED_CHUNKS), {}),
+            "encode_video": (video_encoder, graphs.encode_video_calls(config, CHECKED_CHUNKS), {}),
         }
         parity: dict[str, Any] = {}
         for name, (module, inputs, states) in calls.items():

@@ -12,10 +12,10 @@ from torch import Tensor
 from streamgen_export.onnx_export import Array, write, zeros
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
-from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo, Denoise, EncodePicture
+from streamgen_export.pocket.streaming import DecodeAudio, DecodeVideo, Denoise, EncodePicture, EncodeVideo
 from streamgen_export.pocket.transformer import MASKED, JointTransformer
 
-TOLERANCES = {"denoise": 2e-4, "decode_video": 1.0, "decode_audio": 1e-3, "encode_picture": 2e-3}
+TOLERANCES = {"denoise": 2e-4, "decode_video": 1.0, "decode_audio": 1e-3, "encode_picture": 2e-3, "encode_video": 2e-3}
 """Largest difference from torch of any output over 20 chunks: latents, steps of a byte, samples. float32 graphs."""
 
 
@@ -66,6 +66,21 @@ def write_encoder(path: Path, encoders: Encoders, config: PocketConfig) -> Encod
     module = EncodePicture(encoders, config.upscale)
     write(path, module, {"picture": torch.zeros(config.height, config.width, 3, dtype=torch.uint8)}, ["latent"])
     return module
+
+
+def write_video_encoder(path: Path, encoders: Encoders, config: PocketConfig) -> EncodeVideo:
+    """Export `encode_video.onnx` in float32."""
+    module = EncodeVideo(encoders, config.upscale)
+    shape = (config.frames_per_chunk, config.height, config.width, 3)
+    write(path, module, {"pictures": torch.zeros(shape, dtype=torch.uint8)}, ["latent"])
+    return module
+
+
+def encode_video_calls(config: PocketConfig, chunks: int, seed: int = 0) -> list[dict[str, Array]]:
+    """Pictures of soft random colours, chunk by chunk, for the encoder of whole chunks."""
+    frames = config.frames_per_chunk
+    pictures = [call["picture"] for call in encode_picture_calls(config, frames * chunks, seed)]
+    return [{"pictures": np.stack(pictures[frames * chunk : frames * (chunk + 1)])} for chunk in range(chunks)]
 
 
 def encode_picture_calls(config: PocketConfig, pictures: int, seed: int = 0) -> list[dict[str, Array]]:

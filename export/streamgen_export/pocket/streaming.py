@@ -125,6 +125,22 @@ class DecodeAudio(nn.Module):
         return {"outer": (1, REACH, config.audio_channels), "inner": (1, REACH, WIDTH), **Synthesiser.states(config)}
 
 
+class EncodeVideo(nn.Module):
+    """`encode_video.onnx`: the pictures of a chunk to its latent."""
+
+    def __init__(self, encoders: Encoders, upscale: int) -> None:
+        super().__init__()
+        self.encoder, self.upscale = encoders.video, upscale
+        self.register_buffer("mean", encoders.video_mean[None, :, None, None].clone())
+        self.register_buffer("scale", encoders.video_scale[None, :, None, None].clone())
+
+    def forward(self, pictures: Tensor) -> tuple[Tensor]:
+        """pictures uint8 [4, H, W, 3] -> latent float32 [1, Z, h, w]."""
+        stacked = (pictures.float() / 127.5 - 1.0).permute(0, 3, 1, 2).flatten(0, 1)[None]
+        stacked = shrunk(stacked, self.upscale)
+        return ((self.encoder(stacked) - self.get_buffer("mean")) / self.get_buffer("scale"),)
+
+
 class EncodePicture(nn.Module):
     """`encode_picture.onnx`: a picture to the latent of a chunk in which it stands still."""
 

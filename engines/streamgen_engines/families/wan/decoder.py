@@ -69,11 +69,14 @@ class WanDecoder:
         begins = latents.cut or not self._begun
         self._begun = False  # until all of it is decoded
         pictures = np.empty(self._shape, np.uint8)
+        self._sound.begin(latents.heard, latents.seed, cut=latents.cut)
         for frame in range(latents.video.shape[2]):
             latent = latents.video[:, :, frame : frame + 1]
             shown = self._decode_first(latent) if begins and frame == 0 else self._run(self._steady, latent)
-            pictures[PICTURES_PER_LATENT * frame : PICTURES_PER_LATENT * (frame + 1)] = shown
-        samples = self._sound.chunk(pictures, latents.heard, latents.seed)
+            made = pictures[PICTURES_PER_LATENT * frame : PICTURES_PER_LATENT * (frame + 1)]
+            made[:] = shown
+            self._sound.see(made)
+        samples = self._sound.finish()
         if samples.shape != self._sound_shape:
             raise GraphRunError(
                 f"the sound of chunk {latents.index} is {list(samples.shape)}, and has to be {list(self._sound_shape)}"

@@ -197,7 +197,7 @@ class WanGenerator:
             np.zeros((1, 0, 0), np.float32),
             seed=self._seed,
             cut=self._fresh,
-            heard=condition.heard.text,
+            heard=condition.heard.shares,
         )
         self._fresh = False
         self._index += 1
