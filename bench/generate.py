@@ -137,6 +137,9 @@ class _TimedEngine:
     def state(self, name: str) -> Array:
         return self._engine.state(name)
 
+    def take_states(self, other: Engine) -> None:
+        self._engine.take_states(other._engine if isinstance(other, _TimedEngine) else other)
+
     def reset(self) -> None:
         self._engine.reset()
 
@@ -259,7 +262,7 @@ def measure(
                 {
                     "steps": steps,
                     "guidance": guidance,
-                    "passes": passes(steps, 1 + (guidance != 1)),
+                    "passes": passes(steps, 1 + (guidance != 1), sampler.closing_passes),
                     "realtime_ratio": pace.realtime_ratio,
                     "processor_s_per_media_minute": pace.processor_s_per_media_minute,
                     "ms": stopwatch.summaries(),

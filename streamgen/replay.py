@@ -16,7 +16,7 @@ from streamgen.log.fingerprint import fingerprint
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array, LatentChunk, picture_name
 from streamgen_engines.condition import Condition
-from streamgen_engines.families import Generator, Model, load
+from streamgen_engines.families import Decoder, Generator, Model, load
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
 
@@ -65,7 +65,21 @@ def replay(
     threads: int | None = None,
     gpu: GpuOptions | None = None,
 ) -> Iterator[LatentChunk]:
-    """Make the latents of a log again, one chunk after the other. `Decoder.decode` turns them into pictures.
+    """Make the latents of a log again, one chunk after the other; arguments and errors are those of `replay_whole`."""
+    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu)
+    return (latents for latents, _ in whole)
+
+
+def replay_whole(
+    contents: Iterable[Content],
+    bundle: Bundle,
+    *,
+    life: int | None = None,
+    pictures: Sequence[Float32Array] = (),
+    threads: int | None = None,
+    gpu: GpuOptions | None = None,
+) -> Iterator[tuple[LatentChunk, Decoder]]:
+    """Make the latents of a log again, one chunk after the other, each with what turns it into pictures.
 
     Args:
         contents: of the log, in order: `(each.content for each in LogReader(folder, "main"))`.
@@ -76,7 +90,7 @@ def replay(
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of each generator.
 
     Yields:
-        The chunks, numbered as in the log.
+        The chunks, numbered as in the log, and the decoder that belongs to their generator, as it was when that began.
 
     Raises:
         RuntimeUnavailableError: the runtime that a generator had is not here.
@@ -96,6 +110,7 @@ def replay(
                 runtime = partial(runtime_named, content.runtime, options)
                 model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
             model.generator.reset(content.seed)
+            model.decoder.reset(content.seed)
             following = _Following(model.generator, content.life)
         elif isinstance(content, ChunkMade) and life in (None, content.life):
             if following is None or model is None or content.life != following.life:
@@ -103,7 +118,7 @@ def replay(
                     f"the beginning of generator {content.life} is not in the log any more, and its chunk "
                     f"{content.chunk} follows from it; replay a later generator alone (`lives` says which are whole)"
                 )
-            yield following.make(content, _condition(content, model, known))
+            yield following.make(content, _condition(content, model, known)), model.decoder
             made += 1
     if not made:
         what = "chunk" if life is None else f"chunk of generator {life}"

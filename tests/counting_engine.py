@@ -23,6 +23,9 @@ class CountingEngine:
     def hold(self, arrays: Mapping[str, Array]) -> None:
         self.engine.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        self.engine.take_states(other.engine if isinstance(other, CountingEngine) else other)
+
     def state(self, name: str) -> Array:
         return self.engine.state(name)
 

@@ -1,5 +1,7 @@
 """A log is made into the very latents of the channel again."""
 
+import hashlib
+import json
 from collections.abc import Iterable
 from functools import partial
 from pathlib import Path
@@ -14,14 +16,16 @@ from streamgen.log.fingerprint import fingerprint
 from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
 from streamgen.packets import Shares
-from streamgen.replay import lives, replay
+from streamgen.replay import lives, replay, replay_whole
+from streamgen.replay_file import replay_to_file
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk, picture_name
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.gpu_options import GpuOptions, Precision, read_precision
+from streamgen_engines.manifest import Weights
 from streamgen_engines.prompt import transition
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
-from streamgen_engines.runtimes import Runtime, runtime_named
+from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime, runtime_named
 from tests.tiny_bundle import write_tiny_bundle
 
 
@@ -261,6 +265,57 @@ def test_a_smaller_sibling_has_the_same_fingerprint(tiny: Bundle) -> None:
     manifest = tiny.manifest
     small = manifest.model_copy(update={"name": "small", "smaller": None})
     assert fingerprint(small) == fingerprint(manifest)
+
+
+def test_weights_beside_a_graph_are_part_of_the_fingerprint_and_bundles_without_keep_theirs(tiny: Bundle) -> None:
+    manifest = tiny.manifest
+
+    def with_weights(graph: str, letter: str) -> str:
+        weights = Weights(file=f"{graph}.onnx.data", size_bytes=1, sha256=64 * letter)
+        changed = manifest.graphs[graph].model_copy(update={"weights": weights})
+        return fingerprint(manifest.model_copy(update={"graphs": {**manifest.graphs, graph: changed}}))
+
+    assert len({fingerprint(manifest), with_weights("denoise", "a"), with_weights("denoise", "b")}) == 3
+    assert with_weights("text", "a") != with_weights("denoise", "a")
+    assert with_weights("decode_video", "a") == fingerprint(manifest)  # it has no part in latents
+    without = {name: manifest.graphs[name].sha256 for name in ("text", "denoise")}
+    without["tokenizer"] = manifest.text.tokenizer.sha256
+    parts = without | {name: getattr(manifest, name).model_dump(mode="json") for name in ("sampler", "attention")}
+    assert fingerprint(manifest) == hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def test_a_file_is_made_with_one_model(tiny: Bundle, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    show = Show(tiny)
+    for _ in range(2):  # the second generator is of the same kind
+        show.start(5)
+        for _ in range(2):
+            show.make(Condition(show.model.text.encode("calm sea at night")))
+    with ChannelLog(tmp_path, "main") as log:
+        for content in show.contents:
+            log.add(content, 0.0)
+    loaded: list[str] = []
+    plain = OnnxRuntimeCpu.load
+
+    def noted(self: OnnxRuntimeCpu, path: Path, *arguments: Any, **more: Any) -> Any:
+        loaded.append(path.name)
+        return plain(self, path, *arguments, **more)
+
+    monkeypatch.setattr(OnnxRuntimeCpu, "load", noted)
+    assert replay_to_file(tmp_path, "main", tiny.root, tmp_path / "out.mp4")[0] == 4
+    assert sorted(loaded) == sorted(set(loaded))
+
+
+def test_every_generator_begins_with_a_decoder_that_knows_nothing(tiny: Bundle) -> None:
+    show = Show(tiny)
+    for _ in range(2):
+        show.start(5)
+        for _ in range(2):
+            show.make(Condition(show.model.text.encode("calm sea at night")))
+    shown = [decoder.decode(latents) for latents, decoder in replay_whole(show.contents, tiny)]
+    for first, second in zip(shown[:2], shown[2:], strict=True):
+        assert np.array_equal(first.video, second.video)
+        assert np.array_equal(first.audio, second.audio)
+    assert not np.array_equal(shown[0].audio, shown[1].audio)
 
 
 def test_shares_of_a_blend_come_back_as_they_were(tiny: Bundle) -> None:

@@ -4,7 +4,9 @@ import asyncio
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from multiprocessing import Pipe
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -13,6 +15,9 @@ import pytest
 from streamgen.doctor import check_bundle
 from streamgen.generation.pipeline import DenoiseStage, Pipeline, start_picture
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.generation.prompts import Taken
+from streamgen.generation.schedule import Plan
+from streamgen.generation.worker import Worker, _Outbox, _warm_up
 from streamgen.http.server import moderation
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
@@ -42,7 +47,8 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.condition import Condition
 from streamgen_engines.errors import MissingGraphError
-from streamgen_engines.families import load
+from streamgen_engines.families import WanDecoder, load
+from tests.counting_engine import CountingEngine
 from tests.generation.running import LIMIT_S, is_chunk, shows, until
 from tests.media.decoding import decode_opus
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
@@ -126,6 +132,74 @@ def test_guidance_is_left_out_and_the_record_says_so(bundle: Bundle, caplog: pyt
     assert [record.message for record in caplog.records] == [
         "guidance 3 is left out: this model is distilled, and has one pass per step without it"
     ]
+
+
+def test_the_schedule_is_told_of_passes_that_read_the_past_again(tmp_path: Path) -> None:
+    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "tiny", switch="recache"))
+    model = load(bundle)
+    stage = DenoiseStage(model.generator, bundle.manifest, model.text.encode(""))
+    made = [stage.make().passes for _ in range(5)]
+    request = SetPrompt("a", "a campfire")
+    foreseen = [stage.extra_passes([]), stage.extra_passes([request])]
+    taken = Taken(request, model.text.encode("a campfire"))
+    assert [*made, stage.make([taken]).passes, stage.make().passes] == [5, 5, 5, 5, 5, 5 + 2, 5]
+    assert foreseen == [0, 3]
+    for asked in (SetPrompt("b", "snow", recache=False), SetPrompt("b", "snow", cut=True)):
+        assert stage.extra_passes([asked]) == 0
+
+
+def test_the_worker_plans_with_these_passes_and_measures_by_those_that_were_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_tiny_wan_bundle(tmp_path / "tiny", switch="recache")
+    model = load(Bundle.open(folder))
+    ours, theirs = Pipe()
+    worker = Worker(model, GeneratorSettings(bundle=folder, scale=2), _Outbox(theirs))
+    worker._schedule.epoch_ns = time.monotonic_ns()
+    planned: list[int] = []
+    measured: list[int | None] = []
+    plan = worker._schedule.plan
+
+    def noted(*arguments: Any, extra_passes: int, **more: Any) -> Plan | None:
+        planned.append(extra_passes)
+        return plan(*arguments, extra_passes=extra_passes, **more)
+
+    monkeypatch.setattr(worker._schedule, "plan", noted)
+    monkeypatch.setattr(worker._schedule, "denoised", lambda *_, made, **__: measured.append(made))
+    for prompts in ((), (SetPrompt("a", "a campfire"),)):
+        for prompt in prompts:
+            worker._turns.obey(prompt)
+            request = worker._turns.begin_encoding(0.0)
+            assert request is prompt
+            told = model.text.encode(prompt.text)
+            worker._turns.encoded(request, told, None, media_time_s=0.0, eta_ms=0.0)
+        turn = worker._next_turn()
+        assert turn is not None
+        turns = iter([turn, None])
+        with monkeypatch.context() as once:
+            once.setattr(worker, "_next_turn", lambda turns=turns: next(turns))
+            worker._denoised = None
+            worker._run_denoise()
+    assert (planned, measured) == ([0, 3], [5, 5 + 1])  # of one chunk in sight
+    worker._encode.close()
+    ours.close()
+    theirs.close()
+
+
+def test_a_warm_up_runs_every_decoder_twice_where_it_can_and_leaves_no_trace(tmp_path: Path) -> None:
+    """One latent frame a chunk: the first chunk is decoded by a graph of its own alone."""
+    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "tiny", chunk=1, window=3, sink=1))
+    model, fresh = load(bundle), load(bundle)
+    decoder = model.decoder
+    assert isinstance(decoder, WanDecoder)
+    counting = CountingEngine(decoder._steady)
+    decoder._steady = counting
+    _warm_up(model)
+    assert counting.runs == 2  # a GPU records the second one
+    prompt = model.text.encode("a calm sea")
+    for _ in range(3):
+        chunks = [each.decoder.decode(each.generator.step(Condition(prompt))) for each in (model, fresh)]
+        assert np.array_equal(chunks[0].video, chunks[1].video)
 
 
 def test_a_sound_of_its_own_costs_no_passes(bundle: Bundle) -> None:

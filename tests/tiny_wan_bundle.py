@@ -94,6 +94,7 @@ def write_tiny_wan_bundle(
     clean_pass: bool = True,
     renoise: Literal["fresh", "predicted"] = "fresh",
     switch: Switch = "keep",
+    recache_sink: bool = False,
     half: bool = False,
     sound: str | None = None,
     sample_rate: int = RATE,
@@ -105,7 +106,7 @@ def write_tiny_wan_bundle(
         name: of the bundle.
         chunk, window, sink: latent frames.
         first: with a graph of its own for a stream's first latent frame; without, the first 3 pictures are led in.
-        clean_pass, renoise, switch: of the sampler.
+        clean_pass, renoise, switch, recache_sink: of the sampler.
         half: the ring, and the keys and values of prompts, are float16.
         sound: bundle that makes the sound.
         sample_rate: of the sound.
@@ -155,6 +156,7 @@ def write_tiny_wan_bundle(
             clean_pass=clean_pass,
             renoise=renoise,
             switch=switch,
+            recache_sink=recache_sink,
         ),
         decoding=WanDecoding(lead=0 if first else 3),
         text=Text(

@@ -37,11 +37,14 @@ class Reference:
         clean_pass: bool = True,
         fresh: bool = True,
         seed: int = 0,
+        recache_sink: bool = False,
     ) -> None:
         self.model = TinyWan(chunk)
         self.window, self.sink = window // chunk, sink // chunk
         self.clean_pass, self.fresh, self.seed = clean_pass, fresh, seed
         self.past: list[tuple[bool, Kept]] = []
+        self.recache_sink = recache_sink
+        self.length = 0  # of the stream as it is remembered, in chunks
         self.made = 0
 
     def make(
@@ -63,11 +66,15 @@ class Reference:
             levels: noise levels.
         """
         if cut:
-            self.past = []
-        if keep is not None:
-            self.past = self.past[max(len(self.past) - keep, 0) :]
+            keep = 0
+        if keep is not None and keep < len(self.past):
+            self.past = self.past[len(self.past) - keep :]
+            self.length = keep
         if recache:
-            past, self.past = self.past, []
+            oldest = self.past[: self.sink]
+            longer = self.length > self.sink + self.window + 1 and all(stays for stays, _ in oldest)
+            left = self.sink if longer and not self.recache_sink else 0
+            past, self.past = self.past[left:], self.past[:left]
             for _, kept in past:
                 self._add(self._step(kept.latent, kept.sigma, told)[1])
         random = np.random.default_rng((self.seed, 0, self.made))
@@ -76,17 +83,18 @@ class Reference:
         for sigma, lower in zip(levels, [*levels[1:], 0.0], strict=True):
             velocity = np.zeros_like(x)
             for part, share in exactly or ((told, 1.0),):
-                one, left = self._step(x, sigma, part)
+                one, trace = self._step(x, sigma, part)
                 velocity += np.float32(share) * one
             clean = x - np.float32(sigma) * velocity
             if lower:
                 noise = random.standard_normal(x.shape, np.float32) if self.fresh else clean + velocity
                 x = np.float32(1 - lower) * clean + np.float32(lower) * noise
         if self.clean_pass:
-            left = self._step(clean, 0.0, told)[1]
+            trace = self._step(clean, 0.0, told)[1]
         elif exactly:
-            left = self._step(x, sigma, told)[1]
-        self._add(left)
+            trace = self._step(x, sigma, told)[1]
+        self._add(trace)
+        self.length += 1
         return clean
 
     def _step(self, x: Reals, sigma: float, told: Told) -> tuple[Reals, Kept]:

@@ -56,6 +56,8 @@ class LatentChunk:
         before: float32 `[1, C, H/16, W/16]`, the picture that this chunk continues instead; None = there is none.
         resident: where the same latents still lie on a device; None = nowhere.
         heard: what the sound is told, for families that make it from the pictures.
+        passes: runs of the denoising graph since the chunk before, those that read the past again among them; None = as
+            many as steps and guidance say (`Condition.passes_per_step`).
     """
 
     index: int
@@ -66,6 +68,7 @@ class LatentChunk:
     before: Float32Array | None = None
     resident: Resident | None = None
     heard: Shares = (("", 1.0),)
+    passes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

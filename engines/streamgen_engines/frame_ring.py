@@ -11,6 +11,7 @@ the length of the stream, so rotary positions made from them never grow.
 Slots have one chunk each and are numbered; frames and rows follow from that. No arrays but small tables, no I/O.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -40,6 +41,7 @@ class FrameRing:
         self._tokens = tokens
         # Slots that are visible, oldest first. At most `window` of them rotate, so that one of those is always free.
         self._past: list[int] = []
+        self._age = 0  # chunks since the oldest that is still remembered as the first
         self._slot = self._free()
 
     @property
@@ -61,6 +63,16 @@ class FrameRing:
     def past(self) -> tuple[int, ...]:
         """The slots that the chunk being made sees, oldest first."""
         return tuple(self._past)
+
+    @property
+    def past_behind_sink(self) -> tuple[int, ...]:
+        """Of these, the ones that are read again where the sink stands as it is; all of them in a young stream.
+
+        It is young as long as no more chunks were made than there are slots, or where a sink that is filled anew still
+        has older chunks before it (LongLive's published inference rewrites the beginning until then, too).
+        """
+        stands = self._age > self.slots and all(slot < self._sink for slot in self._past[: self._sink])
+        return tuple(self._past[self._sink :] if stands else self._past)
 
     @property
     def write_index(self) -> int:
@@ -92,6 +104,7 @@ class FrameRing:
 
     def advance(self) -> None:
         """The chunk is in its slot; the next chunk is the current one from here on."""
+        self._age += 1
         self._past.append(self._slot)
         rotating = [slot for slot in self._past if slot >= self._sink]
         if len(rotating) > self._window:
@@ -102,7 +115,15 @@ class FrameRing:
         """Hide all but the last `keep` chunks for good, the sink too where it is older; the next chunks refill it."""
         if keep < len(self._past):
             self._past = self._past[len(self._past) - keep :]
+            self._age = keep
             self._slot = self._free()
+
+    def rewind(self, slots: Sequence[int]) -> None:
+        """Hide these newest chunks, in order to make them again: the stream grows no older by that."""
+        assert tuple(self._past[len(self._past) - len(slots) :]) == tuple(slots), "they are the newest, in order"
+        del self._past[len(self._past) - len(slots) :]
+        self._age -= len(slots)
+        self._slot = self._free()
 
     def cut(self) -> None:
         """Forget every chunk; the next ones become the sink."""

@@ -41,7 +41,9 @@ class Prompt:
 
     Attributes:
         text: what was encoded, at most `MAX_CHARACTERS` of it; of a blend a description to read.
-        context: float32 `[1, T, W]`, hidden state per token; zero where there is none.
+        context: float32 `[1, T, W]`, hidden state per token; zero where there is none. A blend of texts without
+            `pooled` has none, `[1, 0, W]`: models of such text graphs (family `wan`) are told each text by itself, and
+            mixing megabytes for every chunk would be in vain.
         context_bias: float32 `[1, T]`, added to attention scores: 0 = attend, `PADDING_BIAS` = no token here.
         pooled: float32 `[1, W]`, the whole text as one vector of length 1 (0 for the null prompt); `[1, 0]` where the
             text graph gives none.
@@ -146,8 +148,11 @@ def _largest(parts: list[tuple[Prompt, float]]) -> list[tuple[Prompt, float]]:
 def _mixed(parts: list[tuple[Prompt, float]]) -> Prompt:
     shares = [share * (prompt.context_bias == 0) for prompt, share in parts]  # [1, T] each
     filled = sum(shares[1:], shares[0])
-    context = np.stack([s[..., None] * p.context for s, (p, _) in zip(shares, parts, strict=True)]).sum(axis=0)
-    context /= np.maximum(filled, np.finfo(np.float32).tiny)[..., None]
+    if all(prompt.pooled.size == 0 for prompt, _ in parts):
+        context = parts[0][0].context[:, :0]
+    else:
+        context = np.stack([s[..., None] * p.context for s, (p, _) in zip(shares, parts, strict=True)]).sum(axis=0)
+        context /= np.maximum(filled, np.finfo(np.float32).tiny)[..., None]
     bias = np.where(filled > 0, np.log(filled, where=filled > 0, out=np.zeros_like(filled)), PADDING_BIAS)
     # Means of the directions and of the lengths apart: a text's vector has length 1, that of no text has 0.
     pooled = np.stack([share * prompt.pooled for prompt, share in parts]).sum(axis=0)

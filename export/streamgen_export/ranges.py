@@ -137,6 +137,10 @@ class _WatchedEngine:
         """Give held inputs. What is watched is never one of them."""
         self._inner.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine, which may be watched as well."""
+        self._inner.take_states(other._inner if isinstance(other, _WatchedEngine) else other)
+
     def state(self, name: str) -> Array:
         """The carried state itself."""
         return self._inner.state(name)

@@ -94,6 +94,8 @@ class Denoised:
     record: ChunkRecord
     per_step: int = 1
     """Passes of the transformer that each step took."""
+    passes: int | None = None
+    """All of them, where the generator counts; see `LatentChunk.passes`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -115,6 +117,7 @@ class DenoiseStage:
         self._timeline = Timeline.of(manifest)
         self._sampler = manifest.sampler
         self._abilities = manifest.abilities
+        self._rereading_passes, self._rereads = manifest.rereading_passes, manifest.rereads
         self._request: SetPrompt | None = None
         self._flow = PromptFlow(null, 1000 * float(manifest.chunk_duration), hides_past=self._abilities.hides_past)
         self._picture = picture
@@ -203,7 +206,12 @@ class DenoiseStage:
         )
         self._chunk += 1
         per_step = condition.passes_per_step(guided=record.guidance != 1, joint=self._abilities.joint)
-        return Denoised(latents, record, per_step)
+        return Denoised(latents, record, per_step, latents.passes)
+
+    def extra_passes(self, waiting: Sequence[SetPrompt]) -> int:
+        """Passes at most by which the next chunk takes longer if these prompts come with it, oldest first."""
+        rereads = self._rereading_passes and self._flow.rereads(waiting, by_itself=self._rereads)
+        return self._rereading_passes if rereads else 0
 
     def _guide(self, guidance: float | None) -> None:
         """Take another guidance, where the model follows one."""

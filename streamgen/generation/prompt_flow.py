@@ -5,10 +5,12 @@ prompt that comes in the middle goes on from where that side is. Free of I/O and
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from streamgen.generation.prompts import Taken
+from streamgen.packets import SetPrompt
 from streamgen.sides import SIDES_OF, Side
 from streamgen_engines.condition import ALONE_IN_TRANSITION
 from streamgen_engines.prompt import Prompt, same, transition
@@ -62,10 +64,33 @@ class PromptFlow:
         self._keep: int | None = None
         self._recache: bool | None = None  # until the picture is told the new prompt alone
 
+    def rereads(self, waiting: Sequence[SetPrompt], *, by_itself: bool) -> bool:
+        """Whether the next chunk reads the past again if these prompts are taken before it.
+
+        Args:
+            waiting: what may be taken, oldest first.
+            by_itself: the model reads it again where a prompt changes suddenly and nothing is asked. Whether it changes
+                by much is not looked at, so that this may be said of a chunk that does not.
+        """
+        way = self._ways["video"]
+        left, sudden = way.chunks - way.done, False
+        cut, keep, recache = self._cut, self._keep, self._recache
+        for request in waiting:
+            if request.target == "av":
+                cut, keep, recache = False, None, None
+            cut |= request.cut
+            keep = keep if request.keep is None else request.keep
+            if "video" in SIDES_OF[request.target]:
+                recache, left = request.recache, self._chunks(request)
+                sudden = left == 1
+        if cut or left > 1:
+            return False
+        return (by_itself and sudden and keep is None) if recache is None else recache
+
     def take(self, taken: Taken[Prompt]) -> None:
         """This prompt holds from the next chunk on, for the sides that it is meant for."""
         request = taken.request
-        chunks = max(1, math.ceil(request.transition_ms / self._chunk_ms))
+        chunks = self._chunks(request)
         for side in SIDES:
             if side in SIDES_OF[request.target]:
                 told = taken.sound if side == "audio" and taken.sound is not None else taken.encoded
@@ -79,6 +104,10 @@ class PromptFlow:
             self._recache = request.recache
         if self._cut:
             self._recache = None
+
+    def _chunks(self, request: SetPrompt) -> int:
+        """Chunks that the way to a prompt takes."""
+        return max(1, math.ceil(request.transition_ms / self._chunk_ms))
 
     def next(self) -> Told:
         """What the next chunk is told."""

@@ -47,6 +47,11 @@ class PromptSlot(Generic[Encoded]):
         """Whether nothing waits to be encoded or is being encoded."""
         return not self._incoming and self._encoding is None
 
+    @property
+    def ready(self) -> tuple[SetPrompt, ...]:
+        """What the next chunk takes, oldest first."""
+        return tuple(each.request for each in self._ready)
+
     def put(self, request: SetPrompt, sent_s: float | None = None) -> list[PromptSuperseded]:
         """A prompt arrived; returns what gives way.
 

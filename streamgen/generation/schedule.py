@@ -63,13 +63,22 @@ class Schedule:
         steps: sampler steps that the machine can sustain now.
     """
 
-    def __init__(self, *, chunk_ns: int, max_steps: int, min_steps: int = 1, sound_ahead_ns: int = 0) -> None:
+    def __init__(
+        self,
+        *,
+        chunk_ns: int,
+        max_steps: int,
+        min_steps: int = 1,
+        sound_ahead_ns: int = 0,
+        closing_passes: int = 1,
+    ) -> None:
         """Nothing is measured yet.
 
         Args:
             chunk_ns: media time of one chunk.
             max_steps, min_steps: sampler steps at full quality and at the least.
             sound_ahead_ns: how much before the first picture the first packet of sound is due.
+            closing_passes: passes of a chunk that belong to no step; see `SamplerPart.closing_passes`.
         """
         self.epoch_ns: int | None = None
         self.margin_ns = FIRST_MARGIN_NS
@@ -78,6 +87,7 @@ class Schedule:
         self._max_steps = max_steps
         self._min_steps = min_steps
         self._sound_ahead_ns = sound_ahead_ns
+        self._closing_passes = closing_passes
         self._pass = Durations()  # one pass of the transformer
         self._after = Durations()  # decoding, encoding and handing over
         self._since_change = 0
@@ -95,29 +105,37 @@ class Schedule:
         assert self.epoch_ns is not None
         return self.epoch_ns + chunk * self._chunk_ns - self._sound_ahead_ns
 
-    def plan(self, chunk: int, now_ns: int, *, per_step: int) -> Plan | None:
+    def plan(self, chunk: int, now_ns: int, *, per_step: int, extra_passes: int = 0) -> Plan | None:
         """How to make a chunk; None while there is no epoch. Ask again after waiting, things may have changed.
 
         Args:
             chunk: programme index.
             now_ns: monotonic time.
             per_step: passes of the transformer that every step costs; see `Condition.passes_per_step`.
+            extra_passes: of this chunk alone, such as those that read the past again.
         """
         if self.epoch_ns is None:
             return None
         if chunk < self._priming_until or not len(self._pass):
             return Plan(now_ns, self.steps)
         latest_ns = self.deadline_ns(chunk) - self._after.percentile(95)
-        start_ns = latest_ns - self._denoise_ns(self.steps, per_step) - self.margin_ns
+        extra_ns = self._pass.percentile(95) * extra_passes
+        start_ns = latest_ns - self._denoise_ns(self.steps, per_step) - extra_ns - self.margin_ns
         # Late already: what can still be saved is saved with fewer steps.
         steps = self.steps
-        while steps > self._min_steps and max(now_ns, start_ns) + self._denoise_ns(steps, per_step) > latest_ns:
+        begun_ns = max(now_ns, start_ns) + extra_ns
+        while steps > self._min_steps and begun_ns + self._denoise_ns(steps, per_step) > latest_ns:
             steps -= 1
         return Plan(start_ns, steps)
 
-    def denoised(self, duration_ns: int, steps: int, *, per_step: int) -> None:
-        """A chunk was denoised in this time; adapts the steps that the machine can sustain."""
-        self._pass.add(duration_ns // passes(steps, per_step))
+    def denoised(self, duration_ns: int, steps: int, *, per_step: int, made: int | None = None) -> None:
+        """A chunk was denoised in this time; adapts the steps that the machine can sustain.
+
+        Args:
+            duration_ns, steps, per_step: of this chunk.
+            made: passes that were really run, where they were counted; None takes those that steps should cost.
+        """
+        self._pass.add(duration_ns // (made or self._passes(steps, per_step)))
         self._since_change += 1
         affordable, easy = _FULL_LOAD * self._chunk_ns, _EASY_LOAD * self._chunk_ns
         after_ns = self._after.percentile(50)
@@ -160,12 +178,15 @@ class Schedule:
         return self._chunk_ns / slowest if slowest else 0.0
 
     def _denoise_ns(self, steps: int, per_step: int) -> int:
-        return self._pass.percentile(95) * passes(steps, per_step)
+        return self._pass.percentile(95) * self._passes(steps, per_step)
 
     def _typical_ns(self, steps: int, per_step: int) -> int:
-        return self._pass.percentile(50) * passes(steps, per_step)
+        return self._pass.percentile(50) * self._passes(steps, per_step)
+
+    def _passes(self, steps: int, per_step: int) -> int:
+        return passes(steps, per_step, self._closing_passes)
 
 
-def passes(steps: int, per_step: int) -> int:
-    """Runs of the transformer per chunk: so many per step, and one that writes the cache."""
-    return steps * per_step + 1
+def passes(steps: int, per_step: int, closing: int = 1) -> int:
+    """Runs of the transformer per chunk: so many per step, and those that write the cache."""
+    return steps * per_step + closing

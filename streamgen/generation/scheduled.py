@@ -152,6 +152,17 @@ class ScheduledPrompts(Generic[Encoded]):
                 self._encoded.pop(id, None)
         return Brought(tuple(taken), tuple(late), guidance, seed, cut, tuple(occurred))
 
+    def ready(self, media_time_s: float) -> tuple[SetPrompt, ...]:
+        """What is encoded and due with the chunk at this media time, as far as that is known before it is made."""
+        if not self._encoded:
+            return ()
+        near = (
+            self._encoded.get(each.entry.id)
+            for each in self._timeline.upcoming(self._chunk_s, once=True)
+            if each.media_time_s < media_time_s + self._chunk_s / 2  # where it lies is a guess; half a chunk is not
+        )
+        return tuple(each.request for each in near if each is not None)
+
     def arrived(self, action: str) -> tuple[Occurred, ...]:
         """A prompt is in a chunk, or will never be: what is to be said in the record if it came from here, late."""
         late = self._late.pop(action, None)

@@ -90,6 +90,10 @@ class Turns:
         """Whether everything is encoded that a chunk at this media time can be made with."""
         return self._slot.settled and self._scheduled.settled(media_time_s)
 
+    def ready(self, media_time_s: float) -> tuple[SetPrompt, ...]:
+        """Prompts that the next chunk, at this media time, is made with if nothing comes in between; oldest first."""
+        return (*self._slot.ready, *self._scheduled.ready(media_time_s))
+
     def begin_encoding(self, media_time_s: float) -> SetPrompt | None:
         """The prompt to encode now, None when there is none. What was just sent comes first.
 

@@ -73,6 +73,8 @@ ENCODE_LOOK_S: Final = 0.5
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 2.0
+_WARM_UP_CHUNKS: Final = 3
+"""The first may have a decoder of its own, and a GPU records the second run of a graph, to play it from then on."""
 _STAGES: Final = ("denoise", "decode", "encode")
 
 
@@ -134,6 +136,7 @@ class Worker:
             max_steps=manifest.sampler.steps,
             min_steps=manifest.sampler.least_steps,
             sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
+            closing_passes=manifest.sampler.closing_passes,
         )
         self._sides = 1  # of the last chunk: passes per step without that for guidance
         self._layers: frozenset[Layer] = frozenset()
@@ -283,7 +286,8 @@ class Worker:
                 chunks_before=turn.chunks_before,
             )
             with self._changed:
-                self._schedule.denoised(time.monotonic_ns() - started, steps, per_step=denoised.per_step)
+                duration_ns = time.monotonic_ns() - started
+                self._schedule.denoised(duration_ns, steps, per_step=denoised.per_step, made=denoised.passes)
                 self._sides = denoised.per_step - (denoised.record.guidance != 1)
                 self._changed.wait_for(lambda: self._denoised is None or self._stopping)
                 self._denoised, self._denoised_ns = denoised, time.monotonic_ns()
@@ -294,8 +298,9 @@ class Worker:
         with self._changed:
             while not self._stopping:
                 now_ns = time.monotonic_ns()
-                plan = self._schedule.plan(self._next_chunk, now_ns, per_step=self._per_step)
                 media_time_s = self._media_time_s(now_ns)
+                extra = self._denoise.extra_passes(self._turns.ready(media_time_s))
+                plan = self._schedule.plan(self._next_chunk, now_ns, per_step=self._per_step, extra_passes=extra)
                 if plan is None or self._paused or (self._next_chunk == 0 and not self._turns.settled(media_time_s)):
                     self._changed.wait()  # the programme begins with what was asked for before its epoch
                 elif plan.start_ns > now_ns:
@@ -428,8 +433,9 @@ def _receive(connection: Connection) -> Command:
 
 
 def _warm_up(model: Model) -> None:
-    """Make one chunk and forget it: the first run of a graph plans its memory and is many times slower."""
+    """Make some chunks and forget them: the first run of a graph plans its memory and is many times slower."""
     prompt = model.text.encode("warming up")
-    model.decoder.decode(model.generator.step(Condition(prompt)))
+    for _ in range(_WARM_UP_CHUNKS):
+        model.decoder.decode(model.generator.step(Condition(prompt)))
     model.generator.reset()
     model.decoder.reset()

@@ -40,8 +40,12 @@ def wrong_knob(message: Worded, choices: Mapping[str, tuple[str, ...]]) -> Refus
 
 
 def wrong_recache(message: Worded, recaches: bool) -> Refusal | None:
-    """A past that shall be read again by a model that cannot; None: it can, or need not."""
-    if recaches:
-        return None
-    told = "this model cannot read its past again under another prompt; leave recache out, or use cut or keep"
-    return next((("invalid", field, told) for field in recaches_of(message)), None)
+    """A past that shall be read again by a model that cannot, or for a sound alone; None: it can, or need not."""
+    for field, target in recaches_of(message):
+        if not recaches:
+            told = "this model cannot read its past again under another prompt; leave recache out, or use cut or keep"
+            return "invalid", field, told
+        if target == "audio":
+            told = "the past is read again for its pictures, and this prompt is for the sound alone; leave recache out"
+            return "invalid", field, told
+    return None

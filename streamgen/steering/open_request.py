@@ -19,6 +19,7 @@ from streamgen.protocol import (
     TimelineRequest,
     TransitionAction,
 )
+from streamgen.sides import Target
 
 Request: TypeAlias = PromptSet | ConfigUpdate | Panic | Approve | Reject | TimelineRequest
 Worded: TypeAlias = PromptSet | Schedule | TimelineLoad
@@ -91,19 +92,19 @@ def knobs_of(message: Worded) -> tuple[tuple[str, str, str], ...]:
             return tuple((f"knobs.{name}", name, value) for name, value in message.knobs.items())
 
 
-def recaches_of(message: Worded) -> tuple[str, ...]:
-    """The fields in which a request wants the past to be read again."""
+def recaches_of(message: Worded) -> tuple[tuple[str, Target], ...]:
+    """The fields in which a request wants the past to be read again, and what for."""
     match message:
         case TimelineLoad():
             return tuple(
-                f"document.entries.{place}.action.recache"
+                (f"document.entries.{place}.action.recache", entry.action.target)
                 for place, entry in enumerate(message.document.entries)
                 if isinstance(entry.action, PromptAction | TransitionAction) and entry.action.recache
             )
         case Schedule():
-            return ("prompt.recache",) if message.prompt.recache else ()
+            return (("prompt.recache", message.prompt.target),) if message.prompt.recache else ()
         case PromptSet():
-            return ("recache",) if message.recache else ()
+            return (("recache", message.target),) if message.recache else ()
 
 
 def applied(request: OpenRequest, record: ChunkRecord) -> Applied:

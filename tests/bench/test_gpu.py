@@ -37,6 +37,9 @@ class StandIn:
     def hold(self, arrays: Mapping[str, Array]) -> None:
         self.inner.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        self.inner.take_states(other)
+
     def state(self, name: str) -> Array:
         return self.inner.state(name)
 

@@ -116,6 +116,32 @@ def test_what_was_forgotten_does_not_come_back_and_the_sink_is_filled_anew() -> 
     assert [simulation.step() for _ in range(4)] == [[9, 10, 11], [9, 10, 11, 12], [10, 11, 12, 13], [10, 12, 13, 14]]
 
 
+def test_reading_again_begins_behind_a_sink_once_the_stream_is_longer_than_the_ring() -> None:
+    ring = FrameRing(window=2, sink=1, chunk=1, tokens=3)
+    again = []
+    for _ in range(7):
+        ring.advance()
+        again.append(len(ring.past_behind_sink))
+    assert again == [1, 2, 3, 3, 2, 2, 2]
+
+
+def test_chunks_that_are_made_again_make_the_stream_no_older() -> None:
+    ring = FrameRing(window=2, sink=1, chunk=1, tokens=3)
+    for _ in range(4):
+        ring.advance()
+    for _ in range(3):
+        before = ring.past
+        ring.rewind(before)
+        for _ in before:
+            ring.advance()
+        assert len(ring.past_behind_sink) == len(ring.past) == 3
+    ring.advance()
+    sink, *behind = ring.past
+    assert ring.past_behind_sink == tuple(behind)
+    ring.rewind(behind)
+    assert ring.past == (sink,)
+
+
 def test_alone_hides_everything_this_time_only() -> None:
     ring = FrameRing(window=2, sink=1, chunk=1, tokens=3)
     for _ in range(5):

@@ -57,6 +57,31 @@ def test_a_state_is_fetched_once_and_written_back_before_the_next_run(in_place: 
     assert ort.calls["update_inplace"] == 2 * 2 + 1  # what was lent is taken back once
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+def test_states_of_an_engine_on_the_same_device_are_copied_there(in_place: bool) -> None:
+    ort = FakeOrt()
+    first, then = (OnnxRuntimeCuda(ort=ort).load(GRAPH, [RING], in_place=in_place) for _ in range(2))
+    for number in range(3):
+        first.run(feed(1, 2 * number))
+    first.state("ring").fill(2)
+    then.run(feed(5, 0))
+    then.state("ring").fill(7)
+    ort.calls.clear()
+    then.take_states(first)
+    assert ort.calls == {"copy_tensors": 1, "update_inplace": 1}  # once, and what was lent of the first goes back
+    assert then.run(feed(0, 0))["total"] == 16
+    assert first.run(feed(1, 0))["total"] == 20
+
+
+def test_states_go_over_the_host_where_onnx_runtime_has_no_copier(caplog: pytest.LogCaptureFixture) -> None:
+    ort = FakeOrt(fails={"copy_tensors": RuntimeError("Data transfer implementation was not found.")})
+    first, then = (OnnxRuntimeCuda(ort=ort).load(GRAPH, [RING]) for _ in range(2))
+    first.run(feed(1, 0))
+    then.take_states(first)
+    assert then.run(feed(1, 2))["total"] == 8
+    assert "states go over the host" in caplog.text
+
+
 def test_states_start_at_zero_and_a_reset_forgets_what_was_lent() -> None:
     engine = OnnxRuntimeCuda(ort=FakeOrt()).load(GRAPH, [RING])
     assert not engine.state("ring").any()

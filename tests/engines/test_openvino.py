@@ -165,6 +165,10 @@ class Beside:
         for engine in (self._reference, self._other, self._jitter):
             engine.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        for engine in (self._reference, self._other, self._jitter):
+            engine.take_states(other)
+
     def state(self, name: str) -> Array:
         return self._reference.state(name)
 

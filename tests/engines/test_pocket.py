@@ -38,6 +38,9 @@ class WatchedEngine:
     def hold(self, arrays: Mapping[str, Array]) -> None:
         self.engine.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        self.engine.take_states(other)
+
     def state(self, name: str) -> Array:
         return self.engine.state(name)
 

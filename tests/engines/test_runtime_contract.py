@@ -68,6 +68,32 @@ def test_what_was_written_into_a_state_is_gone_after_a_reset(runtime: Runtime, r
     assert engine.run(feed(1, 0))["total"] == 4
 
 
+@pytest.mark.parametrize("in_place", [True, False])
+@pytest.mark.parametrize("other", RUNTIMES)
+def test_an_engine_goes_on_from_the_states_of_another_one(
+    runtime: Runtime, ring: Path, in_place: bool, other: str
+) -> None:
+    first, then = RUNTIMES[other]().load(ring, [RING], in_place=in_place), runtime.load(ring, [RING])
+    for number in range(3):
+        first.run(feed(1, 2 * number))
+    first.state("ring")[:, :, 0] = 9
+    then.run(feed(5, 0))
+    then.state("ring").fill(7)  # what was written into its own is gone
+    then.take_states(first)
+    assert then.state("ring")[0, 0, :, 0].tolist() == [9, 1, 1, 1, 1, 1]
+    assert then.run(feed(0, 2))["total"] == 24
+    assert first.run(feed(2, 4))["total"] == 32  # the other one keeps its own, and they share nothing
+    assert then.run(feed(0, 4))["total"] == 20
+
+
+def test_states_of_another_graph_are_refused_and_none_is_taken(runtime: Runtime, ring: Path, tmp_path: Path) -> None:
+    then = runtime.load(ring, [RING])
+    then.run(feed(1, 0))
+    with pytest.raises(GraphMismatchError, match="cannot go on from an engine whose state ring is missing"):
+        then.take_states(runtime.load(last_graph(tmp_path), [LAST]))
+    assert then.run(feed(1, 2))["total"] == 8
+
+
 def test_a_new_state_may_be_written_before_the_old_one_is_read(runtime: Runtime, tmp_path: Path) -> None:
     engine = runtime.load(last_graph(tmp_path), [LAST])
     values = [engine.run({"new": np.full((1, 4), i, np.float32)})["change"][0, 0] for i in (1.0, 5.0, 6.0, 2.0)]

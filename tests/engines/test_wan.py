@@ -14,14 +14,15 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import ConditionError, GraphMismatchError, NonFiniteError
 from streamgen_engines.families import Condition, WanGenerator, load
+from streamgen_engines.families.wan import WanPrompts
 from streamgen_engines.families.wan.positions import sinusoid, temporal_pairs
+from streamgen_engines.families.wan_text import WanTextEncoder
 from streamgen_engines.manifest import MANIFEST_FILE, WanManifest
 from streamgen_engines.prompt import Prompt, blend, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.text import TextEncoder
 from tests.counting_engine import CountingEngine
 from tests.tiny_bundle import sha256
-from tests.tiny_wan_bundle import LAYERS, LEVELS, TinyWan, write_tiny_wan_bundle
+from tests.tiny_wan_bundle import FRAME_TOKENS, LAYERS, LEVELS, TinyWan, write_tiny_wan_bundle
 from tests.wan_reference import Reference, Told, mixed
 
 CLOSE = 2e-3  # float32 in another order, carried on through a dozen chunks of a model that mixes well
@@ -50,17 +51,17 @@ def tiny(write: Write) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def text(tiny: Bundle) -> TextEncoder:
-    return TextEncoder(tiny, OnnxRuntimeCpu())
+def text(tiny: Bundle) -> WanPrompts:
+    return WanPrompts(WanTextEncoder(tiny, OnnxRuntimeCpu()))
 
 
 @pytest.fixture(scope="session")
-def ball(text: TextEncoder) -> Prompt:
+def ball(text: WanPrompts) -> Prompt:
     return text.encode("a red ball bounces")
 
 
 @pytest.fixture(scope="session")
-def sea(text: TextEncoder) -> Prompt:
+def sea(text: WanPrompts) -> Prompt:
     return text.encode("calm sea at night")
 
 
@@ -129,7 +130,36 @@ def test_recache_reads_the_past_again_under_the_new_prompt(tiny: Bundle, ball: P
     assert np.array_equal(first[1].step(Condition(sea, recache=False)).video, plain.video)
 
 
-def test_recache_costs_a_pass_for_every_chunk_in_sight(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
+@pytest.mark.parametrize("chunks", [2, 4, 5, 9])
+@pytest.mark.parametrize("recache_sink", [False, True])
+def test_the_sink_of_a_stream_longer_than_the_ring_is_left_alone_unless_the_bundle_says_so(
+    write: Write, ball: Prompt, sea: Prompt, chunks: int, recache_sink: bool
+) -> None:
+    """A ring of four chunks: up to four made, the sink is read again in any case."""
+    tested, reference = generator(write(recache_sink=recache_sink)), Reference(recache_sink=recache_sink)
+    for _ in range(chunks):
+        check(tested.step(Condition(ball)), reference.make(told(ball)))
+    sink = tested._engine.state("key_1")[:, :, : 3 * FRAME_TOKENS].copy()
+    for number in range(4):
+        recache = True if number in (0, 2) else None  # the second time, chunks were read again before
+        check(tested.step(Condition(sea, recache=recache)), reference.make(told(sea), recache=bool(recache)))
+        if number == 0:
+            stands = np.array_equal(tested._engine.state("key_1")[:, :, : 3 * FRAME_TOKENS], sink)
+            assert stands is (chunks > 4 and not recache_sink)
+
+
+def test_a_sink_that_is_filled_anew_is_read_again_until_it_is_the_oldest(
+    tiny: Bundle, ball: Prompt, sea: Prompt
+) -> None:
+    for later in range(6):
+        tested, reference = after(tiny, 7, ball)
+        for number in range(later):
+            keep = 2 if number == 0 else None
+            check(tested.step(Condition(ball, keep=keep)), reference.make(told(ball), keep=keep))
+        check(tested.step(Condition(sea, recache=True)), reference.make(told(sea), recache=True))
+
+
+def test_recache_costs_a_pass_for_every_chunk_that_is_read(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
     tested = generator(tiny)
     counting = CountingEngine(tested._engine)
     tested._engine = counting
@@ -138,8 +168,34 @@ def test_recache_costs_a_pass_for_every_chunk_in_sight(tiny: Bundle, ball: Promp
         before = counting.runs
         tested.step(Condition(sea if number == 6 else ball, recache=True if number == 6 else None))
         runs.append(counting.runs - before)
-    assert runs == [5, 5, 5, 5, 5, 5, 5 + 3, 5]  # a sink of one chunk and a window of two
+    assert runs == [5, 5, 5, 5, 5, 5, 5 + 2, 5]  # a window of two chunks; the sink stays
     assert len(tested._seen) == 3
+
+
+@pytest.mark.parametrize("clean_pass", [True, False])
+def test_a_chunk_says_how_many_passes_it_took(write: Write, ball: Prompt, sea: Prompt, clean_pass: bool) -> None:
+    bundle = write(clean_pass=clean_pass)
+    tested = generator(bundle)
+    counting = CountingEngine(tested._engine)
+    tested._engine = counting
+    conditions = [Condition(ball)] * 6
+    conditions += [Condition(sea, recache=True), Condition(sea, steps=2), Condition(blend([(ball, 1), (sea, 1)]))]
+    conditions += [Condition(blend([(ball, 1), (sea, 1)]), exact=True)]
+    for condition in conditions:
+        before = counting.runs
+        assert tested.step(condition).passes == counting.runs - before
+    assert bundle.manifest.sampler.closing_passes == clean_pass
+    assert bundle.manifest.rereading_passes == 3  # at most: two in a stream longer than the ring
+
+
+def test_passes_of_an_attempt_that_failed_count_with_the_next_chunk(tiny: Bundle, ball: Prompt) -> None:
+    tested = generator(tiny)
+    broken = Prompt("broken", np.full_like(ball.context, np.nan), ball.context_bias, ball.pooled)
+    with pytest.raises(NonFiniteError):
+        tested.step(Condition(broken))
+    tested.reset()
+    assert tested.step(Condition(ball)).passes == 4 + 5  # the first one found no numbers to remember
+    assert tested.step(Condition(ball)).passes == 5
 
 
 def test_a_bundle_can_recache_by_itself_where_a_prompt_changes_suddenly(

@@ -12,8 +12,9 @@ from streamgen_engines.chunk import Float32Array, LatentChunk, Shares, UInt8Arra
 from streamgen_engines.errors import GraphRunError, NonFiniteError
 from streamgen_engines.families import WanDecoder
 from streamgen_engines.manifest import WanManifest
-from streamgen_engines.runtimes import OnnxRuntimeCpu
+from streamgen_engines.runtimes import Array, OnnxRuntimeCpu
 from streamgen_engines.sound import Silence, Sound
+from tests.counting_engine import CountingEngine
 from tests.tiny_wan_bundle import COLUMNS, ROWS, write_tiny_wan_bundle
 
 SAMPLES = 36_000
@@ -158,3 +159,17 @@ def test_both_ways_show_the_same(tmp_path: Path) -> None:
     for number in range(3):
         chunk = latents(number, cut=number == 0)
         assert close(one.decode(chunk).video, two.decode(chunk).video)
+
+
+def test_states_pass_from_graph_to_graph_and_never_through_the_decoder(tmp_path: Path) -> None:
+    class Closed(CountingEngine):
+        def state(self, name: str) -> Array:
+            raise AssertionError(f"{name} was brought to the host")
+
+    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "tiny"))
+    tested = decoder(bundle)
+    assert tested._first is not None
+    tested._first, tested._steady = Closed(tested._first), Closed(tested._steady)
+    chunks = [latents(0, cut=True), latents(1, cut=True)]
+    for chunk, right in zip(chunks, expected(chunks), strict=True):
+        assert close(tested.decode(chunk).video, right)

@@ -8,8 +8,8 @@ import pytest
 from streamgen.generation.prompt_flow import ARRIVAL_KEEP, PromptFlow, Told
 from streamgen.generation.prompts import Taken
 from streamgen.packets import SetPrompt
-from streamgen_engines.condition import ALONE_IN_TRANSITION, Condition
-from streamgen_engines.prompt import Prompt
+from streamgen_engines.condition import ALONE_IN_TRANSITION, SUDDEN, Condition
+from streamgen_engines.prompt import Prompt, moved
 
 CHUNK_MS = 240.0
 
@@ -161,3 +161,37 @@ def test_a_model_that_need_not_hide_its_past_sees_it_in_transitions() -> None:
     way = after(flow, 5)
     assert [shares(told).get("the city", 0.0) for told in way] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert {(told.alone_above, told.keep) for told in way} == {(None, None)}
+
+
+WAYS: list[dict[str, Any]] = [
+    {},
+    {"recache": True},
+    {"recache": False},
+    {"keep": 1},
+    {"cut": True},
+    {"transition_ms": 2 * CHUNK_MS},
+    {"recache": True, "transition_ms": 2 * CHUNK_MS},
+    {"target": "audio"},
+    {"target": "video", "recache": True},
+]
+
+
+@pytest.mark.parametrize("second", [None, *WAYS])
+@pytest.mark.parametrize("first", WAYS)
+@pytest.mark.parametrize("by_itself", [False, True])
+def test_a_recache_is_foreseen_and_taken_prompts_bear_it_out(
+    first: dict[str, Any], second: dict[str, Any] | None, by_itself: bool
+) -> None:
+    """What is foreseen is what a model would do that reads again at sudden changes, or only where it is asked."""
+    flow = PromptFlow(NULL, CHUNK_MS, hides_past=False)
+    flow.take(asked(STORM))
+    before = flow.next().prompt
+    waiting = [asked(SEA, **first), *([] if second is None else [asked(CITY, **second)])]
+    for _ in range(4):
+        foreseen = flow.rereads([each.request for each in waiting], by_itself=by_itself)
+        for each in waiting:
+            flow.take(each)
+        told, waiting = flow.next(), []
+        sudden = moved(before, told.prompt) > SUDDEN and not told.cut and told.keep is None
+        assert foreseen is ((by_itself and sudden) if told.recache is None else told.recache)
+        before = told.prompt

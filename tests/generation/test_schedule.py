@@ -68,6 +68,42 @@ def test_guidance_costs_its_second_passes() -> None:
     assert (passes(4, 1), passes(4, 2), passes(4, 3)) == (5, 9, 13)
 
 
+def test_a_chunk_that_reads_the_past_again_starts_earlier_or_with_fewer_steps() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=50)
+    plain, longer = (schedule.plan(9, EPOCH, per_step=1, extra_passes=extra) for extra in (0, 3))
+    assert plain is not None
+    assert longer is not None
+    assert (plain.start_ns - longer.start_ns, longer.steps) == (3 * 20 * MS, 4)
+    latest = schedule.deadline_ns(9) - 50 * MS
+    for left_ms, steps in ((161, 4), (159, 3), (101, 1), (10, 1)):
+        late = schedule.plan(9, latest - left_ms * MS, per_step=1, extra_passes=3)
+        assert late is not None
+        assert late.steps == steps, left_ms
+
+
+def test_passes_that_were_really_run_are_what_time_is_measured_by() -> None:
+    schedule = make()
+    settle(schedule, pass_ms=20, after_ms=50)
+    for _ in range(WINDOW):
+        schedule.denoised(8 * 20 * MS, 4, per_step=1, made=8)
+    assert schedule._pass.percentile(95) == 20 * MS
+    schedule.denoised(8 * 20 * MS, 4, per_step=1)
+    assert schedule._pass.percentile(100) == 32 * MS
+
+
+def test_a_model_without_a_clean_pass_has_one_pass_less() -> None:
+    schedule = Schedule(chunk_ns=CHUNK, max_steps=4, sound_ahead_ns=SOUND, closing_passes=0)
+    schedule.epoch_ns = EPOCH
+    for _ in range(WINDOW):
+        schedule.denoised(4 * 20 * MS, 4, per_step=1)
+    schedule.margin_ns = MARGIN_NS
+    plan = schedule.plan(9, EPOCH, per_step=1)
+    assert plan is not None
+    assert plan.start_ns == schedule.deadline_ns(9) - 4 * 20 * MS - MARGIN_NS
+    assert passes(4, 1, 0) == 4
+
+
 def test_rare_slow_chunks_raise_the_estimate_but_one_in_a_hundred_does_not() -> None:
     durations = Durations(window=100)
     for _ in range(99):

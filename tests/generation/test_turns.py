@@ -53,6 +53,19 @@ def test_in_its_chunk_an_entry_comes_over_what_was_sent() -> None:
     assert (turn.superseded, turn.scheduled) == (("live", "sound"), (Occurred("a", "a"),))
 
 
+def test_what_the_next_chunk_is_made_with_can_be_seen_before() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(SetPrompt("live", "rain", target="video"))
+    turns.obey(entry("a", {"chunk": 4}))
+    assert turns.ready(0.0) == ()  # not encoded yet
+    encode(turns)
+    seen = []
+    for chunk in range(6):
+        ready = [each.id for each in turns.ready(CHUNK_S * chunk)]
+        seen.append((ready, names(turns.take(chunk, CHUNK_S * chunk))))
+    assert seen == [(["live"],) * 2, ([],) * 2, ([],) * 2, ([],) * 2, (["a"],) * 2, ([],) * 2]
+
+
 def test_chunks_are_counted_from_where_the_channel_is() -> None:
     turns = Turns(CHUNK_S, None)
     turns.obey(BeginAt(100, 0))

@@ -508,6 +508,38 @@ def test_a_model_that_cannot_read_its_past_again_is_not_asked_to(message: Any, f
     assert session.request("ann", message.model_copy(update={"id": "b"}), can).commands
 
 
+def for_the_sound(message: Any) -> Any:
+    """The same request, for the sound alone."""
+    told = message.model_dump(mode="json", exclude_unset=True)
+    match message:
+        case PromptSet():
+            told["target"] = "audio"
+        case Schedule():
+            told["prompt"]["target"] = "audio"
+        case _:
+            told["document"]["entries"][1]["action"]["target"] = "audio"
+    return type(message).model_validate(told)
+
+
+@pytest.mark.parametrize(
+    ("message", "field"),
+    [*zip(RECACHES, ("recache", "prompt.recache", "document.entries.1.action.recache"), strict=True)],
+    ids=["prompt.set", "schedule", "timeline.load"],
+)
+def test_the_past_is_not_read_again_for_the_sound_alone(message: Any, field: str) -> None:
+    session = running()
+    can: frozenset[Permission] = ALL | frozenset({"schedule"})
+    session.offer({}, recaches=True)
+    asked = session.request("ann", for_the_sound(message), can)
+    assert asked.commands == ()
+    rejected = to(asked, "ann")[-1]
+    assert isinstance(rejected, Rejected)
+    assert (rejected.reason, rejected.field) == ("invalid", field)
+    assert "for the sound alone; leave recache out" in rejected.message
+    quiet = PromptSet(id="b", text="rain", recache=False, target="audio")
+    assert session.request("ann", quiet, can).commands
+
+
 def test_a_past_that_is_read_again_goes_to_the_generator_and_not_to_a_restart() -> None:
     session = running()
     session.offer({}, recaches=True)

@@ -11,7 +11,7 @@ from streamgen_engines.errors import DeviceLostError, GraphMismatchError, GraphR
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Signature, TensorSpec
 from streamgen_engines.tensorrt.engine import TensorRtEngine
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
 
 Arrays = dict[str, NDArray[Any]]
 VECTOR = TensorSpec((4,), "float32")
@@ -342,3 +342,64 @@ def test_held_inputs_that_cannot_be_copied_have_to_be_given_again() -> None:
         tested.run({"x": vector(1)})
     tested.hold({"a": vector(2)})
     assert tested.run({"x": vector(1)})["y"][0] == 5
+
+
+def test_memory_of_the_host_for_a_state_is_allocated_when_it_is_asked_for() -> None:
+    device = FakeDevice()
+    tested = engine(device)
+    tested.run(call(1.0))
+    tested.reset()
+    assert len(device.pinned) == 3  # x, write_index and y
+    first = tested.state("k_0")
+    tested.run(call(1.0))
+    assert np.shares_memory(tested.state("k_0"), first)  # the same piece again
+    assert len(device.pinned) == 4
+    tested.close()
+    assert (device.memory, device.pinned) == ({}, [])
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_states_of_an_engine_on_the_same_gpu_never_pass_the_host(seed: int) -> None:
+    gpu = FakeGpu(stirred=seed)
+    first, then = (engine(FakeDevice(gpu=gpu)) for _ in range(2))
+    for each in CALLS[:3]:
+        first.run(call(*each))
+        then.run(call(9.0))
+    then.state("sum").fill(7)  # gone, as its own state is
+    uploads, downloads = gpu.uploads, gpu.downloads
+    then.take_states(first)
+    assert (gpu.uploads, gpu.downloads) == (uploads, downloads)
+    first.reset()
+    for each, right in zip(CALLS[3:], expected(CALLS)[3:], strict=True):
+        np.testing.assert_array_equal(then.run(call(*each))["y"], right)
+    assert then.recorded
+
+
+def test_what_was_written_into_a_state_is_taken_too() -> None:
+    gpu = FakeGpu()
+    first, then = (engine(FakeDevice(gpu=gpu)) for _ in range(2))
+    first.state("sum").fill(100)
+    then.take_states(first)
+    np.testing.assert_array_equal(then.run(call(1.0))["y"], np.full(4, 103.0))
+    np.testing.assert_array_equal(first.state("sum"), np.full(4, 100.0))
+
+
+def test_states_of_an_engine_on_another_gpu_go_over_the_host() -> None:
+    first, then = (engine(FakeDevice(gpu=FakeGpu(index=index))) for index in range(2))
+    first.run(call(*CALLS[0]))
+    then.take_states(first)
+    np.testing.assert_array_equal(then.run(call(*CALLS[1]))["y"], expected(CALLS)[1])
+
+
+def test_states_that_differ_are_refused_and_none_is_taken() -> None:
+    gpu = FakeGpu()
+    then, other = engine(FakeDevice(gpu=gpu)), holding(FakeDevice(gpu=gpu))
+    then.run(call(*CALLS[0]))
+    with pytest.raises(GraphMismatchError, match="state sum is missing, it should be"):
+        then.take_states(other)
+    np.testing.assert_array_equal(then.run(call(*CALLS[1]))["y"], expected(CALLS)[1])
+    closed = engine(FakeDevice(gpu=gpu))
+    closed.close()
+    for one, two in ((then, closed), (closed, then)):
+        with pytest.raises(GraphRunError, match="test has been closed"):
+            one.take_states(two)

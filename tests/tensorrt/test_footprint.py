@@ -76,7 +76,7 @@ def test_every_byte_of_a_graph_in_half_precision() -> None:
     assert found.weights == 2 * 64 * 64 + 4 * 64  # the product's is halved, the small one is left alone
     assert found.states == CACHE + 2 * FLAT  # the ring is written in place
     assert found.tensors == FLAT + ROWS + INDEX + FLAT  # x, rows, write_index and y
-    assert found.host == found.tensors + CACHE + FLAT
+    assert found.host == found.tensors  # states have a way to the host only where one is asked for
     assert found.activations == 2 * FLAT  # the product, which is single precision again, and the sum
     assert (found.estimated, found.precision) == (True, "fp16")
 

@@ -103,6 +103,11 @@ class SamplerPart(Part):
     def passes(self) -> int:
         """Runs of the graph per chunk at full quality, the one that remembers the chunk among them."""
 
+    @property
+    def closing_passes(self) -> int:
+        """Of these, the ones that belong to no step: the one that remembers the chunk."""
+        return 1
+
     @model_validator(mode="after")
     def _least_steps_are_there(self) -> Self:
         if 0 < self.steps < self.least_steps:  # a model without any step is refused with a reason of its own
@@ -183,6 +188,16 @@ class Manifest(Part):
         """Media time of one chunk, in seconds, exact."""
         numerator, denominator = self.video.fps
         return Fraction(self.video.frames_per_chunk * denominator, numerator)
+
+    @property
+    def rereading_passes(self) -> int:
+        """Runs of the graph at most by which a chunk takes longer that reads the past again (`Condition.recache`)."""
+        return 0
+
+    @property
+    def rereads(self) -> bool:
+        """Whether the past is read again where a prompt changes suddenly and nothing is asked."""
+        return False
 
     def told(self, text: str, knobs: Mapping[str, str]) -> str:
         """A prompt with its knobs, in the words that the model learnt; knobs and values that it lacks are left out."""

@@ -67,6 +67,7 @@ class WanSampler(SamplerPart):
     clean_pass: bool = True  # a last pass writes the clean chunk; False: the ring keeps what the last step wrote
     switch: Switch = "keep"  # what a sudden new prompt does to the past where nothing is asked
     blend_chunks: Positive = 4  # that a blend takes
+    recache_sink: bool = False  # reading the past again also rewrites the sink of a stream longer than the ring
 
     @property
     def levels(self) -> tuple[float, ...]:
@@ -84,7 +85,12 @@ class WanSampler(SamplerPart):
     @property
     def passes(self) -> int:
         """Runs of the graph per chunk at full quality, the one that remembers the chunk among them."""
-        return self.steps + self.clean_pass
+        return self.steps + self.closing_passes
+
+    @property
+    def closing_passes(self) -> int:
+        """Of these, the clean pass, where there is one."""
+        return int(self.clean_pass)
 
     @model_validator(mode="after")
     def _levels_descend(self) -> Self:
@@ -133,6 +139,16 @@ class WanManifest(Manifest):
     def ring_frames(self) -> int:
         """Latent frames of the ring: sink, window and the chunk being made."""
         return self.attention.sink + self.attention.window + self.chunk_frames
+
+    @property
+    def rereading_passes(self) -> int:
+        """Chunks in sight: each takes a pass to be read again."""
+        return (self.attention.sink + self.attention.window) // self.chunk_frames
+
+    @property
+    def rereads(self) -> bool:
+        """Whether `sampler.switch` says so."""
+        return self.sampler.switch == "recache"
 
     @property
     def ring_states(self) -> dict[str, State]:

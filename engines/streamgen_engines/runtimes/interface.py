@@ -78,6 +78,14 @@ class Engine(Protocol):
         """The carried state itself: a writable view, valid until the next `run`."""
         ...
 
+    def take_states(self, other: "Engine") -> None:
+        """Go on from the states of another engine, which has all of this one's and keeps them as they are.
+
+        Raises:
+            GraphMismatchError: it lacks one, or has it in another shape or type; nothing is taken then.
+        """
+        ...
+
     def reset(self) -> None:
         """Set every carried state to zero."""
         ...

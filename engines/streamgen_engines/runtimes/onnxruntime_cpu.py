@@ -23,9 +23,9 @@ import onnxruntime as ort
 
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.failures import load_error, run_error
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
-from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, without_states
+from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, copy_states, require_held, without_states
 
 
 class OnnxRuntimeCpu:
@@ -150,6 +150,14 @@ class OnnxRuntimeEngine:
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next `run`."""
         return self._states[name][0].array
+
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine, which are copied.
+
+        Raises:
+            GraphMismatchError: it lacks one, or has it in another shape or type; nothing is taken then.
+        """
+        copy_states(self, self._states, other, self._path.name)
 
     def reset(self) -> None:
         """Set every carried state to zero."""

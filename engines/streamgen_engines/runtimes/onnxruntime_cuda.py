@@ -26,9 +26,16 @@ from streamgen_engines.errors import GraphLoadError, RuntimeUnavailableError
 from streamgen_engines.manifest import State
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import load_error, run_error
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options, tensor_specs
-from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, without_states
+from streamgen_engines.runtimes.tensors import (
+    checked_held,
+    checked_inputs,
+    copy_states,
+    require_held,
+    require_states,
+    without_states,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -40,6 +47,7 @@ INSTALL: Final = (
 PROVIDER: Final = "CUDAExecutionProvider"
 _HOST_PROVIDER: Final = "CPUExecutionProvider"
 _ASSIGNMENT: Final = "session.record_ep_graph_assignment_info"
+_HOST: Final = "cpu"  # ONNX Runtime's name for the host's memory, which it has no copier for
 _GRAPH_ID: Final = "gpu_graph_id"  # run option: which captured CUDA graph a run records or replays
 _NAMED_OPERATORS: Final = 4
 
@@ -205,8 +213,11 @@ class DeviceEngine:
         device_id: int = 0,
         held: Sequence[str] = (),
     ) -> None:
+        self._ort = ort
         self._session = session
         self._path = path
+        self._place = (device, device_id)
+        self._specs = {state.name: TensorSpec(state.shape, state.dtype) for state in states}
         self._signature = without_states(
             states, tensor_specs(session.get_inputs(), path), tensor_specs(session.get_outputs(), path), path, held
         )
@@ -221,10 +232,9 @@ class DeviceEngine:
         # Buffers of each state: one in place, else two that are read and written in turn.
         self._states: dict[str, tuple[Any, ...]] = {}
         self._zeros: dict[str, Array] = {}
-        for state in states:
-            spec = TensorSpec(state.shape, state.dtype)
-            self._states[state.name] = (buffer(spec),) if in_place else (buffer(spec), buffer(spec))
-            self._zeros[state.name] = np.zeros(spec.shape, np.dtype(spec.dtype))
+        for name, spec in self._specs.items():
+            self._states[name] = (buffer(spec),) if in_place else (buffer(spec), buffer(spec))
+            self._zeros[name] = np.zeros(spec.shape, np.dtype(spec.dtype))
         swaps = bool(states) and not in_place
         self._turns = [self._turn(ort, reads) for reads in range(2 if swaps else 1)]
         self._next = 0
@@ -295,6 +305,27 @@ class DeviceEngine:
             except ORT_ERRORS as error:
                 raise run_error(self._path, error) from error
         return self._lent[name]
+
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine: inside the device where both live there, else over the host.
+
+        Raises:
+            GraphMismatchError: it lacks one, or has it in another shape or type; nothing is taken then.
+            GraphRunError: they cannot be copied.
+        """
+        if not isinstance(other, DeviceEngine) or other._place != self._place or self._place[0] == _HOST:
+            copy_states(self, self._states, other, self._path.name)
+            return
+        require_states(self._specs, other._specs, self._path.name)
+        try:
+            other._take_back()
+            self._lent.clear()
+            sources = [other._current(name) for name in self._states]
+            self._ort.copy_tensors(sources, [self._current(name) for name in self._states])
+        except ORT_ERRORS as error:
+            # Without a copier for this device, ONNX Runtime refuses; the way over the host tells if the device is gone.
+            logger.warning("%s: states go over the host, because they cannot be copied: %s", self._path.name, error)
+            copy_states(self, self._states, other, self._path.name)
 
     def reset(self) -> None:
         """Set every carried state to zero.

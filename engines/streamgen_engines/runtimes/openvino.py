@@ -25,7 +25,14 @@ from streamgen_engines.runtimes.failures import load_error, run_error
 from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 from streamgen_engines.runtimes.onnxruntime_cpu import OnnxRuntimeCpu
 from streamgen_engines.runtimes.signal_stack import kept_signal_stack
-from streamgen_engines.runtimes.tensors import checked_held, checked_inputs, require_held, static_spec, without_states
+from streamgen_engines.runtimes.tensors import (
+    checked_held,
+    checked_inputs,
+    copy_states,
+    require_held,
+    static_spec,
+    without_states,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -239,6 +246,14 @@ class OpenVinoEngine:
         """The carried state itself: a writable view, valid until the next `run`."""
         view: Array = self._states[name][self._turn].data
         return view
+
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine, which are copied.
+
+        Raises:
+            GraphMismatchError: it lacks one, or has it in another shape or type; nothing is taken then.
+        """
+        copy_states(self, self._states, other, self._path.name)
 
     def reset(self) -> None:
         """Set every carried state to zero."""

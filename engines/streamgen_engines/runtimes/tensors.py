@@ -1,12 +1,14 @@
 """What every runtime checks of the tensors that go into a graph and come out of it."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
+
 from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes.interface import Array, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Engine, Signature, TensorSpec
 
 _NAMED: Final = 3  # held inputs in one message; a model may have dozens
 
@@ -118,6 +120,42 @@ def refuse_held(signature: Signature, inputs: Mapping[str, Array], graph: str) -
     wrong = [name for name in inputs if name in signature.held]
     if wrong:
         raise GraphMismatchError(f"{graph}: input {_some(wrong)} is held; give it with `hold`, not with a run")
+
+
+def require_states(wanted: Mapping[str, TensorSpec], found: Mapping[str, TensorSpec], graph: str) -> None:
+    """An engine goes on from states that are all of its own.
+
+    Raises:
+        GraphMismatchError: one is missing, or of another shape or type.
+    """
+    for name, spec in wanted.items():
+        if found.get(name) != spec:
+            raise GraphMismatchError(
+                f"{graph} cannot go on from an engine whose state {name} is {found.get(name) or 'missing'}, "
+                f"it should be {spec}; export the bundle again"
+            )
+
+
+def copy_states(engine: Engine, names: Iterable[str], other: Engine, graph: str) -> None:
+    """Go on from another engine's states over the host's memory, whatever runtime it is of.
+
+    Raises:
+        GraphMismatchError: it lacks one, or has it in another shape or type; nothing is copied then.
+    """
+    pairs = {}
+    for name in names:
+        try:
+            pairs[name] = engine.state(name), other.state(name)
+        except KeyError:
+            raise GraphMismatchError(
+                f"{graph} cannot go on from an engine whose state {name} is missing; export the bundle again"
+            ) from None
+    wanted, found = (
+        {name: TensorSpec(pair[side].shape, pair[side].dtype.name) for name, pair in pairs.items()} for side in (0, 1)
+    )
+    require_states(wanted, found, graph)
+    for target, source in pairs.values():
+        np.copyto(target, source)
 
 
 def check_array(name: str, array: Array, spec: TensorSpec, graph: str) -> None:

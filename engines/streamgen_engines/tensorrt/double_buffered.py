@@ -19,7 +19,7 @@ import numpy as np
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.planes.interface import Fetch
-from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Engine, Placed, Signature, TensorSpec
 from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.engine import TensorRtEngine
@@ -138,6 +138,10 @@ class DoubleBufferedEngine:
     def state(self, name: str) -> Array:
         """The carried state itself: a writable view, valid until the next run."""
         return self._inner.state(name)
+
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine; see `TensorRtEngine.take_states`."""
+        self._inner.take_states(other._inner if isinstance(other, DoubleBufferedEngine) else other)
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
         """Copy held inputs to the GPU, where they stay; see `TensorRtEngine.hold`."""

@@ -1,10 +1,10 @@
 """The `Engine` contract on a GPU: states live there, and a run is one recorded piece of work that is played again.
 
-Every buffer is allocated when the engine is made, and never moves. A run copies its inputs to page-locked memory of the
-host; from there on everything is in the order of one stream: inputs to the GPU, the graph, states to where the next run
-reads them, outputs to the host. The first run does this step by step, for TensorRT may still compile and allocate; the
-second records the steps as a CUDA graph; all later ones play that record, which costs one call. Where the GPU cannot
-record them, they are done step by step for good.
+Every buffer that a run uses is allocated when the engine is made, and never moves. A run copies its inputs to
+page-locked memory of the host; from there on everything is in the order of one stream: inputs to the GPU, the graph,
+states to where the next run reads them, outputs to the host. The first run does this step by step, for TensorRT may
+still compile and allocate; the second records the steps as a CUDA graph; all later ones play that record, which costs
+one call. Where the GPU cannot record them, they are done step by step for good.
 
 A state that TensorRT writes in place (a KV cache) has one buffer. Any other has two, and the new value is copied over
 the old one behind the graph: copies inside a GPU are cheap, and all addresses stay what was recorded.
@@ -12,7 +12,9 @@ the old one behind the graph: copies inside a GPU are cheap, and all addresses s
 Held inputs have their place on the GPU as well. They are copied there when they are given, through one piece of
 page-locked memory of the largest one's size, and a run does not touch them: their addresses are what was recorded.
 
-`state()` hands out a copy on the host; what is written into it goes back before the next run.
+`state()` hands out a copy on the host; what is written into it goes back before the next run. Page-locked memory for it
+is allocated when a state is asked for, because a ring may have gigabytes and nobody who asks for it. `take_states` goes
+on from the states of another engine, inside the GPU where both are on the same one.
 """
 
 import logging
@@ -26,8 +28,15 @@ import numpy as np
 from streamgen_engines.chunk import UInt8Array
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
-from streamgen_engines.runtimes.interface import Array, Placed, Signature, TensorSpec
-from streamgen_engines.runtimes.tensors import checked_held, refuse_held, require_held, take_held
+from streamgen_engines.runtimes.interface import Array, Engine, Placed, Signature, TensorSpec
+from streamgen_engines.runtimes.tensors import (
+    checked_held,
+    copy_states,
+    refuse_held,
+    require_held,
+    require_states,
+    take_held,
+)
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
 
@@ -47,14 +56,15 @@ class _Tensor:
 class _Carried:
     """A state: where it is read, and where its new value is written (the same place when in place)."""
 
-    read: _Tensor
+    read: int
     written: int
     size: int
+    spec: TensorSpec
 
     @property
     def in_place(self) -> bool:
         """Whether there is one buffer."""
-        return self.written == self.read.address
+        return self.written == self.read
 
 
 class TensorRtEngine:
@@ -93,6 +103,7 @@ class TensorRtEngine:
         self._runs = 0
         self._under_way = False
         self._closed = False
+        self._copies: dict[str, _Tensor] = {}  # of states that were asked for once
         self._lent: set[str] = set()  # states of which the caller holds the copy
         self._addresses: list[int] = []
         self._memories: list[UInt8Array] = []
@@ -167,10 +178,7 @@ class TensorRtEngine:
         for name, tensor in self._inputs.items():
             if name not in there:
                 np.copyto(tensor.array, inputs[name])
-        for name in sorted(self._lent):
-            read = self._states[name].read
-            self._device.upload(read.address, read.memory)
-        self._lent.clear()
+        self._take_back()
         if self._may_record and self._runs > 0 and there not in self._tried:
             self._capture(there)
         if there in self._records:
@@ -212,15 +220,45 @@ class TensorRtEngine:
         self._given |= every.keys()
 
     def state(self, name: str) -> Array:
-        """The carried state itself: a writable view, valid until the next `run`."""
+        """The carried state itself: a writable view, valid until the next `run`.
+
+        Raises:
+            OutOfMemoryError: the host has no page-locked memory for a copy of it.
+            GraphRunError: it cannot be fetched.
+        """
         self._require_open()
-        read = self._states[name].read
+        carried = self._states[name]
         if name not in self._lent:
             self._device.use()
-            self._device.download(read.memory, read.address)
+            if name not in self._copies:
+                memory = self._staging(carried.size)
+                array = memory.view(np.dtype(carried.spec.dtype)).reshape(carried.spec.shape)
+                self._copies[name] = _Tensor(carried.read, memory, array)
+            self._device.download(self._copies[name].memory, carried.read)
             self._device.synchronise()
             self._lent.add(name)
-        return read.array
+        return self._copies[name].array
+
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine: inside the GPU where it is on this one, else over the host.
+
+        Raises:
+            GraphMismatchError: it lacks a state, or has it in another shape or type; nothing is taken then.
+            GraphRunError: they cannot be copied.
+        """
+        self._require_open()
+        if not isinstance(other, TensorRtEngine) or other.device.index != self._device.index:
+            copy_states(self, self._states, other, self._name)
+            return
+        specs = {name: carried.spec for name, carried in other._states.items()}
+        require_states({name: carried.spec for name, carried in self._states.items()}, specs, self._name)
+        other._settle()
+        self._device.use()
+        self.wait()
+        for name, carried in self._states.items():
+            self._device.copy(carried.read, other._states[name].read, carried.size)
+        self._lent.clear()
+        self._device.synchronise()  # the other one may go on
 
     def reset(self) -> None:
         """Set every carried state to zero."""
@@ -229,10 +267,9 @@ class TensorRtEngine:
         self._lent.clear()
         self._device.use()
         for carried in self._states.values():
-            self._device.zero(carried.read.address, carried.size)
+            self._device.zero(carried.read, carried.size)
             if not carried.in_place:
                 self._device.zero(carried.written, carried.size)
-            carried.read.memory.fill(0)
         self._device.synchronise()
 
     def close(self) -> None:
@@ -258,6 +295,20 @@ class TensorRtEngine:
         self._addresses.clear()
         self._memories.clear()
 
+    def _take_back(self) -> None:
+        """Enqueue the way back of what the caller may have written into states."""
+        for name in sorted(self._lent):
+            self._device.upload(self._copies[name].address, self._copies[name].memory)
+        self._lent.clear()
+
+    def _settle(self) -> None:
+        """Wait until the states lie on the GPU as the next run would read them."""
+        self._require_open()
+        self._device.use()
+        self.wait()
+        self._take_back()
+        self._device.synchronise()
+
     def _require_open(self) -> None:
         if self._closed:
             raise GraphRunError(f"{self._name} has been closed; load it again")
@@ -271,7 +322,7 @@ class TensorRtEngine:
         self._executable.enqueue(device.stream)
         for carried in self._states.values():
             if not carried.in_place:
-                device.copy(carried.read.address, carried.written, carried.size)
+                device.copy(carried.read, carried.written, carried.size)
         for tensor in self._outputs.values():
             device.download(tensor.memory, tensor.address)
 
@@ -309,17 +360,16 @@ class TensorRtEngine:
             raise GraphMismatchError(f"{self._name} has no input {unknown}")
 
     def _carried(self, state: State, spec: TensorSpec) -> _Carried:
-        read = self._tensor(state.name, spec)
-        size = read.memory.nbytes
+        read, size = self._bound(state.name, spec)
         shared = self._executable.aliased(state.output)
         if shared is not None and shared != state.name:
             raise GraphMismatchError(
                 f"{self._name}: {state.output} has to share the memory of {shared}, and not of its state {state.name}; "
                 f"export the bundle again"
             )
-        written = read.address if shared is not None else self._allocate(size)
+        written = read if shared is not None else self._allocate(size)
         self._executable.bind(state.output, written)
-        return _Carried(read, written, size)
+        return _Carried(read, written, size, spec)
 
     def _tensor(self, name: str, spec: TensorSpec) -> _Tensor:
         address, size = self._bound(name, spec)

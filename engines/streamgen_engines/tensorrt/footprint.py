@@ -189,7 +189,7 @@ def _memory(
         states=sum(size if state in in_place else 2 * size for state, size in once.items()),
         tensors=given + made * (1 + turns),
         activations=activations,
-        host=given + made * max(turns, 1) + sum(once.values()),
+        host=given + made * max(turns, 1),
         estimated=known is None,
     )
 

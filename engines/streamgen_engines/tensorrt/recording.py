@@ -98,6 +98,10 @@ class _RecordingEngine:
         """The carried state itself."""
         return self._inner.state(name)
 
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine, which may be written down as well."""
+        self._inner.take_states(other._inner if isinstance(other, _RecordingEngine) else other)
+
     def reset(self) -> None:
         """Set every carried state to zero."""
         self._inner.reset()

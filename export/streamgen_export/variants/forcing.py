@@ -133,6 +133,10 @@ class _ForcedEngine:
         for engine in (self._reference, *self._variants.values()):
             engine.hold(arrays)
 
+    def take_states(self, other: Engine) -> None:
+        """Go on from the states of another engine; the variants get them with the next call."""
+        self._reference.take_states(other._reference if isinstance(other, _ForcedEngine) else other)
+
     def state(self, name: str) -> Array:
         """The float32 graph's state, which is that of all of them before the next call."""
         return self._reference.state(name)

@@ -130,14 +130,15 @@ LONGLIVE: Final = Variant(
 STREAMDIFFUSIONV2: Final = Variant(
     name="streamdiffusionv2",
     config=WAN_1_3B,
-    chunk=1,
-    window=2,
-    sink=3,
-    # It restyles a video, from a noise level that follows the motion. From text alone a chunk begins as noise: these
-    # are the steps of its configuration for text, without a shift.
+    # As its configuration for text has it (`wan_causal_dmd_t2v.yaml`): a cache of 21 latent frames without a sink,
+    # steps that are not shifted, and a last pass without noise. It is known for restyling a video, one latent frame at
+    # a time, from a noise level that follows the motion; that recipe needs a video to begin from.
+    chunk=3,
+    window=18,
+    sink=0,
     steps=_FOUR_STEPS,
     shift=1.0,
-    clean_pass=False,
+    clean_pass=True,
     switch="keep",
     entries=("generator", "generator_ema", "state_dict"),
     lora_scale=0.0,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.runtimes.interface import Array, Signature
+from streamgen_engines.runtimes.interface import Array, Engine, Signature
 from streamgen_export.variants.speed import graph_calls, relative_speeds
 
 
@@ -41,6 +41,9 @@ class TimedEngine:
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
         raise KeyError(*arrays)
+
+    def take_states(self, other: Engine) -> None:
+        raise NotImplementedError("nothing here carries states")
 
     def state(self, name: str) -> Array:
         raise KeyError(name)

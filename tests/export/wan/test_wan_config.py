@@ -33,7 +33,7 @@ def test_shifted_steps_are_those_of_the_models_own_code() -> None:
 
 def test_rings_have_the_models_own_sizes() -> None:
     frames = {name: each.ring(60, 104).frames for name, each in VARIANTS.items()}
-    assert frames == {"causvid": 21, "self-forcing": 21, "longlive": 12, "streamdiffusionv2": 6, "krea": 6}
+    assert frames == {"causvid": 21, "self-forcing": 21, "longlive": 12, "streamdiffusionv2": 21, "krea": 6}
     assert SELF_FORCING.ring(60, 104).slots == 32_760
     assert SELF_FORCING.ring(60, 104).chunk_tokens == 4_680
     one_frame = RingShape(1, 0, 0, 60, 104).bytes(WAN_1_3B, 2)
@@ -41,8 +41,14 @@ def test_rings_have_the_models_own_sizes() -> None:
     assert LONGLIVE.ring(60, 104).bytes(WAN_1_3B, 2) == 12 * one_frame
 
 
-def test_only_streamdiffusionv2_has_no_clean_pass() -> None:
-    assert [name for name, each in VARIANTS.items() if not each.clean_pass] == [STREAMDIFFUSIONV2.name]
+def test_streamdiffusionv2_is_its_recipe_for_text() -> None:
+    told = STREAMDIFFUSIONV2
+    assert (told.chunk, told.window, told.sink, told.clean_pass) == (3, 18, 0, True)
+    assert told.sigmas == (1.0, 0.75, 0.5, 0.25)
+
+
+def test_all_recipes_for_text_end_with_a_clean_pass() -> None:
+    assert all(each.clean_pass for each in VARIANTS.values())
     assert KREA.config is WAN_14B
 
 

@@ -45,7 +45,6 @@ class WanDecoder:
         """
         video = manifest.video
         steady = manifest.graphs["decode_video"]
-        self._states = tuple(state.name for state in steady.states)
         self._steady = runtime.load(bundle.path("decode_video"), steady.states, threads=threads)
         self._steady.signature.require(decode_signature(manifest), graph="decode_video")
         self._first: Engine | None = None
@@ -105,8 +104,7 @@ class WanDecoder:
             return frames
         self._first.reset()
         frame = self._run(self._first, latent)
-        for name in self._states:
-            np.copyto(self._steady.state(name), self._first.state(name))
+        self._steady.take_states(self._first)
         return np.repeat(frame, PICTURES_PER_LATENT, axis=0)
 
     def _run(self, engine: Engine, latent: Float32Array) -> UInt8Array:

@@ -2,8 +2,9 @@
 
 What a new prompt does to the past is chosen per request (`switch`). To read the past again (LongLive, Yang et al. 2025,
 section 3.2) what is visible of it is passed under the new prompt, chunk by chunk and oldest first, so that the ring
-says what it would say had the past been told so. That costs a pass for every chunk in sight, once; the latents for it
-are kept in the host's memory, as many as the ring has slots. The chunks of the sink are read again like all others.
+says what it would say had the past been told so. That costs a pass for every chunk that is read, once; the latents
+for it are kept in the host's memory, as many as the ring has slots. Once a stream is longer than the ring, its sink
+stands as it is, as in the published inference of LongLive, unless the bundle asks for more (`sampler.recache_sink`).
 """
 
 from typing import Final
@@ -71,6 +72,7 @@ class WanGenerator:
         self._fresh = True  # the next chunk continues no picture
         self._seed = check_seed(seed)
         self._drawn = 0  # chunks since the seed was set
+        self._passes = 0  # since the last chunk was delivered: a schedule measures time by them
 
     def step(self, condition: Condition) -> LatentChunk:
         """Make the next chunk.
@@ -125,9 +127,10 @@ class WanGenerator:
 
     def _recache(self, prompt: Prompt) -> None:
         """Write what is visible of the past again, under this prompt."""
-        past = [self._seen[slot] for slot in self._ring.past]
-        self._ring.cut()
-        self._seen.clear()
+        ring = self._ring
+        slots = ring.past if self._sampler.recache_sink else ring.past_behind_sink
+        past = [self._seen.pop(slot) for slot in slots]
+        ring.rewind(slots)
         for seen in past:
             self._pass(seen.latent, seen.sigma, prompt)
             self._advance(seen)
@@ -160,6 +163,7 @@ class WanGenerator:
     def _pass(self, x: Float32Array, sigma: float, prompt: Prompt, *, alone: bool = False) -> Float32Array:
         """One run of the graph: velocity, and the keys and values of `x` in the current slot."""
         self._told.hold(prompt)
+        self._passes += 1
         ring = self._ring
         chunk, places = ring.chunk_places(), ring.places()
         return self._engine.run(
@@ -198,7 +202,9 @@ class WanGenerator:
             seed=self._seed,
             cut=self._fresh,
             heard=condition.heard.shares,
+            passes=self._passes,
         )
+        self._passes = 0
         self._fresh = False
         self._index += 1
         return chunk

@@ -11,22 +11,20 @@ pass per text and step, and because only one set can be held, every one of these
 """
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.families.wan.prompt_mix import Arrays, PromptMix
 from streamgen_engines.families.wan.signatures import prompt_signature
 from streamgen_engines.manifest import WanManifest
 from streamgen_engines.prompt import Prompt
-from streamgen_engines.runtimes.interface import Array, Engine, Runtime
+from streamgen_engines.runtimes.interface import Engine, Runtime
 
 CACHE_BYTES: Final = 2**30
 """Of keys and values in the host's memory; at least `LEAST_CACHED` texts whatever their size."""
 LEAST_CACHED: Final = 2  # those of a transition
-
-Arrays = dict[str, Array]
 
 
 class PromptKv:
@@ -46,6 +44,7 @@ class PromptKv:
         self._engine = runtime.load(bundle.path("prompt_kv"), graph.states, threads=threads)
         self._engine.signature.require(prompt_signature(manifest), graph="prompt_kv")
         self._denoise = denoise
+        self._mix = PromptMix()
         size = sum(
             int(np.prod(spec.shape)) * np.dtype(spec.dtype).itemsize for spec in self._engine.signature.outputs.values()
         )
@@ -61,9 +60,13 @@ class PromptKv:
         """
         if prompt.shares == self._held:
             return
-        found = [(self._of(part), share) for part, share in prompt.alone]
+        found = [(part.text, self._of(part), share) for part, share in prompt.alone]
         self._held = None  # of a change that fails, nothing is known
-        self._denoise.hold(found[0][0] if len(found) == 1 else _mixed(found))
+        if len(found) == 1:
+            self._denoise.hold(found[0][1])
+            self._mix.forget()
+        else:
+            self._denoise.hold(self._mix.of(found))
         self._held = prompt.shares
 
     def _of(self, prompt: Prompt) -> Arrays:
@@ -75,15 +78,3 @@ class PromptKv:
                 self._cache.popitem(last=False)
         self._cache.move_to_end(prompt.text)
         return found
-
-
-def _mixed(parts: Sequence[tuple[Arrays, float]]) -> Arrays:
-    """The weighted mean of keys and values, tensor by tensor, in their own type."""
-    (first, _), *_ = parts
-    mixed: Arrays = {}
-    for name, array in first.items():
-        total = np.zeros(array.shape, np.float32)
-        for arrays, share in parts:
-            total += np.float32(share) * arrays[name].astype(np.float32)
-        mixed[name] = total.astype(array.dtype)
-    return mixed
