@@ -1,4 +1,4 @@
-"""The command `streamgen`: serve, render, replay, token, compile, memory, doctor.
+"""The command `streamgen`: serve, render, replay, token, compile, export, memory, doctor.
 
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
@@ -388,6 +388,24 @@ def compile_(
         _fail(error)
     if failed:
         raise typer.Exit(EXIT_ERROR)
+
+
+@app.command(
+    context_settings={"ignore_unknown_options": True, "allow_extra_args": True, "help_option_names": []},
+    options_metavar="",
+)
+def export(
+    context: typer.Context,
+    family: Annotated[str, typer.Argument(help="Family of the model: wan.", metavar="FAMILY")],
+) -> None:
+    """Turn published weights into a bundle; `streamgen export wan --help` tells its options."""
+    from streamgen import exporting
+
+    try:
+        status = exporting.export(family, context.args)
+    except StreamgenError as error:
+        _fail(error)
+    raise typer.Exit(status)
 
 
 @app.command()

@@ -110,6 +110,7 @@ def check_bundle(path: Path | None) -> Check:
     """Whether the model is complete and undamaged."""
     try:
         found = bundle_at(path)
+        found.check_weights()
     except EngineError as error:
         return Check("model", "bundle", "missing", str(error), "streamgen serve --bundle FOLDER")
     graphs = ", ".join(f"{name} {graph.precision}" for name, graph in sorted(found.manifest.graphs.items()))

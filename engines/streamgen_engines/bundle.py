@@ -9,6 +9,7 @@ from typing import Final, Self
 
 from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
 from streamgen_engines.manifest import MANIFEST_FILE, Manifest, Weights, parse_manifest
+from streamgen_engines.verified import VerifiedFiles
 
 DEFAULT_BUNDLE: Final = "pocket"
 MAX_MANIFEST_BYTES: Final = 4 * 2**20  # a file larger than this is not a manifest
@@ -71,15 +72,21 @@ class Bundle:
         """The tokenizer's file."""
         return self.root / self.manifest.text.tokenizer.file
 
-    def check_weights(self) -> None:
-        """Check the hashes of weights that lie in files of their own; reads all of them.
+    def check_weights(self, files: VerifiedFiles | None = None) -> None:
+        """Check the hashes of weights that lie in files of their own.
+
+        Each is read in full once, and again when something has touched it (`verified`).
+
+        Args:
+            files: remembers those that were right; None is the user's.
 
         Raises:
             HashMismatchError: a file is not the one that the manifest describes.
         """
         for name, graph in self.manifest.graphs.items():
             if graph.weights is not None:
-                _check_file(self.root, graph.weights.file, graph.weights.sha256, f"graphs.{name}.weights")
+                weights = graph.weights
+                _check_file(self.root, weights.file, weights.sha256, f"graphs.{name}.weights", files or VerifiedFiles())
 
     def _check_files(self) -> None:
         tokenizer = self.manifest.text.tokenizer
@@ -137,10 +144,13 @@ def bundle_at(place: Path | None) -> Bundle:
     return Bundle.open(place)
 
 
-def _check_file(root: Path, file: str, sha256: str, field: str) -> None:
+def _check_file(root: Path, file: str, sha256: str, field: str, files: VerifiedFiles | None = None) -> None:
     try:
-        with (root / file).open("rb") as stream:
-            found = hashlib.file_digest(stream, "sha256").hexdigest()
+        if files is not None:
+            found = files.sha256(root / file, sha256)
+        else:
+            with (root / file).open("rb") as stream:
+                found = hashlib.file_digest(stream, "sha256").hexdigest()
     except FileNotFoundError as error:
         kind = MissingGraphError if field.startswith("graphs.") else BundleError
         raise kind(

@@ -20,36 +20,32 @@ from streamgen_engines.runtimes.interface import Runtime, Signature, TensorSpec
 
 MAX_CHARACTERS: Final = 4_096
 """Of a longer text only the beginning is read; it holds many times the tokens that any model takes."""
-CACHED_PROMPTS: Final = 128  # about 50 kB each where contexts are small
-CACHED_BYTES: Final = 128 * 2**20
-"""Of contexts, which are 8 MB each for UMT5-XXL: then fewer are remembered, but at least `MAX_BLENDED`."""
+CACHED_PROMPTS: Final = 128  # about 50 kB each
 
 
 class TextEncoder:
     """Tokenizer and text graph of a bundle, with the last `CACHED_PROMPTS` texts remembered (least recent goes).
 
-    A graph either gives a text as one vector too (`pooled`), and its padding is masked; or it gives its context alone,
-    all of whose places are attended to, the empty ones being zero (Wan 2.1). In the latter case prompts have no
-    `pooled`, and a blank text is encoded like any other, as it was when captions were dropped in training.
+    The graph also gives a text as one vector (`pooled`), and padding is masked. Texts of the `wan` family are
+    encoded by `families.wan_text`.
     """
 
     def __init__(self, bundle: Bundle, runtime: Runtime, *, cached: int = CACHED_PROMPTS) -> None:
         text = bundle.manifest.text
         self._tokens = text.max_tokens
-        self._pooled = bundle.manifest.abilities.pooled
-        self._null = null_prompt(text) if self._pooled else None
+        self._null = null_prompt(text)
         self._tokenizer = load_tokenizer(bundle)
         self._engine = runtime.load(bundle.path("text"), bundle.manifest.graphs["text"].states)
         ids = TensorSpec((1, text.max_tokens), "int64")
-        outputs = {"context": TensorSpec((1, text.max_tokens, text.width), "float32")}
-        if self._pooled:
-            outputs["pooled"] = TensorSpec((1, text.width), "float32")
+        outputs = {
+            "context": TensorSpec((1, text.max_tokens, text.width), "float32"),
+            "pooled": TensorSpec((1, text.width), "float32"),
+        }
         self._engine.signature.require(
             Signature({"input_ids": ids, "attention_mask": ids}, outputs),
             graph="text",
         )
-        size = 4 * text.max_tokens * text.width
-        self._cached = min(cached, max(MAX_BLENDED, CACHED_BYTES // size))
+        self._cached = cached
         self._cache: OrderedDict[str, Prompt] = OrderedDict()
         # Guards the cache and the engine, which one thread at a time may run.
         self._lock = threading.Lock()
@@ -60,7 +56,7 @@ class TextEncoder:
         A blank text is the null prompt: the model goes on as it likes.
         """
         text = _readable(text)
-        if not text and self._null is not None:
+        if not text:
             return self._null
         with self._lock:
             prompt = self._cache.get(text)
@@ -93,8 +89,6 @@ class TextEncoder:
         mask[0, : len(tokens)] = 1
         out = self._engine.run({"input_ids": ids, "attention_mask": mask})
         context = out["context"] * mask[..., None].astype(np.float32)
-        if not self._pooled:
-            return Prompt(text, context, np.zeros((1, self._tokens), np.float32), np.zeros((1, 0), np.float32))
         return Prompt(
             text,
             context,

@@ -6,6 +6,7 @@ over a ring writes with `ring_write`, which becomes `TensorScatter`; `scaled_dot
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -26,6 +27,8 @@ LARGEST_FILE: Final = 1_900_000_000
 """Bytes of weights that still go into the graph's own file: Protocol Buffers end at 2 GiB."""
 WEIGHTS_SUFFIX: Final = ".weights"
 """Larger graphs have their weights in a file beside them, named like the graph with this at its end."""
+WEIGHTS_DIGEST: Final = "weights_sha256"
+"""What a graph calls the hash of this file."""
 
 Array = NDArray[np.generic]
 
@@ -66,11 +69,21 @@ def write(
     path.parent.mkdir(parents=True, exist_ok=True)
     if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
         # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
-        onnx_ir.save(program.model, str(path), external_data=path.name + WEIGHTS_SUFFIX)
+        beside = path.with_name(path.name + WEIGHTS_SUFFIX)
+        onnx_ir.save(program.model, str(path), external_data=beside.name)
+        _tell_weights(path, beside)
     else:
         program.save(str(path), external_data=False)
     strip_notes(path)
     onnx.checker.check_model(str(path))
+
+
+def _tell_weights(path: Path, weights: Path) -> None:
+    """Put the hash of its weights into a graph, so that its own hash tells two checkpoints apart."""
+    model = onnx.load(path, load_external_data=False)
+    with weights.open("rb") as stream:
+        model.metadata_props.add(key=WEIGHTS_DIGEST, value=hashlib.file_digest(stream, "sha256").hexdigest())
+    onnx.save(model, path)
 
 
 def trace(

@@ -35,11 +35,10 @@ from streamgen.packets import (
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array, picture_name
 from streamgen_engines.errors import DeviceLostError, GraphRunError, NonFiniteError
-from streamgen_engines.families import Condition, Decoder, Generator, Model, load_pictures
+from streamgen_engines.families import Condition, Decoder, Generator, Model, PromptEncoder, load_pictures
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.prompt import Prompt
-from streamgen_engines.text import TextEncoder
 
 logger = logging.getLogger(__name__)
 
@@ -454,7 +453,7 @@ class Pipeline:
         return self._encode.encode(self.next_decoded(steps=steps), layers, keyframes)
 
 
-def encode_request(request: SetPrompt, text: TextEncoder, manifest: Manifest) -> tuple[Prompt, Prompt | None]:
+def encode_request(request: SetPrompt, text: PromptEncoder, manifest: Manifest) -> tuple[Prompt, Prompt | None]:
     """What a model is told for a prompt, in the bundle's words: text or blend with its knobs, and that of the sound.
 
     Raises:

@@ -10,6 +10,7 @@ from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RUNTIME_NAMES, Runti
 from streamgen_engines.runtimes import RuntimeReport, available, choice, require, runtime_named
 from streamgen_engines.runtimes.openvino import OpenVino, OpenVinoEngine
 from streamgen_engines.runtimes.report import openvino_report
+from streamgen_engines.text import TextEncoder
 
 
 def test_every_name_has_a_runtime_and_a_report() -> None:
@@ -63,5 +64,6 @@ def test_a_family_runs_on_the_runtime_that_it_is_given(tiny: Bundle) -> None:
     assert isinstance(model.decoder, PocketDecoder)
     assert isinstance(model.generator._engine, OpenVinoEngine)
     assert isinstance(model.decoder._video, OpenVinoEngine)
+    assert isinstance(model.text, TextEncoder)
     assert isinstance(model.text._engine, OpenVinoEngine)
     assert len(made) == 3  # each part may live on a thread of its own

@@ -14,11 +14,12 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import ConditionError, GraphMismatchError, NonFiniteError
 from streamgen_engines.families import Condition, WanGenerator, load
+from streamgen_engines.families.wan import WanPrompts
 from streamgen_engines.families.wan.positions import sinusoid, temporal_pairs
+from streamgen_engines.families.wan_text import WanTextEncoder
 from streamgen_engines.manifest import MANIFEST_FILE, WanManifest
 from streamgen_engines.prompt import Prompt, blend, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.text import TextEncoder
 from tests.counting_engine import CountingEngine
 from tests.tiny_bundle import sha256
 from tests.tiny_wan_bundle import FRAME_TOKENS, LAYERS, LEVELS, TinyWan, write_tiny_wan_bundle
@@ -50,17 +51,17 @@ def tiny(write: Write) -> Bundle:
 
 
 @pytest.fixture(scope="session")
-def text(tiny: Bundle) -> TextEncoder:
-    return TextEncoder(tiny, OnnxRuntimeCpu())
+def text(tiny: Bundle) -> WanPrompts:
+    return WanPrompts(WanTextEncoder(tiny, OnnxRuntimeCpu()))
 
 
 @pytest.fixture(scope="session")
-def ball(text: TextEncoder) -> Prompt:
+def ball(text: WanPrompts) -> Prompt:
     return text.encode("a red ball bounces")
 
 
 @pytest.fixture(scope="session")
-def sea(text: TextEncoder) -> Prompt:
+def sea(text: WanPrompts) -> Prompt:
     return text.encode("calm sea at night")
 
 

@@ -1,24 +1,24 @@
 """Prompts of a text graph that gives contexts alone."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.prompt import blend
+from streamgen_engines.errors import PromptError
+from streamgen_engines.families.wan import WanPrompts
+from streamgen_engines.families.wan_text import WanTextEncoder
+from streamgen_engines.prompt import MAX_BLENDED, blend
 from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.text import CACHED_BYTES, TextEncoder
 from tests.tiny_wan_bundle import TEXT_TOKENS, TEXT_WIDTH, write_tiny_wan_bundle
 
 
 @pytest.fixture(scope="module")
-def encoder(tmp_path_factory: pytest.TempPathFactory) -> TextEncoder:
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> WanPrompts:
     bundle = Bundle.open(write_tiny_wan_bundle(tmp_path_factory.mktemp("wan") / "tiny"))
-    return TextEncoder(bundle, OnnxRuntimeCpu())
+    return WanPrompts(WanTextEncoder(bundle, OnnxRuntimeCpu()))
 
 
-def test_nothing_is_masked_and_places_without_a_token_are_zero(encoder: TextEncoder) -> None:
+def test_nothing_is_masked_and_places_without_a_token_are_zero(encoder: WanPrompts) -> None:
     prompt = encoder.encode("rain")
     assert prompt.context.shape == (1, TEXT_TOKENS, TEXT_WIDTH)
     assert prompt.pooled.shape == (1, 0)
@@ -27,14 +27,14 @@ def test_nothing_is_masked_and_places_without_a_token_are_zero(encoder: TextEnco
     assert 0 < filled.sum() < TEXT_TOKENS
 
 
-def test_a_blank_text_is_encoded_like_any_other(encoder: TextEncoder) -> None:
+def test_a_blank_text_is_encoded_like_any_other(encoder: WanPrompts) -> None:
     blank = encoder.encode("  ")
     assert blank.text == ""
     assert blank.context.any()
-    assert encoder.encode("") is blank
+    np.testing.assert_array_equal(encoder.encode("").context, blank.context)
 
 
-def test_a_blend_has_its_texts_and_mixes_no_hidden_states(encoder: TextEncoder) -> None:
+def test_a_blend_has_its_texts_and_mixes_no_hidden_states(encoder: WanPrompts) -> None:
     rain, sea = encoder.encode("rain"), encoder.encode("a calm sea at night")
     half = blend([(rain, 1), (sea, 1)])
     assert half.context.shape == (1, 0, TEXT_WIDTH)
@@ -43,8 +43,12 @@ def test_a_blend_has_its_texts_and_mixes_no_hidden_states(encoder: TextEncoder) 
     assert half.pooled.shape == (1, 0)
 
 
-def test_large_contexts_are_remembered_by_their_size(tmp_path: Path) -> None:
-    bundle = Bundle.open(write_tiny_wan_bundle(tmp_path / "tiny"))
-    assert TextEncoder(bundle, OnnxRuntimeCpu())._cached == 128
-    text = bundle.manifest.text.model_copy(update={"max_tokens": 512, "width": 4096})
-    assert CACHED_BYTES // (4 * text.max_tokens * text.width) == 16
+def test_one_text_alone_is_the_text_itself(encoder: WanPrompts) -> None:
+    alone = encoder.blend([("rain", 2.0), ("sun", 0.0)])
+    np.testing.assert_array_equal(alone.context, encoder.encode("rain").context)
+    assert alone.shares == (("rain", 1.0),)
+
+
+def test_a_blend_of_too_many_texts_is_refused(encoder: WanPrompts) -> None:
+    with pytest.raises(PromptError, match="at most 8 fit"):
+        encoder.blend([(f"text {n}", 1.0) for n in range(MAX_BLENDED + 1)])

@@ -4,11 +4,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.embedding_cache import EmbeddingCache, texts_folder
 from streamgen_engines.errors import UnknownFamilyError
-from streamgen_engines.families.interface import Decoder, Generator
+from streamgen_engines.families.interface import Decoder, Generator, PromptEncoder
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
 from streamgen_engines.families.pocket_sound import PocketSound
-from streamgen_engines.families.wan import WanDecoder, WanGenerator
+from streamgen_engines.families.wan import WanDecoder, WanGenerator, WanPrompts
+from streamgen_engines.families.wan_text import WanTextEncoder
 from streamgen_engines.manifest import MANIFEST_FILE, PocketManifest, WanManifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
@@ -24,8 +26,10 @@ __all__ = [
     "PictureEncoder",
     "PocketDecoder",
     "PocketGenerator",
+    "PromptEncoder",
     "WanDecoder",
     "WanGenerator",
+    "WanPrompts",
     "load",
     "load_pictures",
 ]
@@ -43,7 +47,7 @@ class Model:
     """
 
     bundle: Bundle
-    text: TextEncoder
+    text: PromptEncoder
     generator: Generator
     decoder: Decoder
 
@@ -84,9 +88,11 @@ def load(
             )
         case WanManifest():
             sound = _sound(bundle, manifest, seed, threads)
+            # On disk too: encoding a text may take seconds.
+            texts = WanTextEncoder(bundle, runtime(), threads=threads, cache=EmbeddingCache(texts_folder()))
             return Model(
                 bundle,
-                TextEncoder(bundle, runtime()),
+                WanPrompts(texts),
                 WanGenerator(bundle, manifest, runtime(), seed, threads=threads),
                 WanDecoder(bundle, manifest, runtime(), sound, threads=threads),
             )

@@ -1,9 +1,30 @@
 """What every family offers, whatever its graphs are."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from streamgen_engines.chunk import Chunk, LatentChunk
 from streamgen_engines.condition import Condition
+from streamgen_engines.prompt import Prompt
+
+
+class PromptEncoder(Protocol):
+    """Encodes prompts. Threads may share it."""
+
+    def encode(self, text: str) -> Prompt:
+        """Encode a text in any language and of any length; what the model does not know degrades, it does not fail."""
+        ...
+
+    def blend(self, weighted: Sequence[tuple[str, float]]) -> Prompt:
+        """Mix texts, as `streamgen_engines.prompt` describes. One text alone gives exactly its own `encode`.
+
+        Args:
+            weighted: (text, weight) pairs; weights are relative, those of 0 drop out.
+
+        Raises:
+            PromptError: no positive weight, one that is negative or not finite, or more than `MAX_BLENDED` texts.
+        """
+        ...
 
 
 class Generator(Protocol):

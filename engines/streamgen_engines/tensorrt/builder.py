@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final
 
 from streamgen_engines.errors import GraphLoadError
@@ -13,6 +14,7 @@ from streamgen_engines.tensorrt.inspection import NetworkReport, network_report
 Progress = Callable[[str, float], None]
 """(phase, share that is done from 0 to 1)."""
 REPORTED_ERRORS: Final = 3
+GRAPH_FILE: Final = "graph.onnx"
 _NO_FUSED_KERNEL: Final = "not supported by a dedicated kernel"
 
 
@@ -54,6 +56,7 @@ def build(
     sizes: Mapping[str, SizeRange] | None = None,
     timing: bytes = b"",
     progress: Progress = lambda phase, share: None,
+    folder: Path | None = None,
 ) -> Built:
     """Build a plan.
 
@@ -68,15 +71,16 @@ def build(
         sizes: the range of each input without a static shape.
         timing: a timing cache of the same TensorRT and GPU; a foreign one is left alone.
         progress: told how far it is.
+        folder: where the weights lie that are in a file beside the graph; None where there are none.
 
     Raises:
         GraphLoadError: TensorRT rejects the graph; the message names the nodes.
         OutOfMemoryError: the GPU on which it measures has no room.
     """
     try:
-        return _build(flavour, model, name, states, sizes or {}, timing, progress, apart=False)
+        return _build(flavour, model, name, states, sizes or {}, timing, progress, folder, apart=False)
     except _NoFusedKernelError:
-        return _build(flavour, model, name, states, sizes or {}, timing, progress, apart=True)
+        return _build(flavour, model, name, states, sizes or {}, timing, progress, folder, apart=True)
 
 
 class _NoFusedKernelError(Exception):
@@ -91,6 +95,7 @@ def _build(
     sizes: Mapping[str, SizeRange],
     timing: bytes,
     progress: Progress,
+    folder: Path | None,
     *,
     apart: bool,
 ) -> Built:
@@ -99,7 +104,9 @@ def _build(
     builder = api.Builder(flavour.logger)
     network = builder.create_network(_network_flags(api))
     parser = api.OnnxParser(network, flavour.logger)
-    if not parser.parse(model) or not network.num_outputs:
+    # Names of weight files are relative to the graph's own place; a graph of that name need not be there.
+    parsed = parser.parse(model) if folder is None else parser.parse(model, str(folder / GRAPH_FILE))
+    if not parsed or not network.num_outputs:
         raise GraphLoadError(f"{name}: {flavour.name} {flavour.version} rejects {_parse_errors(parser)}")
     _check_caches(network, api, states, name)
     attentions = _set_apart(network, api) if apart else 0

@@ -1,5 +1,7 @@
 """Whether a plan computes what ONNX Runtime computes, on the same inputs, states carried along on both sides."""
 
+import os
+import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -23,7 +25,13 @@ class PlanMismatchError(EngineError):
 
 
 def reference_engine(
-    source: bytes, states: Sequence[State], runtime: Runtime, *, name: str, planes: PlaneRequest | None = None
+    source: bytes,
+    states: Sequence[State],
+    runtime: Runtime,
+    *,
+    name: str,
+    planes: PlaneRequest | None = None,
+    weights: Path | None = None,
 ) -> Engine:
     """The graph as ONNX Runtime computes it in float32: what a plan should do.
 
@@ -35,12 +43,23 @@ def reference_engine(
         runtime: ONNX Runtime on the CPU.
         name: how error messages name it.
         planes: what the plan has in place of RGB.
+        weights: the file beside the graph that has its weights; None where there is none.
     """
     prepared = prepare(source, "fp32", name=name, planes=planes)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / f"{name}.onnx"
         file.write_bytes(prepared.model)
+        if weights is not None:
+            _lay_beside(weights, Path(folder))
         return runtime.load(file, states)
+
+
+def _lay_beside(weights: Path, folder: Path) -> None:
+    """Without copying gigabytes where the file system can do without."""
+    try:
+        os.link(weights, folder / weights.name)
+    except OSError:
+        shutil.copyfile(weights, folder / weights.name)
 
 
 def compare(engine: Engine, reference: Engine, calls: Sequence[Mapping[str, Array]]) -> dict[str, float]:

@@ -5,6 +5,7 @@ The small graphs of the chunk loop, which follow from the manifest, are compiled
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
@@ -205,6 +206,11 @@ class Compiler:
             self._plans.install(plan)
             self._plans.keep_timing(plan.key, built.timing if built is not None else b"")
 
+    def _weights(self, name: str) -> Path | None:
+        """The file of a graph's weights, where it has one."""
+        weights = self._graph(name).weights
+        return None if weights is None else self._bundle.root / weights.file
+
     def _build(self, name: str, prepared: Prepared, key: PlanKey) -> Built:
         def progress(phase: str, share: float) -> None:
             self._progress(name, phase, share)
@@ -217,6 +223,7 @@ class Compiler:
             states=self._graph(name).states,
             timing=self._plans.timing(key) if self._plans is not None else b"",
             progress=told,
+            folder=(self._bundle.root / self._graph(name).file).parent,
         )
 
     def _tried(
@@ -233,7 +240,9 @@ class Compiler:
             if self._reference is not None:
                 self._progress(name, "Comparing with ONNX Runtime", 0.0)
                 source, calls = self._known(name, self._reference)
-                right = reference_engine(source, graph.states, self._reference, name=name, planes=planes)
+                right = reference_engine(
+                    source, graph.states, self._reference, name=name, planes=planes, weights=self._weights(name)
+                )
                 errors = compare(engine, right, calls)
                 require_close(errors, precision, name=label)
             return errors, engine.report()

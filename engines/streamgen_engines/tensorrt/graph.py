@@ -4,12 +4,13 @@ Needs the package `onnx`, which comes with the extras `tensorrt` and `tensorrt-r
 """
 
 from collections.abc import Iterable, Mapping
+from math import prod
 from typing import Any
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 Constant = NDArray[Any]
 
@@ -60,8 +61,25 @@ class Rewriting:
         """Whether a value is an initializer."""
         return name in self._constants
 
+    def is_outside(self, name: str) -> bool:
+        """Whether the numbers of an initializer lie in a file beside the graph: they stay there, as they are."""
+        return bool(self._constants[name].data_location == TensorProto.EXTERNAL)
+
+    def constant_size(self, name: str) -> int:
+        """How many numbers an initializer has."""
+        return prod(self._constants[name].dims)
+
     def constant(self, name: str) -> Constant:
-        """The numbers of an initializer."""
+        """The numbers of an initializer.
+
+        Raises:
+            ValueError: they lie in a file beside the graph, and are not changed there.
+        """
+        if self.is_outside(name):
+            raise ValueError(
+                f"{name} lies in a file of weights, whose numbers TensorRT has to take as they are; export this graph "
+                f"in fp16 or bf16"
+            )
         value: Constant = numpy_helper.to_array(self._constants[name])
         return value
 

@@ -39,7 +39,11 @@ def halve(graph: Rewriting, types: dict[str, tuple[int, tuple[int, ...] | None]]
         for name in floats:
             if name in narrow:
                 continue
-            if graph.is_constant(name) and (to == TensorProto.BFLOAT16 or _fits(graph, name)):
+            if (
+                graph.is_constant(name)
+                and not graph.is_outside(name)
+                and (to == TensorProto.BFLOAT16 or _fits(graph, name))
+            ):
                 narrow[name] = _narrow_constant(graph, name, to)
             else:
                 narrow[name] = graph.fresh("narrow")
@@ -59,7 +63,7 @@ def _left(graph: Rewriting, node: Any) -> bool:
     """Whether a node stays as it is: it is small, or the exporter wants it so."""
     if node.name.endswith(KEPT):
         return True
-    weights = [graph.constant(name).size for name in node.input[:2] if name and graph.is_constant(name)]
+    weights = [graph.constant_size(name) for name in node.input[:2] if name and graph.is_constant(name)]
     return bool(weights) and max(weights) < SMALLEST
 
 

@@ -1,12 +1,13 @@
 """A bundle's graph as TensorRT takes it, in the precision that is asked for. The bundle itself is never changed.
 
 `prepare` is a pure function from bytes to bytes, and `VERSION` is part of what plans are kept under: raise it when the
-result changes.
+result changes. Weights in a file beside the graph stay there; the exporter puts their hash into the graph, so that
+bytes tell them apart too.
 """
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import onnx
 from onnx import TensorProto
@@ -84,7 +85,7 @@ def prepare(
         half = _HALVES.get(chosen, TensorProto.FLOAT16)
         halved = halve(graph, types_of(model), half) if chosen != "fp32" else 0
         done = graph.finish()
-        onnx.checker.check_model(done)
+        onnx.checker.check_model(_without_outside(done))
         made: bytes = done.SerializeToString(deterministic=True)
     except (onnx.checker.ValidationError, onnx.shape_inference.InferenceError, ValueError) as error:
         raise GraphLoadError(
@@ -96,6 +97,22 @@ def prepare(
         raise GraphLoadError(f"{name}: not an ONNX file ({error}); download or export the bundle again") from error
     digest = hashlib.sha256(made).hexdigest()
     return Prepared(made, digest, chosen, linears, weights, inside, attentions, halved)
+
+
+def _without_outside(model: Any) -> Any:
+    """The model with weights from other files as inputs: the checker would look for the files."""
+    outside = [tensor for tensor in model.graph.initializer if tensor.data_location == TensorProto.EXTERNAL]
+    if not outside:
+        return model
+    checked = onnx.ModelProto()
+    checked.CopyFrom(model)
+    inside = [tensor for tensor in checked.graph.initializer if tensor.data_location != TensorProto.EXTERNAL]
+    del checked.graph.initializer[:]
+    checked.graph.initializer.extend(inside)
+    checked.graph.input.extend(
+        onnx.helper.make_tensor_value_info(tensor.name, tensor.data_type, tensor.dims) for tensor in outside
+    )
+    return checked
 
 
 def _exported_in(graph: Rewriting) -> Precision:

@@ -177,7 +177,7 @@ class TensorRt:
         def opened(data: bytes, key: PlanKey) -> LoadedPlan:
             return self._opened(data, states, path.name, key, held=held)
 
-        return self._planned(self._hashes[path], model, states, path.name, opened)
+        return self._planned(self._hashes[path], model, states, path.name, opened, path.parent)
 
     @_loading()
     def load_planes(
@@ -197,7 +197,7 @@ class TensorRt:
         def opened(data: bytes, key: PlanKey) -> LoadedPlan:
             return self._opened(data, states, path.name, key, fetches=False)
 
-        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened)
+        inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened, path.parent)
         copying: list[CudaDevice] = []
         for _ in range(TURNS):
             copying.append(CudaDevice(self._index))
@@ -274,8 +274,9 @@ class TensorRt:
         states: Sequence[State],
         name: str,
         opened: Callable[[bytes, PlanKey], _Opened],
+        folder: Path | None = None,
     ) -> _Opened:
-        """What `opened` makes of the plan of a prepared graph: from the cache, or built."""
+        """What `opened` makes of the plan of a prepared graph: from the cache, or built. `folder` has its weights."""
         key = plan_key(self._flavour, sha256, self._gpu.gpu)
         found = self._plans.find(key)
         if found is not None:
@@ -284,7 +285,7 @@ class TensorRt:
             except GraphLoadError as error:
                 self._require_room(found.data, key, name, error)
                 _log.warning("the plan of %s is built again: %s", name, error)
-        data = self._built(model(), key, states, name)
+        data = self._built(model(), key, states, name, folder)
         try:
             return opened(data, key)
         except GraphLoadError as error:
@@ -311,9 +312,9 @@ class TensorRt:
         if free < needed:
             raise no_room(name, needed, free) from error
 
-    def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str) -> bytes:
+    def _built(self, model: bytes, key: PlanKey, states: Sequence[State], name: str, folder: Path | None) -> bytes:
         _log.info("building the plan of %s for %s; this is done once", name, key.gpu)
-        made = build(self._flavour, model, name=name, states=states, timing=self._plans.timing(key))
+        made = build(self._flavour, model, name=name, states=states, timing=self._plans.timing(key), folder=folder)
         try:
             self._plans.install(Plan(key, made.plan))
             self._plans.keep_timing(key, made.timing)

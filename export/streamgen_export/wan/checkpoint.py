@@ -70,6 +70,43 @@ def load(
         CheckpointError: the file is missing, cut short, or not these weights; the message says what it seems to be.
         UnsafeCheckpointError: it holds more than weights. Nothing of it was run.
     """
+    model, wanted, found, changes = _matched(path, variant, lora, precision, config, available_bytes)
+    for name, parameter in wanted.items():
+        _place(model, name, _read(path, name, found[name], parameter.dtype, changes.get(name)))
+    dtypes: dict[str, int] = {}
+    for name in wanted:
+        kind = str(found[name].dtype).removeprefix("torch.")
+        dtypes[kind] = dtypes.get(kind, 0) + 1
+    return Loaded(model, dtypes, len(changes))
+
+
+def check(
+    path: Path,
+    variant: Variant,
+    *,
+    lora: Path | None = None,
+    precision: Precision = "fp32",
+    config: WanConfig | None = None,
+    available_bytes: int | None = None,
+) -> None:
+    """See whether `load` with the same arguments would find what it needs, and room for it, without reading weights.
+
+    Raises:
+        CheckpointError: as `load`, but for damage inside of tensors.
+        UnsafeCheckpointError: it holds more than weights. Nothing of it was run.
+    """
+    _matched(path, variant, lora, precision, config, available_bytes)
+
+
+def _matched(
+    path: Path,
+    variant: Variant,
+    lora: Path | None,
+    precision: Precision,
+    config: WanConfig | None,
+    available_bytes: int | None,
+) -> tuple[CausalWan, dict[str, nn.Parameter], Tensors, Mapping[str, Change]]:
+    """The model without memory, its parameters, the file's tensor for each, and what a LoRA changes in them."""
     config = config or variant.config
     with torch.device("meta"):
         model = CausalWan(config)
@@ -82,13 +119,7 @@ def load(
     shapes = {name: tuple(parameter.shape) for name, parameter in wanted.items()}
     changes = read_lora(lora, shapes, variant.lora_scale or 1.0) if lora is not None else {}
     _require_memory(path, wanted, found, changes, available_bytes)
-    for name, parameter in wanted.items():
-        _place(model, name, _read(path, name, found[name], parameter.dtype, changes.get(name)))
-    dtypes: dict[str, int] = {}
-    for name in wanted:
-        kind = str(found[name].dtype).removeprefix("torch.")
-        dtypes[kind] = dtypes.get(kind, 0) + 1
-    return Loaded(model, dtypes, len(changes))
+    return model, wanted, found, changes
 
 
 def _renamed(path: Path, tensors: Tensors) -> Tensors:

@@ -2,5 +2,6 @@
 
 from streamgen_engines.families.wan.decoder import WanDecoder
 from streamgen_engines.families.wan.generator import WanGenerator
+from streamgen_engines.families.wan.prompts import WanPrompts
 
-__all__ = ["WanDecoder", "WanGenerator"]
+__all__ = ["WanDecoder", "WanGenerator", "WanPrompts"]
