@@ -3,6 +3,8 @@
 Weights are random and few; layouts, code and graphs are those of the published models.
 """
 
+import json
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from playwright.async_api import Browser, expect
 
+from streamgen_engines.manifest import MANIFEST_FILE
 from tests.e2e.conftest import DESKTOP
 from tests.e2e.serving import Server, serving
 from tests.e2e.viewing import Viewing
@@ -27,14 +30,19 @@ LOOKED_AT = 48
 
 
 @pytest.fixture(scope="module")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def work(tmp_path_factory: pytest.TempPathFactory) -> Path:
     work = tmp_path_factory.mktemp("wan")
     checkpoint = write_files(work / "files")
     command = [str(Path(sys.executable).with_name("streamgen")), "export", "wan", "--dimensions", "tiny"]
     command += ["--checkpoint", str(checkpoint), "--variant", "self-forcing", "--out", str(work / "bundle")]
-    command += ["--size", "64x64", "--window", "6", "--precision", "fp32", "--decoder", "taehv"]
+    command += ["--size", "64x64", "--window", "6", "--precision", "fp32", "--decoder", "taehv", "--sound", "none"]
     ran = subprocess.run(command, cwd=work, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
+    return work
+
+
+@pytest.fixture
+def served(work: Path) -> Iterator[Server]:
     with serving(work / "server", prompt=FIRST, bundle=work / "bundle") as running:
         yield running
 
@@ -64,3 +72,20 @@ async def colour(viewing: Viewing) -> NDArray[np.float64]:
     """Mean colour of the next pictures, 0..255."""
     mean: NDArray[np.float64] = (await viewing.mean_picture(LOOKED_AT)).mean(axis=0)
     return mean
+
+
+async def test_the_bundled_model_makes_sound_for_its_pictures(work: Path, browser: Browser) -> None:
+    sounding = shutil.copytree(work / "bundle", work / "sounding")
+    manifest = json.loads((sounding / MANIFEST_FILE).read_text())
+    assert manifest["audio"]["bundle"] is None
+    manifest["audio"]["bundle"] = "pocket"
+    (sounding / MANIFEST_FILE).write_text(json.dumps(manifest))
+    with serving(work / "sounding-server", prompt="waves on a beach", bundle=sounding) as server:
+        width, height = DESKTOP
+        context = await browser.new_context(viewport={"width": width, "height": height})
+        viewing = await Viewing.open(context, server.operator_link)
+        await viewing.play()
+        await viewing.more_pictures(LOOKED_AT)
+        sound = (await viewing.inbound())["audio"]
+        assert sound["totalAudioEnergy"] > 1e-6, "silence has none"
+        await context.close()

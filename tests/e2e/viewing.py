@@ -66,8 +66,8 @@ _INBOUND: Final = """
 async () => {
   const report = await document.querySelector("streamgen-player").session.peer.getStats();
   return [...report.values()].filter(({ type }) => type === "inbound-rtp")
-    .map(({ kind, packetsReceived, packetsLost, framesDecoded = 0 }) =>
-      ({ kind, packetsReceived, packetsLost, framesDecoded }));
+    .map(({ kind, packetsReceived, packetsLost, framesDecoded = 0, totalAudioEnergy = 0 }) =>
+      ({ kind, packetsReceived, packetsLost, framesDecoded, totalAudioEnergy }));
 }
 """
 
@@ -136,7 +136,7 @@ class Viewing:
         """From now on `heard()` in the page is the RMS of left, right and their difference, 1 = full scale."""
         await self.page.evaluate(_LISTEN)
 
-    async def inbound(self) -> dict[str, dict[str, int]]:
+    async def inbound(self) -> dict[str, dict[str, float]]:
         """What arrived so far, by kind of track."""
         entries = cast(list[dict[str, Any]], await self.page.evaluate(_INBOUND))
         return {entry["kind"]: entry for entry in entries}

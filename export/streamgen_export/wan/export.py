@@ -31,6 +31,8 @@ from streamgen_export.wan.umt5_graphs import TextExportError
 from streamgen_export.wan.variants import VARIANTS
 
 PROGRAM: Final = "streamgen export wan"
+SOUND: Final = "pocket"
+SILENT: Final = "none"
 EXIT_ERROR: Final = 1
 EXIT_INTERRUPTED: Final = 130
 
@@ -59,6 +61,12 @@ def parser() -> argparse.ArgumentParser:
         "--text-precision", choices=TEXT_PRECISIONS, help="of the text encoder [bf16 with fp16, int8 with fp32]"
     )
     made.add_argument("--window", type=int, metavar="N", help="latent frames seen besides the sink [the variant's]")
+    made.add_argument(
+        "--sound",
+        default=SOUND,
+        metavar="BUNDLE",
+        help=f"bundle whose audio side makes sound for the pictures, on the CPU; {SILENT} for silence [%(default)s]",
+    )
     made.add_argument(
         "--dimensions", choices=sorted(DIMENSIONS), default="published", help="tiny is for tests [%(default)s]"
     )
@@ -89,6 +97,7 @@ def read_request(options: argparse.Namespace) -> Request:
         text_precision=options.text_precision or TEXT_OF[options.precision],
         lora=options.lora,
         dimensions=DIMENSIONS[options.dimensions],
+        sound=None if options.sound == SILENT else options.sound,
     )
 
 

@@ -57,7 +57,10 @@ def manifest_of(request: Request, text: Umt5Config, graphs: Graphs, tokenizer_sh
             latent=(config.channels, variant.chunk, request.ring.height, request.ring.width),
         ),
         audio=WanAudio(
-            sample_rate=SAMPLE_RATE, channels=SOUND_CHANNELS, samples_per_chunk=pictures * SAMPLE_RATE // FPS
+            sample_rate=SAMPLE_RATE,
+            channels=SOUND_CHANNELS,
+            samples_per_chunk=pictures * SAMPLE_RATE // FPS,
+            bundle=request.sound,
         ),
         attention=WanAttention(
             layers=config.layers,

@@ -65,6 +65,7 @@ class Request:
         precision: of transformer and decoder.
         text_precision: of the text encoder.
         dimensions: of the networks.
+        sound: bundle beside this one, or bundled with streamgen, whose audio side makes the sound; None = silence.
     """
 
     variant: Variant
@@ -80,6 +81,7 @@ class Request:
     text_precision: TextPrecision
     lora: Path | None = None
     dimensions: Dimensions = DIMENSIONS["published"]
+    sound: str | None = None
 
     def __post_init__(self) -> None:
         cells(self.width, self.height)  # each raises where the size does not divide
