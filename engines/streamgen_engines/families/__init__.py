@@ -59,6 +59,7 @@ def load(
     seed: int = 0,
     runtime: Callable[[], Runtime] = OnnxRuntimeCpu,
     planes: PlaneRequest | None = None,
+    known_texts: bool = True,
 ) -> Model:
     """Load every graph of a bundle.
 
@@ -69,6 +70,7 @@ def load(
         runtime: makes what the graphs run on (`runtimes.runtime_named`). Each part gets one of its own, because the
             parts may live on different threads, and not every runtime can serve several.
         planes: what the decoder gives besides RGB, or in its place, on a runtime that makes it; None = RGB alone.
+        known_texts: take texts that an earlier process encoded from the user's cache, where encoding takes seconds.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
@@ -89,7 +91,8 @@ def load(
         case WanManifest():
             sound = _sound(bundle, manifest, seed, threads)
             # On disk too: encoding a text may take seconds.
-            texts = WanTextEncoder(bundle, runtime(), threads=threads, cache=EmbeddingCache(texts_folder()))
+            cache = EmbeddingCache(texts_folder()) if known_texts else None
+            texts = WanTextEncoder(bundle, runtime(), threads=threads, cache=cache)
             return Model(
                 bundle,
                 WanPrompts(texts),
