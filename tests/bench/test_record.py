@@ -66,5 +66,5 @@ def test_the_processor_is_named_by_the_system(tmp_path: Path) -> None:
 
 def test_the_committed_results_can_be_read() -> None:
     for each in record.read():
-        assert each["bench"] in ("serve", "generate", "fanout", "latency", "joins", "voters")
+        assert each["bench"] in ("serve", "generate", "fanout", "latency", "joins", "voters", "loop_overhead")
         assert len(each["commit"]) == 40
