@@ -1,9 +1,8 @@
-"""The small sibling shares latents and transformer with the large one; its decoder is its own."""
+"""The small sibling shares latents and transformer with the large one; its decoder lacks the last stage."""
 
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,10 +17,10 @@ from streamgen_export.pocket.export import GUARD_FILE, guard_for
 from streamgen_export.pocket.flow import STILL_SHARE, _some_start_from_a_picture
 from streamgen_export.pocket.latents import Batch
 from streamgen_export.pocket.streaming import EncodePicture
-from streamgen_export.pocket.train import PLANS, Machine, train_decoder
-from streamgen_export.pocket.train_autoencoders import VideoTraining
+from streamgen_export.pocket.train import PLANS, Machine, take_from_larger, train_decoder
+from streamgen_export.pocket.train_autoencoders import PictureTraining
 from streamgen_export.pocket.transformer import JointTransformer, Text
-from streamgen_export.pocket.video_autoencoder import pictures_to_float, shrunk
+from streamgen_export.pocket.video_autoencoder import pictures_to_float
 
 SIZES = pytest.mark.parametrize("config", [POCKET, POCKET_SMALL], ids=lambda config: config.name)
 
@@ -70,47 +69,60 @@ def test_full_pictures_are_seen_as_their_means(full: list[ClipArrays]) -> None:
     torch.testing.assert_close(whole, latent, atol=0.05, rtol=0.05)
 
 
-def test_the_picture_autoencoder_learns_from_both_kinds_of_clips(full: list[ClipArrays], tmp_path: Path) -> None:
-    seen = [render(order) for order in orders_of(POCKET, [13], chunks=2, seen=True)]
-    training = VideoTraining(replace(POCKET, crop=64), tmp_path, 1)
-    training.run([*full, *seen], Budget(2), batch=1, chunks=2)
-    assert training.step == 2
-    assert all(torch.isfinite(p).all() for p in training.decoder.parameters())
+def _trained(folder: Path, clips: list[ClipArrays]) -> Encoders:
+    """What a run of the large one has after a step."""
+    training = PictureTraining(POCKET, folder, 1)
+    training.run(clips, [], Budget(1), batch=1)
+    encoders = Encoders(POCKET)
+    encoders.video.load_state_dict(training.encoder.state_dict())
+    encoders.video_decoder.take_over(training.decoder)
+    encoders.measure(clips[:1])
+    checkpoint.save(folder / "pocket" / "encoders.pt", encoders.state_dict())
+    checkpoint.save(folder / "pocket" / "transformer.pt", {"step": 0})
+    (folder / "pocket" / GUARD_FILE).write_text(json.dumps({"limit": 4.5}))
+    return encoders
 
 
 def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path: Path) -> None:
     # The clips on which it will train: components of other clips would mean nothing there, so few as they are.
-    full = [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3)]
-    config = replace(POCKET, crop=64)
-    larger = VideoTraining(config, tmp_path, 1)
-    larger.run(full, Budget(1), batch=1, chunks=2)
-    encoders = Encoders(POCKET)
-    encoders.video.load_state_dict(larger.encoder.state_dict())
-    encoders.video_decoder.load_state_dict(larger.decoder.state_dict())
-    encoders.measure(full[:1])
-    checkpoint.save(tmp_path / "pocket" / "encoders.pt", encoders.state_dict())
-    checkpoint.save(tmp_path / "pocket" / "transformer.pt", {"step": 0})
-    (tmp_path / "pocket" / GUARD_FILE).write_text(json.dumps({"limit": 4.5}))
-    few: dict[str, Any] = {"autoencoder_clips": 4, "video_steps": 2, "autoencoder_chunks": 3, "video_batch": 1}
-    truth = shrunk(pictures_to_float(torch.from_numpy(full[0].rgb[:4])), 2)[0]
-    plain = float((truth - truth.mean()).abs().mean())
-    for size in ("pocket-small", "pocket"):
-        plan, run = replace(PLANS[size], **few), tmp_path / size
-        train_decoder(plan, run, 1, Machine(workers=1))
-        own = load_encoders(plan.config, run)
-        for name, value in encoders.state_dict().items():
-            if not name.startswith("video_decoder."):
-                torch.testing.assert_close(own.state_dict()[name], value)
-        assert (run / "transformer.pt").is_file()
-        assert guard_for(run) == {"limit": 4.5}
-        assert not list((run / "decoder").glob("*.pt")), "the next training of the decoder begins a schedule of its own"
-        with torch.no_grad():
-            z = own.encode_video(torch.from_numpy(full[0].rgb[:4]))
-            z = z * own.video_scale[:, None, None] + own.video_mean[:, None, None]
-            made = own.video_decoder.clips(z[None])[0]
-        assert float((shrunk(made, plan.config.upscale)[0] - truth).abs().mean()) < 0.6 * plain
+    seen = [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3, seen=True)]
+    encoders = _trained(tmp_path, seen)
+    plan = replace(
+        PLANS["pocket"], autoencoder_clips=4, autoencoder_lone_clips=0, full_clips=1, video_steps=1, enlarger_steps=2
+    )
+    run = tmp_path / "pocket"
+    train_decoder(replace(plan, video_batch=1, full_batch=1), run, 1, Machine(workers=1))
+    own = load_encoders(POCKET, run)
+    for name, value in encoders.state_dict().items():
+        if not name.startswith("video_decoder."):
+            torch.testing.assert_close(own.state_dict()[name], value)
+    assert not list(run.rglob("video_autoencoder.pt")), "the next training begins a schedule of its own"
+    assert not list(run.rglob("enlarger.pt"))
     kept = (own.video_decoder.linear.weight - encoders.video_decoder.linear.weight).detach()
     assert float(kept.abs().max()) < 0.01, "it goes on from the decoder that was there"
+    assert own.video_decoder.enlarger is not None
+    assert own.video_decoder.enlarger.out.weight.any(), "the last stage has learnt"
+
+
+@torch.no_grad()
+def test_the_small_one_is_the_large_one_without_the_last_stage(tmp_path: Path) -> None:
+    seen = [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3, seen=True)]
+    with torch.enable_grad():
+        encoders = _trained(tmp_path, seen)
+    run = tmp_path / "pocket-small"
+    take_from_larger(PLANS["pocket-small"], run)
+    own = load_encoders(POCKET_SMALL, run)
+    assert (run / "transformer.pt").is_file()
+    assert guard_for(run) == {"limit": 4.5}
+    rgb = torch.from_numpy(seen[0].rgb[:4])
+    z = own.encode_video(rgb)
+    torch.testing.assert_close(z, encoders.encode_video(rgb))
+    z = z * own.video_scale[:, None, None] + own.video_mean[:, None, None]
+    made, truth = own.video_decoder.clips(z[None])[0], pictures_to_float(rgb)
+    assert made.shape == truth.shape
+    assert float((made - truth).abs().mean()) < 0.6 * float((truth - truth.mean()).abs().mean())
+    small, _ = encoders.video_decoder.sketches(z[None])
+    torch.testing.assert_close(made, small)
 
 
 def test_some_clips_start_from_a_picture_that_stands_still() -> None:

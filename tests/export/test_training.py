@@ -20,14 +20,15 @@ from streamgen_export.pocket.export import load_transformer
 from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, batch_of, read_shard, write_shard
 from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
-from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
+from streamgen_export.pocket.train_autoencoders import AudioTraining, EnlargerTraining, PictureTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
+from streamgen_export.pocket.video_autoencoder import pictures_to_float
 from streamgen_export.pocket.world.clip import render_clip
 from streamgen_export.pocket.world.formats import Format
 from streamgen_export.pocket.world.world import sample_world
 
 CELLS = (SMOKE.rows, SMOKE.columns)
-THIN = replace(POCKET_SMALL, decoder_widths=SMOKE.decoder_widths[1:], crop=SMOKE.crop)
+THIN = replace(POCKET_SMALL, decoder_widths=SMOKE.decoder_widths[1:], decoder_depths=(1, 1, 1, 1))
 
 
 @pytest.fixture(scope="module")
@@ -63,36 +64,52 @@ def test_the_sound_autoencoder_resumes_exactly(
     assert all(torch.isfinite(p).all() for p in resumed.parameters())
 
 
-def test_the_picture_autoencoder_learns(clips: list[ClipArrays], tmp_path: Path) -> None:
-    training = VideoTraining(THIN, tmp_path, 1)
-    training.run(clips, Budget(3), batch=1, chunks=2)
-    lines = [json.loads(line) for line in (tmp_path / "video_autoencoder.jsonl").read_text().splitlines()]
+def test_the_picture_decoder_learns_and_resumes(
+    clips: list[ClipArrays], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(train_autoencoders, "SAVE_EVERY", 2)
+    lone = [render(order) for order in orders_of(POCKET_SMALL, range(8, 10), chunks=1)]
+
+    def train(folder: Path, steps: int) -> PictureTraining:
+        training = PictureTraining(THIN, folder, 1)
+        training.run(clips, lone, Budget(steps), batch=2)
+        return training
+
+    whole = train(tmp_path / "whole", 4)
+    train(tmp_path / "broken", 2)
+    resumed = train(tmp_path / "broken", 4)
+    assert resumed.step == whole.step == 4
+    assert all(torch.isfinite(p).all() for p in resumed.decoder.parameters())
+    for mine, theirs in zip(resumed.encoder.parameters(), whole.encoder.parameters(), strict=True):
+        assert torch.equal(mine, theirs), "the encoder is in closed form"
+    lines = [json.loads(line) for line in (tmp_path / "whole" / "video_autoencoder.jsonl").read_text().splitlines()]
     # The first step is already the linear code, far better than a grey picture.
     assert lines[0]["pictures"] < 0.6
-    assert (tmp_path / "video_autoencoder.png").stat().st_size > 0
+    assert (tmp_path / "whole" / "video_autoencoder.png").stat().st_size > 0
 
 
-def test_squares_of_a_picture_are_aligned_to_latent_cells(tmp_path: Path) -> None:
-    cells = np.arange(7 * 10).reshape(7, 10).repeat(16, 0).repeat(16, 1).astype(np.uint8)
-    rgb = np.broadcast_to(cells[None, ..., None], (8, 112, 160, 3))
-    still = ClipArrays(rgb, rgb[..., 0], np.zeros((1, 91), np.float32), np.zeros(1, bool), ("", ""))
-    config = replace(POCKET_SMALL, width=160, height=112, merge_rows=1, crop=48)
-    true, weight = VideoTraining(config, tmp_path, 1)._batch([still], np.random.default_rng(0), 24, 2)
-    assert true.shape == (24, 2, 12, 48, 48)
-    assert weight.shape == (24, 2, 4, 48, 48)
-    inside = true.unflatten(-1, (3, 16)).unflatten(-3, (3, 16)).movedim(-3, -2).flatten(-2)
-    assert torch.equal(inside.amax(-1), inside.amin(-1)), "a cell was cut"
-    assert len(inside[:, 0, 0, 0, 0, 0].unique()) > 4, "squares come from all over the picture"
+def test_the_last_stage_learns_alone(tmp_path: Path) -> None:
+    full = [render(order) for order in orders_of(SMOKE, range(2), chunks=2)]
+    torch.manual_seed(0)
+    known = Encoders(SMOKE)
+    before = {name: value.clone() for name, value in known.state_dict().items()}
+    training = EnlargerTraining(SMOKE, tmp_path, 1, "cpu", known)
+    training.run(full, Budget(3), batch=1)
+    changed = {name for name, value in known.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed
+    assert all(name.startswith("video_decoder.enlarger.") for name in changed)
 
 
-def test_the_measured_latents_have_unit_variance(clips: list[ClipArrays]) -> None:
+def test_measured_sound_has_unit_variance_and_pictures_keep_theirs(clips: list[ClipArrays]) -> None:
     torch.manual_seed(0)
     encoders = Encoders(THIN).eval()
     encoders.measure(clips)
     with torch.no_grad():
         video = torch.cat([encoders.encode_video(torch.from_numpy(clip.rgb)) for clip in clips])
         audio = torch.cat([encoders.encode_audio(torch.from_numpy(clip.controls)) for clip in clips])
-    torch.testing.assert_close(video.std((0, 2, 3)), torch.ones(48), atol=0.05, rtol=0)
+        plain = torch.cat([encoders.video(pictures_to_float(torch.from_numpy(clip.rgb))) for clip in clips])
+    torch.testing.assert_close(video.mean((0, 2, 3)), torch.zeros(48), atol=1e-3, rtol=0)
+    torch.testing.assert_close(video.std((0, 2, 3)), plain.std((0, 2, 3)), atol=1e-3, rtol=1e-3)
     torch.testing.assert_close(audio.mean((0, 2)), torch.zeros(16), atol=0.05, rtol=0)
     assert encoders.video_weight.min() >= 0.25
     assert encoders.video_weight.max() <= 4

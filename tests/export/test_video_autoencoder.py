@@ -14,6 +14,7 @@ from streamgen_export.pocket.video_autoencoder import (
     least_squares,
     pictures_to_float,
     principal_components,
+    shrunk,
 )
 
 
@@ -111,13 +112,44 @@ def test_the_linear_start_rebuilds_what_has_few_components() -> None:
     patches = torch.randn(40 * 60, 20) @ basis
     pictures = torch.nn.functional.fold(patches.view(40, 60, -1).transpose(1, 2), (96, 160), 16, stride=16)
     principal_components(encoder, pictures)
-    least_squares(encoder, decoder, [pictures], 1)
+    least_squares(encoder, decoder, [pictures])
     latents = encoder.linear(pictures)
-    active = latents.std((0, 2, 3))[:20]
-    torch.testing.assert_close(active, torch.ones(20), atol=0.02, rtol=0)
+    variance = latents.var((0, 2, 3))
+    assert float(variance.mean()) == pytest.approx(1, abs=0.02)
     rebuilt = decoder.reconstructed(latents)
     # Inexact latents are trusted a little less than fully.
     assert (rebuilt - pictures).abs().mean() < (INEXACT + 0.02) * pictures.abs().mean()
+
+
+@torch.no_grad()
+def test_channels_are_as_loud_as_loses_least_when_all_get_the_same_noise() -> None:
+    torch.manual_seed(7)
+    encoder = VideoEncoder(POCKET_SMALL)
+    spread = torch.logspace(0, -2, 48)
+    patches = (torch.randn(6000, 48) * spread) @ torch.linalg.qr(torch.randn(3072, 48))[0].T
+    pictures = torch.nn.functional.fold(patches.view(100, 60, -1).transpose(1, 2), (96, 160), 16, stride=16)
+    principal_components(encoder, pictures)
+    loudness = encoder.linear(pictures).std((0, 2, 3))
+    assert loudness[0] > 5 * loudness[40]
+
+    def error(power: torch.Tensor, noise: float = 0.5) -> float:
+        """Of the best estimate of components of variance `spread` squared, sent with these powers through noise."""
+        return float((spread**2 * noise**2 / (power + noise**2)).sum())
+
+    chosen = loudness.square()
+    for exponent in (0.0, 0.5, 1.5, 2.0):  # of the standard deviation; 1 is what was chosen
+        other = spread**exponent
+        assert error(chosen) < error(other * chosen.sum() / other.sum())
+
+
+@torch.no_grad()
+def test_a_new_last_stage_enlarges_what_the_decoder_painted_before() -> None:
+    sketcher, decoder = _awake(8, POCKET.sketched), VideoDecoder(POCKET).eval()
+    decoder.take_over(sketcher)
+    latents = torch.randn(1, 2, 48, 6, 10)
+    small, large = sketcher.clips(latents)[0], decoder.clips(latents)[0]
+    assert large.shape[-2:] == (192, 320)
+    torch.testing.assert_close(shrunk(large, 2), small, atol=0.4, rtol=0.2)
 
 
 def test_pictures_come_back_from_floats() -> None:

@@ -49,23 +49,20 @@ class PocketConfig:
     sink: int = 1
     decoder_widths: tuple[int, ...] = (256, 160, 96, 64, 32)
     """Of the picture decoder from one point per cell on, each twice as fine as the one before, down to half size."""
-    decoder_depths: tuple[int, ...] = (2, 2, 2, 1, 1)
+    decoder_depths: tuple[int, ...] = (4, 3, 2, 1, 1)
     """Residual blocks of the picture decoder at each of these sizes."""
     smaller: str = "pocket-small"
     """Name of the sibling that takes over on machines that are too slow."""
     space_periods: tuple[float, float] = (2.5, 32.0)
     """Shortest and longest period of the rotary angles over a picture, in cells."""
-    crop: int = 192
-    """Edge of the squares on which the picture autoencoder trains, whole latent cells.
-
-    It goes without normalisation over the picture, whose statistics would be other ones when serving.
-    """
 
     def __post_init__(self) -> None:
         if self.width % (self.patch * self.merge) or self.height % (self.patch * self.merge_rows):
             raise ValueError(f"{self.width}x{self.height} is not a whole number of tokens")
-        if self.audio_latents % self.audio_merge or self.dim % self.heads or self.crop % self.patch or self.crop < 1:
+        if self.audio_latents % self.audio_merge or self.dim % self.heads:
             raise ValueError(f"the sizes of {self.name} do not divide")
+        if self.upscale not in (1, 2) or len(self.decoder_widths) != 3 + self.upscale:
+            raise ValueError(f"a decoder of {self.name} has four stages, and one more to double the size")
         if 2 ** len(self.decoder_widths) != self.patch or len(self.decoder_depths) != len(self.decoder_widths):
             raise ValueError(f"the decoder of {self.name} does not end at {self.width}x{self.height}")
         if self.samples_per_chunk != self.control_frames * SAMPLES_PER_CONTROL:
@@ -75,6 +72,18 @@ class PocketConfig:
     def seen(self) -> tuple[int, int]:
         """Width and height of the pictures that the encoder sees."""
         return self.width // self.upscale, self.height // self.upscale
+
+    @property
+    def sketched(self) -> PocketConfig:
+        """The member whose pictures are as large as what the encoder sees: without the decoder's last stage."""
+        if self.upscale == 1:
+            return self
+        width, height = self.seen
+        widths, depths = self.decoder_widths[:-1], self.decoder_depths[:-1]
+        edge = self.patch // self.upscale
+        return replace(
+            self, width=width, height=height, patch=edge, upscale=1, decoder_widths=widths, decoder_depths=depths
+        )
 
     @property
     def rows(self) -> int:
@@ -145,12 +154,11 @@ POCKET_SMALL = replace(
     height=128,
     patch=16,
     upscale=1,
-    decoder_widths=(192, 128, 64, 32),
-    decoder_depths=(1, 1, 1, 1),
-    crop=96,
+    decoder_widths=POCKET.decoder_widths[:-1],
+    decoder_depths=POCKET.decoder_depths[:-1],
     smaller="",
 )
-"""The same latents through a smaller decoder: what slow machines run."""
+"""The same model without the decoder's last stage: what slow machines run."""
 SMOKE = replace(
     POCKET,
     name="smoke",
@@ -160,7 +168,6 @@ SMOKE = replace(
     text_narrow=16,
     decoder_widths=(16, 16, 16, 8, 8),
     decoder_depths=(1, 1, 1, 1, 1),
-    crop=64,
     smaller="",
 )
 """Pictures, sound and latents of `POCKET` with next to nothing between them: to see that everything runs."""

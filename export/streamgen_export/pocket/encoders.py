@@ -1,4 +1,4 @@
-"""The trained autoencoders together, with the statistics that give every latent channel unit variance."""
+"""The trained autoencoders together, with the statistics of their latents."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Encoders(nn.Module):
-    """Both trained encoders and decoders, and the statistics that give every latent channel unit variance."""
+    """Both trained encoders and decoders, and the statistics of their latents."""
 
     video_mean: Tensor
     video_scale: Tensor
@@ -57,6 +57,8 @@ class Encoders(nn.Module):
     def measure(self, clips: list[ClipArrays]) -> None:
         """Set the statistics from these clips, and from the decoder how much each video channel matters.
 
+        Sound gets unit variance; channels of the picture already are as loud as they should be.
+
         `video_weight` is the change of the decoded picture when one channel is perturbed, relative to the mean over
         channels and kept within a factor of four: the flow loss spends its effort where pictures change.
         """
@@ -68,7 +70,6 @@ class Encoders(nn.Module):
             video = torch.cat([self.encode_video(torch.from_numpy(clip.rgb)) for clip in clips])
             audio = torch.cat([self.encode_audio(torch.from_numpy(clip.controls)) for clip in clips])
             self.video_mean.copy_(video.mean((0, 2, 3)))
-            self.video_scale.copy_(video.std((0, 2, 3)))
             self.audio_mean.copy_(audio.mean((0, 2)))
             self.audio_scale.copy_(audio.std((0, 2)).clamp(min=1e-3))
             sample = video[:: max(len(video) // 8, 1)][:8][:, None]
@@ -76,7 +77,7 @@ class Encoders(nn.Module):
             effect = []
             for channel in range(video.shape[1]):
                 moved = sample.clone()
-                moved[:, :, channel] += 0.5 * self.video_scale[channel]
+                moved[:, :, channel] += 0.5
                 effect.append((self.video_decoder.clips(moved) - plain).abs().mean())
             weight = torch.stack(effect)
             self.video_weight.copy_((weight / weight.mean()).clamp(0.25, 4.0))

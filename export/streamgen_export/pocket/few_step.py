@@ -17,8 +17,9 @@ import torch
 from torch import Tensor
 
 from streamgen_export.pocket.config import PocketConfig
-from streamgen_export.pocket.flow import CONTEXT_NOISE, SINK_SHARE, Losses, mixed, noised, weighted
+from streamgen_export.pocket.flow import CONTEXT_NOISE, SINK_SHARE, Losses, noised, weighted
 from streamgen_export.pocket.latents import Batch
+from streamgen_export.pocket.precision import mixed
 from streamgen_export.pocket.sampling import FEW_STEPS, GUIDED
 from streamgen_export.pocket.train_transformer import TransformerTraining
 from streamgen_export.pocket.transformer import JointTransformer, Text

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streamgen_export.pocket.latents import Batch
+from streamgen_export.pocket.precision import mixed
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
 CONTEXT_NOISE = 0.25
@@ -52,13 +53,11 @@ def noised(x: Tensor, noise: Tensor, sigma: Tensor) -> Tensor:
 def draw_sigma(
     shape: tuple[int, int], generator: torch.Generator | None = None, device: torch.device | None = None
 ) -> Tensor:
-    """Noise levels of targets: logit-normal, leaning to the noisy side, where a few-step sampler decides most."""
-    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 0.4)
+    """Noise levels of targets: logit-normal, leaning to the noisy side, where a few-step sampler decides most.
 
-
-def mixed(device: torch.device) -> torch.autocast:
-    """bfloat16 where it is safe, on the device of the batch."""
-    return torch.autocast(device.type, torch.bfloat16)
+    What a picture shows is in its loudest channels, which can be told through much noise: hence so far to that side.
+    """
+    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 1.0)
 
 
 def beginnings(text: Text, clips: int, chunks: int) -> Tensor:

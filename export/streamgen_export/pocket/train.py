@@ -21,13 +21,13 @@ import torch
 from streamgen_export.captions import CaptionEncoder
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.budget import Budget
-from streamgen_export.pocket.clips import Order, collect, orders_of
+from streamgen_export.pocket.clips import ClipArrays, collect, orders_of
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.export import GUARD_FILE, export, guard_for, load_transformer
 from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import Stock, make_shards
-from streamgen_export.pocket.train_autoencoders import AudioTraining, VideoTraining
+from streamgen_export.pocket.train_autoencoders import AudioTraining, EnlargerTraining, PictureTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining
 from streamgen_export.pocket.weights import take_over
 
@@ -36,12 +36,15 @@ FIRST_CLIPS = 512
 MEASURED_CLIPS = 192
 """Clips from which the statistics of the latents are taken."""
 BUNDLES = Path("engines/streamgen_engines/bundles")
-AUTOENCODER_SHARE, SOUND_SHARE = 0.28, 0.1
-"""Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound."""
+AUTOENCODER_SHARE, SOUND_SHARE, PICTURE_SHARE = 0.35, 0.1, 0.65
+"""Of the time of a plan that is for the autoencoders, rendering included, and of that time for the sound and for the
+pictures at the size that the encoder sees."""
+AUTOENCODER_CHUNKS = 3
+"""Length of the clips on which the autoencoders train, all of which are in memory."""
+LONE_SEED = 50_000
+"""How far behind the seeds of those clips the clips of one chunk begin."""
 FEW_STEP_SHARE = 0.25
 """Of the time that is left after the autoencoders, where the few-step stage is asked for."""
-SEEN_CLIPS = 4
-"""One of so many clips for the autoencoders is drawn at the size that the encoder sees."""
 SHARD = 64
 """Clips in one shard."""
 LONE_SHARD = 512
@@ -54,7 +57,13 @@ class Plan:
 
     config: PocketConfig
     autoencoder_clips: int
+    """Clips of a few chunks on which both autoencoders train."""
+    autoencoder_lone_clips: int
+    """Clips of one chunk, on which that of pictures trains as well."""
+    full_clips: int
+    """Clips at full size, for the decoder's last stage."""
     video_steps: int
+    enlarger_steps: int
     audio_steps: int
     clips: int
     alone_steps: int
@@ -65,14 +74,14 @@ class Plan:
     few_step_steps: int = 0
     """Of the few-step stage, which runs where it is asked for."""
     few_step_rate: float = 4e-4
-    autoencoder_chunks: int = 3
-    """Length of the clips on which the autoencoders train, all of which are in memory."""
-    video_batch: int = 4
+    video_batch: int = 12
+    """Chunks in a step of the picture autoencoder."""
+    full_batch: int = 3
+    """Clips in a step of the decoder's last stage."""
     lone_clips: int = 0
     """Clips of one chunk for the steps that see no past."""
     larger: str = ""
-    """The plan of a larger sibling, carried out before, whose latents and transformer this size takes: it only learns a
-    decoder of its own."""
+    """The plan of a larger sibling, carried out before, of which this size takes all but the decoder's last stage."""
 
     def stocks(self, run: Path, seed: int) -> list[Stock]:
         """What the transformer trains on, in the order in which it is needed."""
@@ -86,8 +95,11 @@ class Plan:
 PLANS = {
     "pocket": Plan(
         POCKET,
-        autoencoder_clips=1280,
-        video_steps=4000,
+        autoencoder_clips=2560,
+        autoencoder_lone_clips=10_240,
+        full_clips=320,
+        video_steps=6000,
+        enlarger_steps=1500,
         audio_steps=4000,
         clips=3_584,
         alone_steps=1500,
@@ -99,8 +111,11 @@ PLANS = {
     ),
     "pocket-small": Plan(
         POCKET_SMALL,
-        autoencoder_clips=512,
-        video_steps=2000,
+        autoencoder_clips=0,
+        autoencoder_lone_clips=0,
+        full_clips=0,
+        video_steps=0,
+        enlarger_steps=0,
         audio_steps=0,
         clips=0,
         alone_steps=0,
@@ -112,7 +127,10 @@ PLANS = {
     "smoke": Plan(
         SMOKE,
         autoencoder_clips=8,
+        autoencoder_lone_clips=8,
+        full_clips=2,
         video_steps=6,
+        enlarger_steps=3,
         audio_steps=6,
         clips=16,
         alone_steps=3,
@@ -144,23 +162,68 @@ def train_autoencoders(plan: Plan, run: Path, seed: int, machine: Machine, secon
     path = run / "encoders.pt"
     if path.is_file():
         return load_encoders(plan.config, run)
-    first = seed * 1_000_000 + 500_000
-    seeds = range(first, first + plan.autoencoder_clips)
     began = time.monotonic()
-    clips = collect(clip_orders(plan, seeds), processes=machine.workers)
+    clips, lone = autoencoder_clips(plan, seed, machine)
     left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
     audio = AudioTraining(plan.config, run, seed, machine.device)
     audio.run(clips, Budget(plan.audio_steps, left and left * SOUND_SHARE))
-    video = VideoTraining(plan.config, run, seed, machine.device)
-    video.run(clips, Budget(plan.video_steps, left and left * (1 - SOUND_SHARE)), batch=plan.video_batch)
+    video = PictureTraining(plan.config, run, seed, machine.device)
+    video.run(clips, lone, Budget(plan.video_steps, left and left * PICTURE_SHARE), batch=plan.video_batch)
     encoders = Encoders(plan.config).to(machine.device)
     encoders.video.load_state_dict(video.encoder.state_dict())
-    encoders.video_decoder.load_state_dict(video.decoder.state_dict())
+    encoders.video_decoder.take_over(video.decoder)
     encoders.audio.load_state_dict(audio.encoder.state_dict())
     encoders.audio_decoder.load_state_dict(audio.decoder.state_dict())
     encoders.measure(clips[:MEASURED_CLIPS])
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+    train_enlarger(plan, run, seed, machine, encoders, left)
     checkpoint.save(path, encoders.state_dict())
     return encoders
+
+
+def autoencoder_clips(plan: Plan, seed: int, machine: Machine) -> tuple[list[ClipArrays], list[ClipArrays]]:
+    """What the autoencoders train on, as the encoder sees it: clips of a few chunks, and clips of one."""
+    first = seed * 1_000_000 + 500_000
+    orders = orders_of(plan.config, range(first, first + plan.autoencoder_clips), chunks=AUTOENCODER_CHUNKS, seen=True)
+    first += LONE_SEED
+    lone = orders_of(plan.config, range(first, first + plan.autoencoder_lone_clips), chunks=1, seen=True)
+    drawn = collect([*orders, *lone], processes=machine.workers)
+    return drawn[: len(orders)], drawn[len(orders) :]
+
+
+def train_decoder(plan: Plan, run: Path, seed: int, machine: Machine, seconds: float | None = None) -> None:
+    """Train the picture decoder further, for latents that stay as they are.
+
+    Raises:
+        FileNotFoundError: there is none yet.
+    """
+    encoders = load_encoders(plan.config, run).to(machine.device)
+    began = time.monotonic()
+    clips, lone = autoencoder_clips(plan, seed, machine)
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+    video = PictureTraining(plan.config, run / "decoder", seed, machine.device, known=encoders)
+    video.run(clips, lone, Budget(plan.video_steps, left and left * PICTURE_SHARE), batch=plan.video_batch)
+    encoders.video_decoder.take_over(video.decoder)
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+    train_enlarger(plan, run, seed, machine, encoders, left)
+    checkpoint.save(run / "encoders.pt", encoders.state_dict())
+    video.path.unlink()  # the next training goes on from what was saved, with a schedule of its own
+
+
+def train_enlarger(
+    plan: Plan, run: Path, seed: int, machine: Machine, encoders: Encoders, seconds: float | None = None
+) -> None:
+    """Train the decoder's last stage, in place, where there is one."""
+    if plan.config.upscale == 1:
+        return
+    first = seed * 1_000_000 + 500_000
+    began = time.monotonic()
+    orders = orders_of(plan.config, range(first, first + plan.full_clips), chunks=AUTOENCODER_CHUNKS)
+    clips = collect(orders, processes=machine.workers)
+    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
+    training = EnlargerTraining(plan.config, run, seed, machine.device, encoders)
+    training.run(clips, Budget(plan.enlarger_steps, left), batch=plan.full_batch)
+    training.path.unlink()
 
 
 def train(
@@ -236,40 +299,19 @@ def train_few_steps(
     return training
 
 
-def train_decoder(plan: Plan, run: Path, seed: int, machine: Machine, seconds: float | None = None) -> None:
-    """Train the picture decoder alone, for latents that stay as they are: further, or a smaller one for a sibling's.
-
-    A smaller sibling takes everything else over from the run of the larger one, which lies beside `run`.
+def take_from_larger(plan: Plan, run: Path) -> None:
+    """A smaller sibling is the larger one, whose run lies beside `run`, without the decoder's last stage.
 
     Raises:
-        FileNotFoundError: what it builds on is not trained yet.
+        FileNotFoundError: the larger one is not trained yet.
     """
-    source = run.parent / plan.larger if plan.larger else run
-    known = load_encoders(PLANS[plan.larger].config if plan.larger else plan.config, source)
-    first = seed * 1_000_000 + 500_000
-    began = time.monotonic()
-    clips = collect(clip_orders(plan, range(first, first + plan.autoencoder_clips)), processes=machine.workers)
-    left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
-    video = VideoTraining(plan.config, run / "decoder", seed, machine.device, known=known)
-    video.run(clips, Budget(plan.video_steps, left), batch=plan.video_batch)
+    source = run.parent / plan.larger
+    known = load_encoders(PLANS[plan.larger].config, source)
     own = Encoders(plan.config)
-    kept = {k: v for k, v in known.state_dict().items() if not k.startswith("video_decoder.")}
-    decoder = {f"video_decoder.{k}": v for k, v in video.decoder.state_dict().items()}
-    own.load_state_dict({**kept, **decoder})
+    own.load_state_dict({name: known.state_dict()[name] for name in own.state_dict()})
     checkpoint.save(run / "encoders.pt", own.state_dict())
-    video.path.unlink()  # the next training goes on from what was saved, with a schedule of its own
-    if plan.larger:
-        shutil.copy2(source / "transformer.pt", run / "transformer.pt")
-        (run / GUARD_FILE).write_text(json.dumps(guard_for(source)))
-
-
-def clip_orders(plan: Plan, seeds: range) -> list[Order]:
-    """Clips for the autoencoders, a few of them drawn at the size that the encoder sees, where that is another."""
-    small = seeds[::SEEN_CLIPS] if plan.config.upscale > 1 else range(0)
-    return [
-        *orders_of(plan.config, [s for s in seeds if s not in small], chunks=plan.autoencoder_chunks),
-        *orders_of(plan.config, small, chunks=plan.autoencoder_chunks, seen=True),
-    ]
+    shutil.copy2(source / "transformer.pt", run / "transformer.pt")
+    (run / GUARD_FILE).write_text(json.dumps(guard_for(source)))
 
 
 def main() -> None:
@@ -300,7 +342,9 @@ def main() -> None:
     bundle = options.bundles / plan.config.name
     if options.weights is not None:
         take_over(options.weights, plan.config, run)
-    if plan.larger or options.only == "decoder":
+    if plan.larger:
+        take_from_larger(plan, run)
+    elif options.only == "decoder":
         train_decoder(plan, run, options.seed, machine, seconds)
     elif options.only == "autoencoders":
         train_autoencoders(plan, run, options.seed, machine, seconds)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 from tqdm import tqdm
 
 from streamgen_export.pocket import checkpoint
@@ -20,6 +18,8 @@ from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders
+from streamgen_export.pocket.orthogonal import Orthogonal
+from streamgen_export.pocket.precision import mixed
 from streamgen_export.pocket.video_autoencoder import (
     VideoDecoder,
     VideoEncoder,
@@ -31,15 +31,15 @@ from streamgen_export.pocket.video_autoencoder import (
 )
 
 SUBJECT_WEIGHT = 4.0
-FORGIVEN = 0.1
-"""Highest noise in latents of unit variance with which the decoder trains."""
+FORGIVEN = 0.5
+"""Highest noise in latents with which the picture decoder trains."""
 LINEAR_CLIPS = 384
-"""From which the linear reconstruction is taken."""
+"""From which the linear code is taken."""
 LINEAR_SHARE = 0.1
-"""Of the rate, for the decoder's linear branch."""
+"""Of the rate, for the linear branches."""
 IMPACT_WEIGHT = 3.0
-SEEN_EVERY = 3
-"""Every so manieth step takes clips drawn at the size that the encoder sees, as the transformer's clips are."""
+LONE_EVERY = 2
+"""Every so manieth step takes clips of one chunk: more worlds than the longer clips have."""
 SAVE_EVERY = 200
 LOG_EVERY = 20
 
@@ -51,16 +51,19 @@ def cosine(step: int, share: float, warmup: int = 50) -> float:
     return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * share))
 
 
-class VideoTraining:
-    """The picture decoder in training, for an encoder in closed form; `run` resumes where the last run stopped."""
+class PictureTraining:
+    """The picture decoder in training, at the size that the encoder sees; `run` resumes where the last one stopped.
+
+    The encoder is in closed form. Its latents are made noisy before they are decoded, as much as a transformer's are.
+    """
 
     def __init__(
         self, config: PocketConfig, folder: Path, seed: int, device: str = "cpu", *, known: Encoders | None = None
     ) -> None:
-        """With `known`, the latents are those of another training, and so is the decoder to begin with if it fits."""
+        """With `known`, the latents are those of another training, and so is the decoder to begin with."""
         torch.manual_seed(seed)
-        self.config, self.folder, self.seed, self.device = config, folder, seed, torch.device(device)
-        self.encoder, self.decoder = VideoEncoder(config).to(device), VideoDecoder(config).to(device)
+        self.config, self.folder, self.seed, self.device = config.sketched, folder, seed, torch.device(device)
+        self.encoder, self.decoder = VideoEncoder(self.config).to(device), VideoDecoder(self.config).to(device)
         self.encoder.requires_grad_(requires_grad=False)
         self.step = 0
         self.known = known
@@ -70,45 +73,54 @@ class VideoTraining:
         """Where the checkpoint lies."""
         return self.folder / "video_autoencoder.pt"
 
-    def _groups(self, rate: float) -> list[dict[str, Any]]:
+    def _optimiser(self) -> Orthogonal:
         """What learns, and how fast: the linear branch starts where it should be, with small weights."""
-        linear = list(self.decoder.linear.parameters())
-        branch = [p for name, p in self.decoder.named_parameters() if not name.startswith("linear.")]
-        return [{"params": linear, "rate": LINEAR_SHARE * rate}, {"params": branch, "rate": rate}]
+        linear: list[nn.Parameter] = []
+        branch: list[nn.Parameter] = []
+        for name, parameter in self.decoder.named_parameters():
+            (linear if name.startswith("linear.") else branch).append(parameter)
+        return Orthogonal(branch, linear, LINEAR_SHARE)
 
-    def _begin(self, full: list[ClipArrays]) -> None:
+    def _begin(self, clips: Sequence[ClipArrays]) -> None:
         """The linear code, in closed form."""
-        if self.known is None:
-            picked, _ = self._batch(full, np.random.default_rng([self.seed, 0]), 1024, 1)
-            principal_components(self.encoder, shrunk(picked[:, 0], self.config.upscale))
-        else:
+        if self.known is not None:
             self.encoder.load_state_dict(self.known.video.state_dict())
-            if self.known.config == self.config:
-                self.decoder.load_state_dict(self.known.video_decoder.state_dict())
-                return
-        least_squares(self.encoder, self.decoder, self._whole(full[:LINEAR_CLIPS]), self.config.upscale)
-
-    def _whole(self, clips: list[ClipArrays]) -> Iterator[Tensor]:
-        """Whole pictures, one clip after another: [T, 12, H, W]."""
-        for clip in clips:
-            yield pictures_to_float(torch.from_numpy(clip.rgb).to(self.device))
+            self.decoder.take_over(self.known.video_decoder)
+            return
+        rng = np.random.default_rng([self.seed, 0])
+        picked = torch.cat([self._batch(clips, rng, 64, 1)[0][:, 0] for _ in range(16)])
+        principal_components(self.encoder, picked)
+        whole = (pictures_to_float(torch.from_numpy(clip.rgb).to(self.device)) for clip in clips[:LINEAR_CLIPS])
+        least_squares(self.encoder, self.decoder, whole)
 
     def run(
-        self, clips: list[ClipArrays], budget: Budget, *, batch: int = 6, chunks: int = 3, rate: float = 6e-4
+        self,
+        clips: Sequence[ClipArrays],
+        lone: Sequence[ClipArrays],
+        budget: Budget,
+        *,
+        batch: int = 12,
+        rate: float = 2e-3,
     ) -> None:
-        """Train until the budget is spent, on clips at full size and, if there are such, as the encoder sees them."""
-        full = [clip for clip in clips if clip.rgb.shape[2] == self.config.width]
-        seen = [clip for clip in clips if clip.rgb.shape[2] != self.config.width]
-        optimiser = torch.optim.AdamW(self._groups(rate), betas=(0.9, 0.99), weight_decay=0.01)
+        """Train until the budget is spent.
+
+        Args:
+            clips: of two chunks and more.
+            lone: clips of one chunk, if there are such.
+            budget: steps or seconds.
+            batch: chunks of a step.
+            rate: highest learning rate.
+        """
+        for module in (self.encoder, self.decoder):
+            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = self._optimiser()
         state = checkpoint.load(self.path)
         if state is None:
-            self._begin(full)
+            self._begin(clips)
         else:
             self.restore(state)
             optimiser.load_state_dict(state["optimiser"])
             budget.spent_s += state.get("spent_s", 0.0)
-        for module in (self.encoder, self.decoder):
-            module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         log = checkpoint.LossLog(self.folder / "video_autoencoder.jsonl")
         done = budget.over(self.step)
         bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="pictures", unit="step")
@@ -118,15 +130,12 @@ class VideoTraining:
             # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
             rng = np.random.default_rng([self.seed, 1, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
-            kind = seen if seen and step % SEEN_EVERY == 0 else full
-            true, weight = self._batch(kind, rng, batch, chunks)
-            for group in optimiser.param_groups:
-                group["lr"] = group["rate"] * cosine(step, budget.share(step))
-            loss = self._loss(true, weight)
-            optimiser.zero_grad(set_to_none=True)
+            alone = bool(lone) and step % LONE_EVERY == 0
+            drawn = self._batch(lone, rng, batch, 1) if alone else self._batch(clips, rng, max(batch // 2, 1), 2)
+            loss = self._loss(*drawn)
+            optimiser.zero_grad()
             loss.backward()
-            torch.nn.utils.clip_grad_norm_(self.decoder.parameters(), 1.0)
-            optimiser.step()
+            optimiser.step(rate * cosine(step, budget.share(step)))
             if step % LOG_EVERY == 0:
                 log.write(step, {"pictures": loss.item()})
                 bar.set_postfix(loss=f"{loss.item():.4f}")
@@ -138,39 +147,24 @@ class VideoTraining:
                 log.draw()
 
     def _batch(
-        self, clips: list[ClipArrays], rng: np.random.Generator, batch: int, chunks: int
+        self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int
     ) -> tuple[Tensor, Tensor]:
         """Successive chunks of some clips: pictures [B, T, 12, h, w] and weights [B, T, 4, h, w]."""
-        rows = [self._pick(clips, rng, chunks) for _ in range(batch)]
-        rgb, subject = (torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*rows, strict=True))
+        parts = []
+        for _ in range(batch):
+            clip = clips[int(rng.integers(len(clips)))]
+            first = 4 * int(rng.integers(len(clip.captions) - chunks + 1))
+            parts.append((clip.rgb[first : first + 4 * chunks], clip.subject[first : first + 4 * chunks]))
+        rgb, subject = (torch.from_numpy(np.stack(part)).to(self.device) for part in zip(*parts, strict=True))
         weight = 1.0 + SUBJECT_WEIGHT * subject.float() / 255
         # Contiguous: the loss is many passes over these, and slow where the colours lie innermost.
         return pictures_to_float(rgb).contiguous(), weight.unflatten(1, (chunks, 4))
 
-    def _pick(
-        self, clips: list[ClipArrays], rng: np.random.Generator, chunks: int
-    ) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Successive chunks of a square of some clip: pictures and the subjects' coverage."""
-        clip = clips[int(rng.integers(len(clips)))]
-        first = int(rng.integers(len(clip.rgb) // 4 - chunks + 1)) * 4
-        rgb, subject = clip.rgb[first : first + 4 * chunks], clip.subject[first : first + 4 * chunks]
-        factor = self.config.width // rgb.shape[2]
-        edge, patch = self.config.crop // factor, self.config.patch // factor
-        # Aligned to latent cells: a cell is never cut.
-        top, left = (int(rng.integers((size - edge) // patch + 1)) * patch for size in rgb.shape[1:3])
-        return rgb[:, top : top + edge, left : left + edge], subject[:, top : top + edge, left : left + edge]
-
     def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
-        with torch.autocast(self.device.type, torch.bfloat16):
-            # Pictures that were drawn at the size that the encoder sees are judged at that size.
-            factor = self.config.upscale if true.shape[-1] == self.config.crop else 1
-            flat = shrunk(true.flatten(0, 1), factor).contiguous(memory_format=torch.channels_last)
-            latents = self.encoder(flat).unflatten(0, true.shape[:2])
-            # The transformer's latents are never exact: the decoder learns to forgive.
+        with mixed(self.device):
+            latents = self.encoder(true.flatten(0, 1)).unflatten(0, true.shape[:2])
             noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * FORGIVEN
             made = self.decoder.clips(latents + noise * torch.randn_like(latents))
-            if factor != self.config.upscale:
-                made = shrunk(made.flatten(0, 1), self.config.upscale).unflatten(0, true.shape[:2])
         return reconstruction_loss(made.float(), true, weight)
 
     def state(self) -> dict[str, object]:
@@ -182,6 +176,77 @@ class VideoTraining:
         self.encoder.load_state_dict(state["encoder"])  # type: ignore[arg-type]
         self.decoder.load_state_dict(state["decoder"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[call-overload]
+
+
+class EnlargerTraining:
+    """The decoder's last stage in training, on top of all else that stays as it is."""
+
+    def __init__(self, config: PocketConfig, folder: Path, seed: int, device: str, known: Encoders) -> None:
+        torch.manual_seed(seed)
+        self.config, self.folder, self.seed, self.device = config, folder, seed, torch.device(device)
+        self.known = known.to(device)
+        self.decoder = known.video_decoder
+        assert self.decoder.enlarger is not None
+        self.enlarger = self.decoder.enlarger
+        self.step = 0
+
+    @property
+    def path(self) -> Path:
+        """Where the checkpoint lies."""
+        return self.folder / "enlarger.pt"
+
+    def run(
+        self, clips: Sequence[ClipArrays], budget: Budget, *, batch: int = 4, chunks: int = 2, rate: float = 2e-3
+    ) -> None:
+        """Train until the budget is spent, on clips at full size."""
+        self.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        optimiser = Orthogonal(list(self.enlarger.parameters()))
+        state = checkpoint.load(self.path)
+        if state is not None:
+            self.enlarger.load_state_dict(state["enlarger"])
+            self.step = int(state["step"])
+            optimiser.load_state_dict(state["optimiser"])
+            budget.spent_s += state.get("spent_s", 0.0)
+        log = checkpoint.LossLog(self.folder / "enlarger.jsonl")
+        done = budget.over(self.step)
+        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="full size", unit="step")
+        for step in bar:
+            if done:
+                break
+            rng = np.random.default_rng([self.seed, 4, step])
+            torch.manual_seed(self.seed * 1_000_003 + step)
+            loss = self._loss(clips, rng, batch, chunks)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step(rate * cosine(step, budget.share(step)))
+            if step % LOG_EVERY == 0:
+                log.write(step, {"full size": loss.item()})
+                bar.set_postfix(loss=f"{loss.item():.4f}")
+            self.step = step + 1
+            done = budget.over(self.step)
+            if self.step % SAVE_EVERY == 0 or done:
+                state = {"enlarger": self.enlarger.state_dict(), "step": self.step}
+                spent = {"optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
+                checkpoint.save(self.path, {**state, **spent})
+                log.draw()
+
+    def _loss(self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int) -> Tensor:
+        """Pictures of successive chunks of some clips, from latents about as inexact as the transformer's."""
+        picked = [clips[int(rng.integers(len(clips)))] for _ in range(batch)]
+        firsts = [4 * int(rng.integers(len(clip.captions) - chunks + 1)) for clip in picked]
+        cut = [slice(first, first + 4 * chunks) for first in firsts]
+        rgb = np.stack([clip.rgb[part] for clip, part in zip(picked, cut, strict=True)])
+        cover = np.stack([clip.subject[part] for clip, part in zip(picked, cut, strict=True)])
+        true = pictures_to_float(torch.from_numpy(rgb).to(self.device)).contiguous()
+        weight = 1.0 + SUBJECT_WEIGHT * torch.from_numpy(cover).to(self.device).float() / 255
+        with mixed(self.device):
+            with torch.no_grad():
+                flat = shrunk(true.flatten(0, 1), self.config.upscale).contiguous(memory_format=torch.channels_last)
+                latents = self.known.video(flat).unflatten(0, true.shape[:2])
+                noise = torch.rand(batch, 1, 1, 1, 1, device=self.device) * FORGIVEN
+                small, features = self.decoder.sketches(latents + noise * torch.randn_like(latents))
+            made = self.enlarger(small, features).unflatten(0, true.shape[:2])
+        return reconstruction_loss(made.float(), true, weight.unflatten(1, (chunks, 4)))
 
 
 class AudioTraining:

@@ -6,10 +6,11 @@ A latent says little about what moves within its chunk, so chunks would follow e
 jump over the pictures of the later chunk.
 Latents are the principal components of patches (16 x 16 pixels x 4 pictures), in closed form: nothing about them has to
 be learnt, a place of a picture and its latent cell say the same, and the decoder can train on after the transformer
-has. The decoder starts as the same linear code, beside which a learned branch starts at zero.
+has. The decoder starts as the same linear code, beside which a learned branch starts at zero; it learns from noisy
+latents, because a transformer's are never exact and must still be painted as something whole.
 
-The decoder's pictures may be larger than those that the encoder sees (`PocketConfig.upscale`): it learns what edges
-and textures of the world look like at full size, and latents cost what the smaller pictures cost.
+The decoder's pictures may be larger than those that the encoder sees (`PocketConfig.upscale`): it paints those first,
+and then, in a last stage of its own, what edges and textures look like at full size.
 
 Shapes: B batch, T chunks. Pictures are float32 [B, 12, H, W] in [-1, 1], the 12 being four RGB pictures in order;
 latents float32 [B, Z, H / 16, W / 16] of the pictures that the encoder sees, Z the config's `video_channels`.
@@ -26,8 +27,8 @@ from torch.nn import functional as F
 from streamgen_export.pocket.config import PocketConfig
 
 CHANNELS = 12  # four pictures of three colours
-INEXACT = 0.05
-"""Variance of the error that the linear reconstruction expects in latents of unit variance."""
+INEXACT = 0.08
+"""Variance of the error that the linear reconstruction expects in latents, whose own is one on average."""
 
 
 FADE = (0.66, 0.4, 0.15, 0.0)
@@ -111,11 +112,11 @@ class VideoDecoder(nn.Module):
     def __init__(self, config: PocketConfig) -> None:
         super().__init__()
         z = config.video_channels
-        coarse, middle, fine, *finer = config.decoder_widths
+        coarse, middle, fine, finer, *finest = config.decoder_widths
         depths = config.decoder_depths
+        self.edge = config.patch // config.upscale
         # Beyond the edge it goes on as at the edge: with zeros, every picture would get the border that some have.
-        self.linear = nn.Conv2d(z, CHANNELS * config.patch**2, 3, padding=1, padding_mode="replicate")
-        self.patch = config.patch
+        self.linear = nn.Conv2d(z, CHANNELS * self.edge**2, 3, padding=1, padding_mode="replicate")
         self.stem = nn.Conv2d(2 * z, coarse, 3, padding=1)
         self.coarse = residuals(coarse, depths[0])
         self.up = nn.Conv2d(coarse, middle * 4, 1)
@@ -123,13 +124,18 @@ class VideoDecoder(nn.Module):
         self.up_again = nn.Conv2d(middle, fine * 4, 1)
         self.join = nn.Conv2d(2 * fine, fine, 1)
         self.fine = residuals(fine, depths[2])
-        self.ups = nn.ModuleList(
-            nn.Conv2d(before, width * 4, 1) for before, width in zip((fine, *finer), finer, strict=False)
-        )
-        self.finer = nn.ModuleList(residuals(width, depth) for width, depth in zip(finer, depths[3:], strict=True))
-        self.out = nn.Conv2d(finer[-1], CHANNELS * 4, 3, padding=1)
+        self.up_finer = nn.Conv2d(fine, finer * 4, 1)
+        self.finer = residuals(finer, depths[3])
+        self.out = nn.Conv2d(finer, CHANNELS * 4, 3, padding=1)
         nn.init.zeros_(self.out.weight)
+        self.enlarger = Enlarger(finer, finest[0], depths[4]) if finest else None
         even(self)
+
+    def take_over(self, sketcher: VideoDecoder) -> None:
+        """Begin with a decoder that has no last stage; the own one, if any, stays as it is."""
+        missing, unexpected = self.load_state_dict(sketcher.state_dict(), strict=False)
+        assert not unexpected
+        assert all(name.startswith("enlarger.") for name in missing)
 
     def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """One chunk.
@@ -154,26 +160,53 @@ class VideoDecoder(nn.Module):
 
     def paint(self, latents: Tensor, now: Tensor, before: Tensor) -> Tensor:
         """Features of this chunk and the one before -> pictures."""
+        small, x = self.sketch(latents, now, before)
+        if self.enlarger is None:
+            return small
+        enlarged: Tensor = self.enlarger(small, x)
+        return enlarged
+
+    def sketch(self, latents: Tensor, now: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
+        """The pictures at the size that the encoder sees, and the features from which they were painted."""
         x = self.fine(self.join(torch.cat((now, before), dim=1)))
-        for up, blocks in zip(self.ups, self.finer, strict=True):
-            x = blocks(F.pixel_shuffle(up(x), 2))
+        x = self.finer(F.pixel_shuffle(self.up_finer(x), 2))
         learnt = F.pixel_shuffle(self.out(F.leaky_relu(levelled(x), 0.2)), 2)
-        return self.reconstructed(latents) + learnt
+        return self.reconstructed(latents) + learnt, x
 
     def reconstructed(self, latents: Tensor) -> Tensor:
         """The linear code alone: each patch from its cell and the eight around it, so that patches meet."""
-        pictures: Tensor = F.pixel_shuffle(self.linear(latents), self.patch)
+        pictures: Tensor = F.pixel_shuffle(self.linear(latents), self.edge)
         return pictures
+
+    def sketches(self, latents: Tensor) -> tuple[Tensor, Tensor]:
+        """`sketch` of whole clips [B, T, Z, h, w]: pictures and features of B * T chunks."""
+        before = torch.cat((torch.zeros_like(latents[:, :1]), latents[:, :-1]), dim=1)
+        now = self.ascend(latents.flatten(0, 1), before.flatten(0, 1)).unflatten(0, latents.shape[:2])
+        last = torch.cat((torch.zeros_like(now[:, :1]), now[:, :-1]), dim=1)
+        return self.sketch(latents.flatten(0, 1), now.flatten(0, 1), last.flatten(0, 1))
 
     def clips(self, latents: Tensor) -> Tensor:
         """Whole clips [B, T, Z, h, w] -> pictures [B, T, 12, H, W]: the same as one chunk after another."""
-        before = torch.cat((torch.zeros_like(latents[:, :1]), latents[:, :-1]), dim=1)
-        shape = latents.shape[:2]
-        now = self.ascend(latents.flatten(0, 1), before.flatten(0, 1)).unflatten(0, shape)
-        last = torch.cat((torch.zeros_like(now[:, :1]), now[:, :-1]), dim=1)
-        pictures = self.paint(latents.flatten(0, 1), now.flatten(0, 1), last.flatten(0, 1))
-        shaped: Tensor = pictures.unflatten(0, shape)
-        return shaped
+        small, x = self.sketches(latents)
+        pictures: Tensor = (small if self.enlarger is None else self.enlarger(small, x)).unflatten(0, latents.shape[:2])
+        return pictures
+
+
+class Enlarger(nn.Module):
+    """The last stage of a decoder: pictures at twice the size, and what was too fine to be seen before."""
+
+    def __init__(self, before: int, width: int, depth: int) -> None:
+        super().__init__()
+        self.up = nn.Conv2d(before, width * 4, 1)
+        self.blocks = residuals(width, depth)
+        self.out = nn.Conv2d(width, CHANNELS * 4, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, small: Tensor, features: Tensor) -> Tensor:
+        """Pictures [B, 12, H, W] and features [B, D, H / 2, W / 2] -> pictures [B, 12, 2 H, 2 W]."""
+        x = self.blocks(F.pixel_shuffle(self.up(features), 2))
+        learnt = F.pixel_shuffle(self.out(F.leaky_relu(levelled(x), 0.2)), 2)
+        return F.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False) + learnt
 
 
 def faded(pictures: Tensor, last: Tensor, begun: Tensor) -> Tensor:
@@ -191,7 +224,12 @@ def faded(pictures: Tensor, last: Tensor, begun: Tensor) -> Tensor:
 
 
 def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
-    """Set the encoder to the principal components of patches, each latent channel of unit variance.
+    """Set the encoder to the principal components of patches, each channel as loud as it matters.
+
+    A component of variance v becomes a channel of a variance in proportion to its square root, one on average. Of all
+    scales that have the same power, these lose least when the same noise is added to every channel, and what a model
+    of flows does not know is such noise; with unit variance everywhere an error of half the noise costs four decibels
+    more (bench/latent_scales.json).
 
     Args:
         encoder: is set.
@@ -201,28 +239,33 @@ def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
     patches = F.unfold(pictures, size, stride=size).transpose(1, 2).flatten(0, 1)
     _, scale, components = torch.pca_lowrank(patches, q=encoder.linear.out_channels, niter=4)
     deviation = scale / (len(patches) - 1) ** 0.5
-    basis = components.T.unflatten(1, (-1, size, size)) / deviation[:, None, None, None]
-    bias = -(components.T @ patches.mean(0)) / deviation
+    gain = loudness(deviation) / deviation
+    basis = components.T.unflatten(1, (-1, size, size)) * gain[:, None, None, None]
+    bias = -(components.T @ patches.mean(0)) * gain
     encoder.linear.load_state_dict({"weight": basis, "bias": bias})
 
 
-def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Iterable[Tensor], upscale: int) -> None:
+def loudness(deviation: Tensor) -> Tensor:
+    """The standard deviation that each channel gets, from those of the principal components."""
+    return (deviation / deviation.mean()).sqrt()
+
+
+def least_squares(encoder: VideoEncoder, decoder: VideoDecoder, pictures: Iterable[Tensor]) -> None:
     """Set the decoder's linear branch to the best linear reconstruction of whole pictures from their latents.
 
     Args:
         encoder: makes the latents.
         decoder: its `linear` is set.
-        pictures: some of [B, 12, H, W] at full size, together a sample of the data.
-        upscale: how many times larger than what the encoder sees.
+        pictures: some of [B, 12, H, W] at the size that the encoder sees, together a sample of the data.
     """
-    size, reach = decoder.patch, decoder.linear.kernel_size[0]
+    size, reach = decoder.edge, decoder.linear.kernel_size[0]
     moments: Tensor | float = 0.0
     products: Tensor | float = 0.0
     cells = 0
     with torch.no_grad():
         for some in pictures:
             patches = F.unfold(some, size, stride=size).transpose(1, 2).flatten(0, 1)
-            latents = F.pad(encoder(shrunk(some, upscale)), [reach // 2] * 4, mode="replicate")
+            latents = F.pad(encoder(some), [reach // 2] * 4, mode="replicate")
             around = F.pad(F.unfold(latents, reach).transpose(1, 2).flatten(0, 1), (0, 1), value=1.0)
             moments, products, cells = moments + around.T @ around, products + around.T @ patches, cells + len(patches)
         assert isinstance(moments, Tensor)
