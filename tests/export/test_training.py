@@ -11,14 +11,14 @@ import pytest
 import torch
 from numpy.typing import NDArray
 
-from streamgen_export.pocket import checkpoint, train_autoencoders, train_transformer
+from streamgen_export.pocket import checkpoint, latents, train_autoencoders, train_transformer
 from streamgen_export.pocket.budget import Budget
-from streamgen_export.pocket.clips import ClipArrays, arrays_of, orders_of, render
+from streamgen_export.pocket.clips import ClipArrays, arrays_of, by_place, orders_of, render
 from streamgen_export.pocket.config import POCKET_SMALL, SMOKE
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.export import load_transformer
 from streamgen_export.pocket.few_step import FewStepTraining
-from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, batch_of, read_shard, write_shard
+from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, Stock, batch_of, read_shard, write_shard
 from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
 from streamgen_export.pocket.train_autoencoders import AudioTraining, EnlargerTraining, PictureTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
@@ -228,6 +228,18 @@ def test_shards_are_made_in_the_order_in_which_they_are_needed(name: str, tmp_pa
     assert lone.shard <= min(lone.clips, LONE_SHARD)
     assert whole.shard <= min(whole.clips, SHARD)
     assert whole.first_seed + whole.clips <= lone.first_seed, "no world is in both"
+
+
+def test_clips_of_a_shard_are_those_of_its_seeds_in_whatever_order_they_are_drawn(tmp_path: Path) -> None:
+    stock = Stock(tmp_path, clips=6, chunks=1, shard=3, first_seed=40)
+    orders = orders_of(SMOKE, range(40, 46), chunks=1, seen=True)
+    assert [order.seed for order in by_place(orders)] != list(range(40, 46)), "else this shows nothing"
+    shards = latents._rendered(SMOKE, stock, [0, 1])
+    assert [len(clips) for clips in shards] == [3, 3]
+    for order, clip in zip(orders, itertools.chain.from_iterable(shards), strict=True):
+        expected = render(order)
+        assert clip.captions == expected.captions
+        assert np.array_equal(clip.rgb, expected.rgb)
 
 
 def test_a_bundle_without_the_text_graph_is_refused_before_anything_is_rendered(tmp_path: Path) -> None:

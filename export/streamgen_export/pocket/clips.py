@@ -22,6 +22,7 @@ from streamgen_export.pocket.world.clip import Clip, render_clip
 from streamgen_export.pocket.world.formats import Format
 from streamgen_export.pocket.world.motion import contacts
 from streamgen_export.pocket.world.timeline import sky_events
+from streamgen_export.pocket.world.world import sample_world
 
 CLIP_CHUNKS = 12
 """Length of a training clip."""
@@ -80,12 +81,29 @@ class Order:
     seen: bool = False
     """Whether at the size that the encoder sees, not at full size."""
 
+    @property
+    def form(self) -> Format:
+        """What the clip is drawn and heard as."""
+        width, height = self.config.seen if self.seen else (self.config.width, self.config.height)
+        return Format(width, height, Fraction(*self.config.fps), self.config.sample_rate)
+
 
 def render(order: Order) -> ClipArrays:
     """Render one clip; a pure function of its argument."""
-    width, height = order.config.seen if order.seen else (order.config.width, order.config.height)
-    form = Format(width, height, Fraction(*order.config.fps), order.config.sample_rate)
-    return arrays_of(render_clip(order.seed, form, heldout=order.heldout, chunks=order.chunks))
+    return arrays_of(render_clip(order.seed, order.form, heldout=order.heldout, chunks=order.chunks))
+
+
+def by_place(orders: Sequence[Order]) -> list[Order]:
+    """The same orders, those of a place and its light one after the other.
+
+    What belongs to a place is kept while it is drawn again, so a clip of one chunk takes a third of the time.
+    """
+    return sorted(orders, key=_place)
+
+
+def _place(order: Order) -> tuple[str, int, str, str]:
+    world = sample_world(order.seed, order.form, heldout=order.heldout, chunks=order.chunks)
+    return (world.attributes[0].place, world.variant, world.attributes[0].time, world.attributes[0].weather)
 
 
 def _worker(niceness: int) -> None:

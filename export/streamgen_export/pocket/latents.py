@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,13 +20,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from streamgen_export.captions import CaptionEncoder
-from streamgen_export.pocket.clips import ClipArrays, orders_of, render
+from streamgen_export.pocket.clips import ClipArrays, by_place, orders_of, render
 from streamgen_export.pocket.config import PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.transformer import MASKED, Text
 
 HELDOUT_SHARD = "heldout"
 HELDOUT_CLIPS = 64
+TOGETHER = 4
+"""Shards of clips of one chunk that are drawn together, place by place; at half a gigabyte each."""
 Shard = Mapping[str, NDArray[np.generic]]
 """Arrays by name; the first axis of all but the captions' own counts clips."""
 
@@ -113,13 +115,28 @@ def make_shards(
             seeds = range(stock.first_seed, stock.first_seed + HELDOUT_CLIPS)
             clips = [render(order) for order in orders_of(config, seeds, heldout=True, chunks=stock.chunks, seen=True)]
             write_shard(stock.folder / HELDOUT_SHARD, encoded(config, clips, encoders, texts))
-        for shard in range(part, -(-stock.clips // stock.shard), parts):
-            if (stock.folder / f"{shard:05d}").exists():
-                continue
-            first = stock.first_seed + shard * stock.shard
-            orders = orders_of(config, range(first, first + stock.shard), chunks=stock.chunks, seen=True)
-            clips = [render(order) for order in orders]
-            write_shard(stock.folder / f"{shard:05d}", encoded(config, clips, encoders, texts))
+        missing = [
+            shard
+            for shard in range(part, -(-stock.clips // stock.shard), parts)
+            if not (stock.folder / f"{shard:05d}").exists()
+        ]
+        for some in _groups(missing, TOGETHER if stock.chunks == 1 else 1):
+            for shard, clips in zip(some, _rendered(config, stock, some), strict=True):
+                write_shard(stock.folder / f"{shard:05d}", encoded(config, clips, encoders, texts))
+
+
+def _groups(shards: Sequence[int], size: int) -> Iterator[Sequence[int]]:
+    """Shards in groups of a size; the last one may be smaller."""
+    return (shards[first : first + size] for first in range(0, len(shards), size))
+
+
+def _rendered(config: PocketConfig, stock: Stock, shards: Sequence[int]) -> list[list[ClipArrays]]:
+    """The clips of some shards, each in the order of its seeds, whatever order they are drawn in."""
+    seeds = [stock.first_seed + shard * stock.shard + i for shard in shards for i in range(stock.shard)]
+    orders = orders_of(config, seeds, chunks=stock.chunks, seen=True)
+    drawn = {order.seed: render(order) for order in by_place(orders)}
+    clips = [drawn[seed] for seed in seeds]
+    return [clips[first : first + stock.shard] for first in range(0, len(clips), stock.shard)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ import torch
 from streamgen_export.captions import CaptionEncoder
 from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.budget import Budget
-from streamgen_export.pocket.clips import ClipArrays, collect, orders_of
+from streamgen_export.pocket.clips import ClipArrays, by_place, collect, orders_of
 from streamgen_export.pocket.config import POCKET, POCKET_SMALL, SMOKE, PocketConfig
 from streamgen_export.pocket.encoders import Encoders, load_encoders
 from streamgen_export.pocket.export import GUARD_FILE, export, guard_for, load_transformer
@@ -187,7 +187,7 @@ def autoencoder_clips(plan: Plan, seed: int, machine: Machine) -> tuple[list[Cli
     orders = orders_of(plan.config, range(first, first + plan.autoencoder_clips), chunks=AUTOENCODER_CHUNKS, seen=True)
     first += LONE_SEED
     lone = orders_of(plan.config, range(first, first + plan.autoencoder_lone_clips), chunks=1, seen=True)
-    drawn = collect([*orders, *lone], processes=machine.workers)
+    drawn = collect([*orders, *by_place(lone)], processes=machine.workers)
     return drawn[: len(orders)], drawn[len(orders) :]
 
 

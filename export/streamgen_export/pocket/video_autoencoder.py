@@ -229,7 +229,7 @@ def principal_components(encoder: VideoEncoder, pictures: Tensor) -> None:
     A component of variance v becomes a channel of a variance in proportion to its square root, one on average. Of all
     scales that have the same power, these lose least when the same noise is added to every channel, and what a model
     of flows does not know is such noise; with unit variance everywhere an error of half the noise costs four decibels
-    more (bench/latent_scales.json).
+    more (bench/judge/scales.json).
 
     Args:
         encoder: is set.
