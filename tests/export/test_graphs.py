@@ -13,7 +13,7 @@ from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.transformer import JointTransformer
 
 CHUNKS = 20
-TINY = replace(POCKET, name="tiny", width=192, height=128, crop=64, dim=96, layers=2, heads=2)
+TINY = replace(POCKET, name="tiny", width=192, height=128, dim=96, layers=2, heads=2)
 each = pytest.mark.parametrize("config", [POCKET_SMALL, TINY], ids=lambda config: config.name)
 
 

@@ -77,8 +77,8 @@ def test_commands_know_the_members_by_their_names_and_not_the_one_for_trying_thi
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"width": 440}, {"height": 240}, {"heads": 5}, {"crop": 100}, {"crop": 0}, {"audio_latents": 7}],
+    [{"width": 440}, {"height": 240}, {"heads": 5}, {"upscale": 4}, {"decoder_depths": (1, 1)}, {"audio_latents": 7}],
 )
-def test_sizes_that_do_not_fit_together_are_refused(wrong: dict[str, int]) -> None:
-    with pytest.raises(ValueError, match=r"whole number|divide|samples"):
+def test_sizes_that_do_not_fit_together_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"whole number|divide|samples|stages|decoder"):
         replace(POCKET, **wrong)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from streamgen_export.pocket.streaming import Denoise
 from streamgen_export.pocket.transformer import JointTransformer, Text
 
 CHUNKS = 11
-TINY = replace(POCKET, name="tiny", width=192, height=128, crop=64, dim=96, layers=2, heads=2)
+TINY = replace(POCKET, name="tiny", width=192, height=128, dim=96, layers=2, heads=2)
 
 
 @pytest.mark.parametrize("config", [POCKET, TINY], ids=lambda config: config.name)

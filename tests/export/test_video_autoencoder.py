@@ -14,7 +14,6 @@ from streamgen_export.pocket.video_autoencoder import (
     least_squares,
     pictures_to_float,
     principal_components,
-    shrunk,
 )
 
 
@@ -125,14 +124,14 @@ def test_the_linear_start_rebuilds_what_has_few_components() -> None:
 def test_channels_are_as_loud_as_loses_least_when_all_get_the_same_noise() -> None:
     torch.manual_seed(7)
     encoder = VideoEncoder(POCKET_SMALL)
-    spread = torch.logspace(0, -2, 48)
+    spread = torch.logspace(0, -1, 48)
     patches = (torch.randn(6000, 48) * spread) @ torch.linalg.qr(torch.randn(3072, 48))[0].T
     pictures = torch.nn.functional.fold(patches.view(100, 60, -1).transpose(1, 2), (96, 160), 16, stride=16)
     principal_components(encoder, pictures)
     loudness = encoder.linear(pictures).std((0, 2, 3))
-    assert loudness[0] > 5 * loudness[40]
+    assert loudness[0] > 2 * loudness[40]
 
-    def error(power: torch.Tensor, noise: float = 0.5) -> float:
+    def error(power: torch.Tensor, noise: float = 0.25) -> float:
         """Of the best estimate of components of variance `spread` squared, sent with these powers through noise."""
         return float((spread**2 * noise**2 / (power + noise**2)).sum())
 
@@ -149,7 +148,8 @@ def test_a_new_last_stage_enlarges_what_the_decoder_painted_before() -> None:
     latents = torch.randn(1, 2, 48, 6, 10)
     small, large = sketcher.clips(latents)[0], decoder.clips(latents)[0]
     assert large.shape[-2:] == (192, 320)
-    torch.testing.assert_close(shrunk(large, 2), small, atol=0.4, rtol=0.2)
+    enlarged = torch.nn.functional.interpolate(small, scale_factor=2.0, mode="bilinear", align_corners=False)
+    torch.testing.assert_close(large, enlarged)
 
 
 def test_pictures_come_back_from_floats() -> None:

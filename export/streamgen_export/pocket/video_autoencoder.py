@@ -131,11 +131,11 @@ class VideoDecoder(nn.Module):
         self.enlarger = Enlarger(finer, finest[0], depths[4]) if finest else None
         even(self)
 
-    def take_over(self, sketcher: VideoDecoder) -> None:
-        """Begin with a decoder that has no last stage; the own one, if any, stays as it is."""
-        missing, unexpected = self.load_state_dict(sketcher.state_dict(), strict=False)
-        assert not unexpected
-        assert all(name.startswith("enlarger.") for name in missing)
+    def take_over(self, other: VideoDecoder) -> None:
+        """Become another decoder in all but the last stage; the own one, if any, stays as it is."""
+        own = {name: value for name, value in self.state_dict().items() if name.startswith("enlarger.")}
+        taken = {name: value for name, value in other.state_dict().items() if not name.startswith("enlarger.")}
+        self.load_state_dict({**taken, **own})
 
     def forward(self, latents: Tensor, previous: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
         """One chunk.
