@@ -12,8 +12,8 @@ import onnxruntime
 
 from streamgen_engines.errors import RuntimeUnavailableError
 from streamgen_engines.runtime_name import RuntimeName, read_runtime
-from streamgen_engines.runtimes.onnxruntime_cuda import INSTALL as INSTALL_CUDA
-from streamgen_engines.runtimes.onnxruntime_cuda import PROVIDER as CUDA_PROVIDER
+from streamgen_engines.runtimes.cuda_provider import INSTALL as INSTALL_CUDA
+from streamgen_engines.runtimes.cuda_provider import PROVIDER as CUDA_PROVIDER
 from streamgen_engines.runtimes.openvino import INSTALL as INSTALL_OPENVINO
 
 _CPU_FLAGS = Path("/proc/cpuinfo")
