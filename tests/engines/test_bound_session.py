@@ -263,5 +263,5 @@ def test_a_record_without_a_plain_run_before_is_a_fault(tmp_path: Path) -> None:
 def test_memory_of_the_host_is_a_fault(tmp_path: Path) -> None:
     ring = Ring(tmp_path)
     outside = np.zeros(4, np.float32)
-    with pytest.raises(AssertionError, match="never allocated|not of one allocation"):
+    with pytest.raises(AssertionError, match=r"never allocated|not of one allocation"):
         ring.real.io_binding().bind_input("new", "cuda", 0, np.float32, (1, 1, 2, 2), outside.ctypes.data)

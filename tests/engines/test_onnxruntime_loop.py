@@ -1,4 +1,4 @@
-"""Whole chunks by ONNX Runtime on a device, against those of the host: on the host's memory, and on a strict fake GPU."""
+"""Whole chunks by ONNX Runtime on a device (the host's memory, or a strict fake GPU) against those of the host."""
 
 import itertools
 import json

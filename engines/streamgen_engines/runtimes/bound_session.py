@@ -6,8 +6,8 @@ in which they were enqueued, and the host waits once, for the end.
 
 A set of addresses has an `IOBinding` of its own, made the first time and used again. With CUDA graphs it has a number
 as well (`gpu_graph_id`): ONNX Runtime keeps a record for each number, plays it without a look at the binding, and so
-must never see other addresses under the same one. The first run of a set is a plain one, the second is recorded, later ones
-play the record. What follows from how ONNX Runtime records:
+must never see other addresses under the same one. The first run of a set is a plain one, the second is recorded, later
+ones play the record. What follows from how ONNX Runtime records:
 
 - It runs the graph some times before (it needs all memory to be there), and once more from the record. A run must
   therefore leave the same behind however often it is done: outputs lie apart from inputs, and what is written in place

@@ -2,8 +2,9 @@
 
 ONNX Runtime records in the mode `cudaStreamCaptureModeGlobal`. Until it is done, calls that allocate, free or wait fail
 in every thread, and spoil the record (CUDA's documentation, `cudaStreamBeginCapture`). A channel has a thread for
-texts, one to denoise and one to decode. So whoever makes such a call passes this gate; any number may be inside at once, and
-one that records waits until all have left, and nobody enters before it is done. Recording is rare: once for each work.
+texts, one to denoise and one to decode. So whoever makes such a call passes this gate. Any number may be inside at
+once; one that records waits until all have left, and nobody enters before it is done. Recording is rare: once for each
+set of addresses.
 """
 
 import threading

@@ -1,4 +1,4 @@
-"""`Device` on NVIDIA's own binding, `cuda.bindings`, which comes with the extras `cuda`, `tensorrt` and `tensorrt-rtx`."""
+"""`Device` on NVIDIA's own binding, `cuda.bindings`: extras `cuda`, `tensorrt` and `tensorrt-rtx` bring it."""
 
 import ctypes
 from typing import Any
