@@ -2,7 +2,8 @@
 
 Plans are built, or found, by `streamgen compile`'s own code; ONNX Runtime gets the same rewritten graphs. Then each
 graph is run on the inputs that a stream gives it, beside the least time that it can take (`roofline`), and a stream is
-made, with the chunk loop where the runtime has it: denoising and decoding one after the other, without encoding. Last, generator processes are started side by side until one is late (`channels`).
+made, with the chunk loop where the runtime has it: denoising and decoding one after the other, without encoding. Last,
+generator processes are started side by side until one is late (`channels`).
 
 `--runtime onnxruntime-cpu` is a rehearsal on a machine without a GPU: everything runs, and nothing is recorded.
 """

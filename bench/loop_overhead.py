@@ -3,8 +3,8 @@
 The device and its plans are empty: every call returns at once and computes nothing. What is left is the time in which
 a GPU would wait for Python between two chunks: decisions, random numbers, filling the block, and the calls themselves
 up to where CUDA would begin. A call of CUDA adds some microseconds of its own; how many calls there are is printed.
-With ONNX Runtime a plan is a session, called through `BoundSession`; what ONNX Runtime itself adds to each run is not in
-these figures either.
+With ONNX Runtime a plan is a session, called through `BoundSession`; what ONNX Runtime adds to a run by itself is not
+in these figures either.
 """
 
 import argparse
