@@ -3,7 +3,7 @@
 import itertools
 import json
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ class OnFakeGpu(OnnxRuntimeCuda):
         super().__init__(precision="fp32", cuda_graph=cuda_graph, ort=self.ort, open_device=self.ort.open_device)
 
 
-RUNTIMES = {
+RUNTIMES: dict[str, Callable[[], BoundRuntime]] = {
     "on the host": OnHost,
     "on a GPU, with graphs": OnFakeGpu,
     "on a GPU, without": lambda: OnFakeGpu(cuda_graph=False),

@@ -9,7 +9,7 @@ as well (`gpu_graph_id`): ONNX Runtime keeps a record for each number, plays it 
 must never see other addresses under the same one. The first run of a set is a plain one, the second is recorded, later
 ones play the record. What follows from how ONNX Runtime records:
 
-- It runs the graph some times before (it needs all memory to be there), and once more from the record. A run must
+- It runs the graph twice before (it needs all memory to be there), and once more from the record. A run must
   therefore leave the same behind however often it is done: outputs lie apart from inputs, and what is written in place
   is a cache, whose write says the same twice. Whoever names `shared` tensors answers for that.
 - Records belong to the thread that made them; another thread makes its own.
