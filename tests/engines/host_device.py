@@ -4,7 +4,7 @@ With it ONNX Runtime's CPU provider is the device. It counts what a device copie
 """
 
 import ctypes
-from typing import Final
+from typing import ClassVar, Final
 
 import numpy as np
 
@@ -16,7 +16,9 @@ STREAM: Final = 77
 
 
 class HostDevice:
-    """`Device` on the host's memory. Events mark nothing, for nothing is ever under way."""
+    """`Device` on the host's memory. Events mark nothing, for nothing is ever under way; all devices share them."""
+
+    events: ClassVar[set[int]] = set()
 
     def __init__(self, index: int = 0) -> None:
         self.gpu = Gpu("host", "0.0", 0)
@@ -24,7 +26,6 @@ class HostDevice:
         self.stream = STREAM
         self.memory: dict[int, UInt8Array] = {}
         self.pinned: list[UInt8Array] = []
-        self.events: set[int] = set()
         self.uploads = self.downloads = self.waits = 0
         self.closed = False
 

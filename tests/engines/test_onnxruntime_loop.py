@@ -281,10 +281,9 @@ def test_the_sets_of_addresses_that_usual_settings_make_all_have_room(
     generator = PocketGenerator(tiny, host)
     run(generator, [Condition(ball, guidance=2.0)] * 2)
     assert session_of(host).known == 9
-    all_eight = text.blend(
-        [(word, 1) for word in ("rain", "snow", "sun", "fog", "a ball", "a field", "a sea", "a boat")]
-    )
-    for condition in (Condition(ball), Condition(ball, sound=sea), Condition(all_eight, exact=True, sound=all_eight)):
+    words = ("rain", "snow", "sun", "fog", "a ball", "a field", "a sea", "a boat")
+    seen, heard = (text.blend([(word, 1 + index * turn) for index, word in enumerate(words)]) for turn in (0, 1))
+    for condition in (Condition(ball), Condition(ball, sound=sea), Condition(seen, exact=True, sound=heard)):
         generator.step(replace(condition, steps=8, guidance=2.0))
     assert session_of(host).known == 153 < CAPACITY
 
