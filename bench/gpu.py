@@ -1,8 +1,9 @@
 """How fast a model is on a GPU: `python -m bench.gpu`. Refuses where CUDA finds none: nothing here is estimated.
 
-Plans are built, or found, by `streamgen compile`'s own code. Then each graph is run on the inputs that a stream gives
-it, beside the least time that it can take (`roofline`), and a stream is made: denoising and decoding one after the
-other, without encoding. Last, generator processes are started side by side until one is late (`channels`).
+Plans are built, or found, by `streamgen compile`'s own code; ONNX Runtime gets the same rewritten graphs. Then each
+graph is run on the inputs that a stream gives it, beside the least time that it can take (`roofline`), and a stream is
+made, with the chunk loop where the runtime has it: denoising and decoding one after the other, without encoding. Last,
+generator processes are started side by side until one is late (`channels`).
 
 `--runtime onnxruntime-cpu` is a rehearsal on a machine without a GPU: everything runs, and nothing is recorded.
 """
@@ -24,7 +25,9 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.manifest import PocketManifest
+from streamgen_engines.recipe import SamplingRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
+from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.tensorrt.flavour import FLAVOURS
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.prepare import prepare
@@ -44,8 +47,8 @@ _MS_PER_S: Final = 1000
 
 
 @runtime_checkable
-class Inspected(Protocol):
-    """An engine that says what became of its graph."""
+class OnDevice(Protocol):
+    """An engine on a GPU."""
 
     @property
     def recorded(self) -> bool:
@@ -56,6 +59,11 @@ class Inspected(Protocol):
     def in_place(self) -> frozenset[str]:
         """States that are written in place."""
         ...
+
+
+@runtime_checkable
+class Inspected(Protocol):
+    """An engine that says what became of its graph."""
 
     def report(self) -> EngineReport:
         """Layers, kernels, memory."""
@@ -76,7 +84,7 @@ def measure(bundle: Bundle, runtime: Runtime, *, runs: int, chunks: int, tell: C
     card = card_named(name)
     for graph, calls in record_calls(bundle, OnnxRuntimeCpu()).items():
         tell(f"{graph}: loading")
-        engine = runtime.load(bundle.path(graph), bundle.manifest.graphs[graph].states)
+        engine = runtime.load(bundle.path(graph), bundle.manifest.graphs[graph].states, in_place=graph == "denoise")
         times = []
         for index in range(WARM_UP + runs):
             call = calls[index % len(calls)]
@@ -85,15 +93,15 @@ def measure(bundle: Bundle, runtime: Runtime, *, runs: int, chunks: int, tell: C
             times.append(_MS_PER_S * (time.perf_counter() - started))
         summary = Summary.of(times[WARM_UP:])
         path = bundle.path(graph)
-        # TensorRT runs the rewritten graph, in the precision that it is compiled in; the others run the file.
-        planned = device is not None
+        # On a GPU the rewritten graph runs, in the precision that it was rewritten for; on a CPU the file.
+        planned = device is not None or isinstance(runtime, BoundRuntime)
         work = roofline(_parsed(prepare(path.read_bytes(), name=path.name).model)) if planned else roofline_of(path)
         figures["graphs"][graph] = {"ms": summary, **told(work, card)}
+        if isinstance(engine, OnDevice):
+            figures["graphs"][graph] |= {"recorded": engine.recorded, "in_place": len(engine.in_place)}
         if isinstance(engine, Inspected):
             report = engine.report()
             figures["graphs"][graph] |= {
-                "recorded": engine.recorded,
-                "in_place": len(engine.in_place),
                 "layers": report.layers,
                 "attentions": report.attentions,
                 "device_bytes": report.device_bytes,
@@ -102,7 +110,8 @@ def measure(bundle: Bundle, runtime: Runtime, *, runs: int, chunks: int, tell: C
     figures |= _stream(bundle, runtime, chunks)
     if "denoise" in bundle.manifest.graphs and isinstance(bundle.manifest, PocketManifest):
         # On a device that does nothing: what is left is Python, on this machine's processor.
-        figures["python_ms"] = loop_overhead.measure(bundle, chunks=chunks)["played"]["ms"]
+        way = "sessions" if isinstance(runtime, BoundRuntime) else "played"
+        figures["python_ms"] = loop_overhead.measure(bundle, chunks=chunks)[way]["ms"]
     return figures
 
 
@@ -136,6 +145,8 @@ def _stream(bundle: Bundle, runtime: Runtime, chunks: int) -> dict[str, Any]:
         whole.append(_MS_PER_S * (ended - begun))
     took_s = ended - started
     return {
+        "loop": "device" if isinstance(runtime, SamplingRuntime) else "host",
+        "cuda_graphs": runtime.recorded if isinstance(runtime, BoundRuntime) else None,
         "planes": str(planes) if shown.planes else None,
         "first_chunk_ms": first_ms,
         "denoise_ms": Summary.of(denoise),
@@ -207,7 +218,7 @@ def summary(figures: dict[str, Any]) -> list[str]:
     """What issue and reader ask first, of a finished record's figures."""
     chunk = figures["chunk_ms"]
     lines = [
-        f"{figures['realtime_ratio']} times real time on {figures['gpu']}",
+        f"{figures['realtime_ratio']} times real time on {figures['gpu']}, the chunk loop on the {figures['loop']}",
         f"a chunk takes {chunk['p50']} ms (p50), {figures['chunk_p99_ms']} ms (p99)",
         f"the first chunk takes {figures['first_chunk_ms']} ms",
     ]

@@ -3,14 +3,17 @@
 The device and its plans are empty: every call returns at once and computes nothing. What is left is the time in which
 a GPU would wait for Python between two chunks: decisions, random numbers, filling the block, and the calls themselves
 up to where CUDA would begin. A call of CUDA adds some microseconds of its own; how many calls there are is printed.
+With ONNX Runtime a plan is a session, called through `BoundSession`; what ONNX Runtime adds to a run by itself is not
+in these figures either.
 """
 
 import argparse
 import sys
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import numpy as np
 import onnx
@@ -25,15 +28,19 @@ from streamgen_engines.manifest import pocket_manifest
 from streamgen_engines.prompt import Prompt, null_prompt, transition
 from streamgen_engines.recipe import ChunkSampler
 from streamgen_engines.runtimes import Engine
+from streamgen_engines.runtimes.bound_session import BoundSession
 from streamgen_engines.runtimes.interface import TensorSpec
 from streamgen_engines.tensorrt.allocations import aligned
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.tensorrt.executable import Executable
 from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 CHUNKS: Final = 2000
 WARM_UP: Final = 10  # past recording
 _MS_PER_S: Final = 1000
+Way = Literal["played", "step by step", "sessions"]
+"""How a chunk is enqueued: as two records, plan by plan, or session by session, each with a record of its own."""
 
 
 class EmptyDevice:
@@ -156,18 +163,62 @@ class EmptyPlan:
         """Nothing to give back."""
 
 
-class EmptyRuntime:
-    """A runtime that makes whole chunks of nothing.
+@dataclass(frozen=True, slots=True)
+class EmptyArgument:
+    """What a session tells of an input or output."""
 
-    Args:
-        record: False enqueues everything step by step.
-    """
+    name: str
+    shape: tuple[int, ...]
+    type: str
+
+
+class EmptyBinding:
+    """An `IOBinding` that keeps nothing."""
+
+    def bind_input(self, *_: object) -> None:
+        """Nothing is kept."""
+
+    def bind_output(self, *_: object) -> None:
+        """Nothing is kept."""
+
+
+class EmptySession:
+    """A session of ONNX Runtime that computes nothing."""
+
+    def __init__(
+        self, device: EmptyDevice, inputs: Mapping[str, TensorSpec], outputs: Mapping[str, TensorSpec]
+    ) -> None:
+        self._device = device
+        self._inputs, self._outputs = (
+            [EmptyArgument(name, spec.shape, _ORT_NAMES[spec.dtype]) for name, spec in specs.items()]
+            for specs in (inputs, outputs)
+        )
+
+    def get_inputs(self) -> list[EmptyArgument]:
+        """Those of the graph."""
+        return self._inputs
+
+    def get_outputs(self) -> list[EmptyArgument]:
+        """Those of the graph."""
+        return self._outputs
+
+    def io_binding(self) -> EmptyBinding:
+        """A new one."""
+        return EmptyBinding()
+
+    def run_with_iobinding(self, binding: EmptyBinding, options: int) -> None:
+        """Count."""
+        self._device.calls += 1
+
+
+class EmptyRuntime:
+    """A runtime that makes whole chunks of nothing, in one of the ways."""
 
     name = "empty"
 
-    def __init__(self, *, record: bool) -> None:
+    def __init__(self, way: Way) -> None:
         self.device = EmptyDevice()
-        self._record = record
+        self._way = way
 
     def load(self, *_: Any, **__: Any) -> Engine:
         """Only samplers are made here."""
@@ -178,11 +229,24 @@ class EmptyRuntime:
         graphs = sampler_graphs(pocket_manifest(bundle.manifest))
         sources = (bundle.path("denoise").read_bytes(), graphs.step, graphs.weigh, graphs.finish)
         plans = SamplerPlans(*(self._plan(source) for source in sources))
-        return DeviceSampler(plans, self.device, pocket_manifest(bundle.manifest), record=self._record)
+        record = self._way == "played"
+        return DeviceSampler(plans, self.device, pocket_manifest(bundle.manifest), record=record)
 
-    def _plan(self, source: bytes) -> EmptyPlan:
+    def _plan(self, source: bytes) -> Executable:
         graph = onnx.load_from_string(source).graph
-        return EmptyPlan(self.device, _specs(graph.input), _specs(graph.output))
+        inputs, outputs = _specs(graph.input), _specs(graph.output)
+        plan = EmptyPlan(self.device, inputs, outputs)
+        if self._way != "sessions":
+            return plan
+        shared = {name: found for name in outputs if (found := plan.aliased(name)) is not None}
+        session = EmptySession(self.device, inputs, outputs)
+        path = Path(graph.name)
+        return BoundSession(
+            session, self.device, path, memory="cuda", options=lambda graph: graph, shared=shared, records=True
+        )
+
+
+_ORT_NAMES: Final = {"float32": "tensor(float)", "float16": "tensor(float16)", "int64": "tensor(int64)"}
 
 
 def _specs(values: Any) -> dict[str, TensorSpec]:
@@ -216,12 +280,19 @@ def measure(bundle: Bundle, *, chunks: int, now: Callable[[], float] = time.perf
 
     `played`: the same text all along. `moving`: a transition, whose blended text is another for every chunk; blending
     is not measured, because the text thread does it. `step_by_step`: as the first chunk of every shape is made.
+    `sessions`: with ONNX Runtime, where every session plays a record of its own.
     """
     one, other = prompts(bundle)
     moving = [Condition(transition(one, other, (index + 1) / (chunks + 1))) for index in range(chunks)]
     figures: dict[str, Any] = {}
-    for name, still, played in (("played", True, True), ("moving", False, True), ("step_by_step", True, False)):
-        runtime = EmptyRuntime(record=played)
+    ways: tuple[tuple[str, bool, Way], ...] = (
+        ("played", True, "played"),
+        ("moving", False, "played"),
+        ("step_by_step", True, "step by step"),
+        ("sessions", True, "sessions"),
+    )
+    for name, still, way in ways:
+        runtime = EmptyRuntime(way)
         generator = PocketGenerator(bundle, runtime)
         for _ in range(WARM_UP):
             generator.step(Condition(one))

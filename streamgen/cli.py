@@ -52,7 +52,7 @@ PrecisionOption = Annotated[
     str | None,
     typer.Option(
         "--precision",
-        help="TensorRT: fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]",
+        help="On a GPU: fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]",
         metavar="NAME",
     ),
 ]

@@ -180,7 +180,7 @@ class Settings(BaseSettings):
     threads: int = Field(default=1, ge=1, le=64, description="Compute threads of denoising, and as many of decoding.")
     runtime: RuntimeName = Field(default=DEFAULT_RUNTIME, description="What the model's graphs run on.")
     precision: Precision | None = Field(
-        default=None, description="What TensorRT computes in; by itself what each graph was exported in, or fp16."
+        default=None, description="What GPUs compute in; by itself what each graph was exported in, or fp16."
     )
     plan_cache: Path | None = Field(
         default=None, description="Folder of TensorRT's plans; without it the user's folder for caches."

@@ -16,7 +16,7 @@ class GpuOptions:
     """What runtimes on a GPU are told; those on a CPU need none of it.
 
     Attributes:
-        precision: of every graph; None is what each was exported in, or fp16. TensorRT alone.
+        precision: of every graph; None is what each was exported in, or fp16.
         plan_cache: folder of the plans; None is the user's. TensorRT alone.
         device: number of the GPU, from 0.
     """

@@ -9,10 +9,12 @@ from streamgen_engines.bundle import bundled
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import Array, Engine, Signature
+from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.inspection import EngineReport
+from tests.engines.fake_cuda_ort import FakeCudaOrt
 from tests.tensorrt.stand_in import fail, install
 
 
@@ -89,6 +91,7 @@ def test_every_graph_is_run_and_told() -> None:
     assert figures["chunk_ms"].count == 2
     assert figures["chunk_ms"].most == figures["chunk_p99_ms"] > 0
     assert figures["python_ms"].count == 2
+    assert (figures["loop"], figures["cuda_graphs"]) == ("host", None)  # the stand-in makes no chunks either
 
 
 def test_a_rehearsal_prints_all_and_records_nothing(
@@ -139,7 +142,8 @@ def test_the_whole_command_runs_with_the_loop_and_the_planes_of_a_gpu(
     (made,) = record.read(stand_in / "results.jsonl")
     assert made["figures"]["planes"].startswith("i420 640x360")
     assert made["figures"]["denoise_ms"]["count"] == 2
-    assert "times real time on Fake 9000" in capsys.readouterr().out
+    assert made["figures"]["loop"] == "device"
+    assert "times real time on Fake 9000, the chunk loop on the device" in capsys.readouterr().out
     assert "sampler step" in (stand_in / "builds").read_text()
 
 
@@ -150,3 +154,18 @@ def test_what_goes_wrong_on_the_gpu_is_said_and_nothing_is_recorded(
     assert command(monkeypatch, stand_in / "results.jsonl") == 1
     assert "error: text.onnx failed" in capsys.readouterr().err
     assert not (stand_in / "results.jsonl").exists()
+
+
+def test_onnx_runtime_is_measured_with_its_loop_on_the_device() -> None:
+    """Its own code, on the fake GPU: graphs are recorded, the ring is written in place, planes come back."""
+    ort = FakeCudaOrt()
+    runtime = OnnxRuntimeCuda(ort=ort, open_device=ort.open_device)
+    figures = gpu.measure(bundled("testcard"), runtime, runs=2, chunks=2, tell=lambda line: None)
+    assert (figures["loop"], figures["planes"][:12]) == ("device", "i420 640x360")
+    assert figures["cuda_graphs"] > len(figures["graphs"])
+    states = {name: len(graph.states) for name, graph in bundled("testcard").manifest.graphs.items()}
+    for name, graph in figures["graphs"].items():
+        assert graph["recorded"] is True
+        assert graph["in_place"] == (states[name] if name == "denoise" else 0)
+    assert figures["python_ms"].count == 2
+    runtime.close()

@@ -111,11 +111,18 @@ def test_headlines_are_read_from_records(tmp_path: Path) -> None:
             "settings": {"runtime": "tensorrt-rtx"},
             "figures": {"realtime_ratio": 3.0, "chunk_ms": {"p50": 1.0}, "chunk_p99_ms": 2.0},
         },
+        {
+            "bench": "gpu",
+            "bundle": {"name": "pocket"},
+            "settings": {"runtime": "onnxruntime-cuda"},
+            "figures": {"realtime_ratio": 2.0, "chunk_ms": {"p50": 1.5}, "chunk_p99_ms": 2.5, "loop": "device"},
+        },
     ]
     results.write_text("".join(json.dumps(run) + "\n" for run in runs))
     assert on_gpu.headlines(results) == [
         "tensorrt-rtx does not run (no kernel) on compute capability 9.0",
         "pocket tensorrt-rtx: 3.0 times real time, chunk p50 1.0 p99 2.0 ms, ? channels",
+        "pocket onnxruntime-cuda: 2.0 times real time, chunk p50 1.5 p99 2.5 ms, ? channels, loop on the device",
     ]
 
 

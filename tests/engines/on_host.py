@@ -1,34 +1,48 @@
-"""The engine of the CUDA runtime on the host's memory, where ONNX Runtime offers the same calls."""
+"""The CUDA runtime's own code with ONNX Runtime's CPU provider and the host's memory in the place of a GPU's."""
 
-from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import onnxruntime as ort
+import onnxruntime
 
-from streamgen_engines.manifest import State
-from streamgen_engines.runtimes.failures import load_error
-from streamgen_engines.runtimes.onnxruntime_cuda import DeviceEngine
-from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, session_options
+from streamgen_engines.runtimes.bound_runtime import BoundRuntime
+from streamgen_engines.runtimes.onnxruntime_session import session_options
+from streamgen_engines.tensorrt.device import Device
+from tests.engines.host_device import HostDevice
 
 
-class OnHost:
-    """Loads graphs as `OnnxRuntimeCuda` does, on the CPU."""
+class HostSessions:
+    """`Sessions` of the CPU provider, each on a device of its own with one memory: the host's."""
 
-    name = "on-host"
+    memory = "cpu"
+    upgrade = "pip install --upgrade onnxruntime"
+    told = f"ONNX Runtime {onnxruntime.__version__}"
 
-    def load(
-        self,
-        path: Path,
-        states: Sequence[State] = (),
-        *,
-        threads: int = 1,
-        in_place: bool = False,
-        held: Sequence[str] = (),
-    ) -> DeviceEngine:
-        try:
-            session = ort.InferenceSession(
-                str(path), sess_options=session_options(threads), providers=["CPUExecutionProvider"], enable_fallback=0
-            )
-            return DeviceEngine(ort, session, path, states, in_place=in_place, device="cpu", held=held)
-        except ORT_ERRORS as error:
-            raise load_error(path, "ONNX Runtime", error, upgrade="pip install --upgrade onnxruntime") from error
+    def __init__(self) -> None:
+        self.devices: list[HostDevice] = []
+
+    def device(self) -> HostDevice:
+        self.devices.append(HostDevice())
+        return self.devices[-1]
+
+    def open(self, source: bytes, folder: Path, device: Device, *, threads: int, records: bool) -> Any:
+        assert not records, "a CPU has nothing to record with"
+        options = session_options(threads)
+        options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+        options.add_session_config_entry("session.model_external_initializers_file_folder_path", str(folder))
+        return onnxruntime.InferenceSession(
+            source, sess_options=options, providers=["CPUExecutionProvider"], enable_fallback=0
+        )
+
+    def options(self, graph: int) -> Any:
+        made = onnxruntime.RunOptions()
+        made.add_run_config_entry("gpu_graph_id", str(graph))
+        return made
+
+
+class OnHost(BoundRuntime):
+    """Loads graphs as `OnnxRuntimeCuda` does, on the CPU and in float32: nothing is rounded on the way."""
+
+    def __init__(self) -> None:
+        self.opened = HostSessions()
+        super().__init__("on-host", self.opened, precision="fp32", records=False)

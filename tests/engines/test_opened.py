@@ -10,7 +10,7 @@ from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.errors import OutOfMemoryError, RuntimeUnavailableError, UnknownPrecisionError
 from streamgen_engines.families import Condition, load
 from streamgen_engines.gpu_options import PRECISIONS, GpuOptions, read_precision
-from streamgen_engines.runtimes import OnnxRuntimeCpu, OpenRuntimes, choice, runtime_named
+from streamgen_engines.runtimes import OnnxRuntimeCpu, OpenRuntimes, choice, opened, runtime_named
 from streamgen_engines.tensorrt import compile as compiling
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.plans import PlanCache
@@ -119,13 +119,38 @@ def test_tensorrt_is_told_which_gpu_which_folder_and_which_precision(
     assert usual == {"flavour": "tensorrt-rtx", "device": 0, "precision": None, "plans": None, "hashes": None}
 
 
-def test_onnx_runtime_is_told_which_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_onnx_runtime_is_told_which_gpu_and_which_precision(monkeypatch: pytest.MonkeyPatch) -> None:
     from streamgen_engines.runtimes import onnxruntime_cuda
 
-    told: list[int] = []
-    monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeCuda", lambda *, device_id: told.append(device_id))
-    choice.runtime_named("onnxruntime-cuda", GpuOptions(device=2))
-    assert told == [2]
+    told: list[dict[str, Any]] = []
+    monkeypatch.setattr(onnxruntime_cuda, "OnnxRuntimeCuda", lambda **given: told.append(given))
+    choice.runtime_named("onnxruntime-cuda", GpuOptions("fp32", device=2))
+    choice.runtime_named("onnxruntime-cuda")
+    assert told == [{"device_id": 2, "precision": "fp32"}, {"device_id": 0, "precision": None}]
+
+
+def test_a_runtime_that_owns_memory_of_a_gpu_is_closed_last_to_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    closed: list[int] = []
+    made = iter([Owning(1, closed), Owning(2, closed)])
+    monkeypatch.setattr(opened, "runtime_named", lambda name, gpu: next(made))
+    with OpenRuntimes("onnxruntime-cuda") as runtimes:
+        runtimes.make()
+        runtimes.make()
+        runtimes.keep()
+        assert closed == []
+    assert closed == [2, 1]
+    runtimes.close()
+    assert closed == [2, 1]
+
+
+class Owning:
+    """A runtime as far as it is closed."""
+
+    def __init__(self, number: int, closed: list[int]) -> None:
+        self.number, self.closed = number, closed
+
+    def close(self) -> None:
+        self.closed.append(self.number)
 
 
 def test_precisions_by_name() -> None:

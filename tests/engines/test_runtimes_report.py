@@ -60,6 +60,13 @@ def test_what_a_gpu_lacks(
         assert "pip uninstall -y onnxruntime;" in report.install
 
 
+def test_what_loading_needs_besides_is_named(tmp_path: Path) -> None:
+    (tmp_path / "version").write_text("NVRM version")
+    report = cuda_report(CUDA, lambda package: None if package == "cuda-bindings" else "1", tmp_path / "version")
+    assert (report.usable, report.install) == (False, "pip install cuda-bindings")
+    assert "cuda-bindings is not installed" in report.detail
+
+
 def test_openvino_is_optional() -> None:
     missing = openvino_report(lambda package: None)
     assert (missing.usable, missing.install) == (False, 'pip install "streamgen[openvino]"')

@@ -42,7 +42,7 @@ def _openvino(gpu: GpuOptions) -> Runtime:
 def _onnxruntime_cuda(gpu: GpuOptions) -> Runtime:
     from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 
-    return OnnxRuntimeCuda(device_id=gpu.device)
+    return OnnxRuntimeCuda(device_id=gpu.device, precision=gpu.precision)
 
 
 def open_tensorrt(flavour: FlavourName, gpu: GpuOptions, hashes: Mapping[Path, str] | None = None) -> "TensorRt":

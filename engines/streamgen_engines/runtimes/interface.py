@@ -132,6 +132,15 @@ class Runtime(Protocol):
         ...
 
 
+@runtime_checkable
+class ClosableRuntime(Protocol):
+    """A runtime that owns memory of a device."""
+
+    def close(self) -> None:
+        """Give it back, with every engine that was loaded here. Idempotent."""
+        ...
+
+
 def _differences(kind: str, found: Mapping[str, TensorSpec], expected: Mapping[str, TensorSpec]) -> list[str]:
     faults = []
     for name, spec in expected.items():

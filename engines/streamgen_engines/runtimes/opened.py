@@ -18,7 +18,7 @@ from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, read_runtime
 from streamgen_engines.runtimes.choice import open_tensorrt, runtime_named
-from streamgen_engines.runtimes.interface import Runtime
+from streamgen_engines.runtimes.interface import ClosableRuntime, Runtime
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName
 
 if TYPE_CHECKING:
@@ -43,6 +43,7 @@ class OpenRuntimes:
         self._flavour = next((each for each in FLAVOURS if each == self._name), None)
         self._gpu = gpu or GpuOptions()
         self._opened: list[TensorRt] = []
+        self._closing: list[ClosableRuntime] = []  # all that own memory of a GPU, in the order in which they were made
         self._first: TensorRt | None = None  # that has admitted a bundle, and has not been handed out
         self._hashes: Mapping[Path, str] = {}
 
@@ -80,7 +81,10 @@ class OpenRuntimes:
             RuntimeUnavailableError: it is not here, or finds no device that it can use.
         """
         if self._flavour is None:
-            return runtime_named(self._name, self._gpu)
+            made = runtime_named(self._name, self._gpu)
+            if isinstance(made, ClosableRuntime):
+                self._closing.append(made)
+            return made
         first, self._first = self._first, None
         return first or self._tensorrt(self._flavour)
 
@@ -91,11 +95,13 @@ class OpenRuntimes:
 
     def close(self) -> None:
         """Close them, the last one first. Idempotent. No engine of theirs may run any more."""
-        while self._opened:
-            self._opened.pop().close()
+        while self._closing:
+            self._closing.pop().close()
+        self._opened.clear()
         self._first = None
 
     def _tensorrt(self, flavour: FlavourName) -> "TensorRt":
         made = open_tensorrt(flavour, self._gpu, self._hashes)
         self._opened.append(made)
+        self._closing.append(made)
         return made

@@ -12,13 +12,14 @@ import onnxruntime
 
 from streamgen_engines.errors import RuntimeUnavailableError
 from streamgen_engines.runtime_name import RuntimeName, read_runtime
-from streamgen_engines.runtimes.onnxruntime_cuda import INSTALL as INSTALL_CUDA
-from streamgen_engines.runtimes.onnxruntime_cuda import PROVIDER as CUDA_PROVIDER
+from streamgen_engines.runtimes.cuda_provider import INSTALL as INSTALL_CUDA
+from streamgen_engines.runtimes.cuda_provider import PROVIDER as CUDA_PROVIDER
 from streamgen_engines.runtimes.openvino import INSTALL as INSTALL_OPENVINO
 
 _CPU_FLAGS = Path("/proc/cpuinfo")
 DRIVER_FILE: Final = Path("/proc/driver/nvidia/version")
 """There as long as the kernel has NVIDIA's driver."""
+_BESIDE_CUDA: Final = ("cuda-bindings", "onnx")  # what the extra brings besides ONNX Runtime, and loading needs
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,10 @@ def cuda_report(
             return RuntimeReport(name, False, "this ONNX Runtime has no CUDA provider", INSTALL_CUDA)
         detail = f"onnxruntime-gpu {package} is installed, but the files of the package onnxruntime lie over its own"
         return RuntimeReport(name, False, detail, INSTALL_CUDA)
+    lacking = [package for package in _BESIDE_CUDA if installed(package) is None]
+    if lacking:
+        named = " ".join(lacking)
+        return RuntimeReport(name, False, f"the provider is there, {named} is not installed", f"pip install {named}")
     if not driver.exists():
         return RuntimeReport(name, False, "the provider is there, and no NVIDIA driver", "")
     return RuntimeReport(

@@ -1,4 +1,4 @@
-"""`Device` on NVIDIA's own binding, `cuda.bindings`, which comes with the extras `tensorrt` and `tensorrt-rtx`."""
+"""`Device` on NVIDIA's own binding, `cuda.bindings`: extras `cuda`, `tensorrt` and `tensorrt-rtx` bring it."""
 
 import ctypes
 from typing import Any
@@ -61,7 +61,7 @@ class CudaDevice:
             from cuda.bindings import runtime
         except (ImportError, OSError) as error:
             raise RuntimeUnavailableError(
-                f"cuda-bindings is not installed ({error}); add it with: pip install 'streamgen[tensorrt-rtx]'"
+                f"cuda-bindings is not installed ({error}); add it with: pip install cuda-bindings"
             ) from error
         self._api = runtime
         found = gpu_count()
