@@ -68,6 +68,14 @@ class TextServiceError(PromptError):
     """The service that encodes texts elsewhere is away, refuses, or answers what it should not."""
 
 
+class TextServiceAwayError(TextServiceError):
+    """It is not reached, is too slow or has too much to do: the same text may be encoded in a while."""
+
+
+class TextPlacementError(EngineError):
+    """Texts cannot be encoded where they shall be."""
+
+
 class ConditionError(EngineError):
     """A setting of a chunk (guidance, seed, steps) is outside what can be generated."""
 

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 
 from streamgen_engines.embedding_cache import EmbeddingCache, Rows
-from streamgen_engines.errors import TextServiceError
+from streamgen_engines.errors import TextServiceAwayError, TextServiceError
 from streamgen_engines.families.wan_cleaning import cleaned, readable
 from streamgen_engines.families.wan_text import EncodedText, cache_key
 
@@ -29,13 +29,14 @@ TIMEOUT_S: Final = 120.0
 CONNECTIONS: Final = 2
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Of an answer that holds no numbers."""
+_PROXY_FAILURES: Final = (502, 504)
 
 
 class RemoteTextEncoder:
     """Encodes texts at a service, with a cache in front. Threads may share it.
 
-    It connects when the first text comes, so that a service that is away fails prompts and not the start. What encodes
-    there is asked once; from then on texts in the cache need no service.
+    It connects when the first text comes. What encodes there is asked once; from then on texts in the cache need no
+    service.
 
     Args:
         url: of the service, such as https://text.example:8090.
@@ -83,7 +84,8 @@ class RemoteTextEncoder:
         """Encode a text there, or take it from the cache.
 
         Raises:
-            TextServiceError: the service is away, too slow, refuses the token, or encodes for another model.
+            TextServiceError: the service refuses the token, encodes for another model, or answers what it should not.
+            TextServiceAwayError: it is away, too slow or has too much to do.
         """
         clean = cleaned(text)
         identity = self._identity or self._ask()
@@ -94,6 +96,14 @@ class RemoteTextEncoder:
             self._identity = identity  # the service may have been started with another encoder in the meantime
             self._cache.keep(cache_key(identity, clean), rows)
         return EncodedText.from_rows(clean, rows, self._places)
+
+    def reach(self) -> None:
+        """Ask anew what encodes there, whether or not that is known.
+
+        Raises:
+            TextServiceError: as `encode`.
+        """
+        self._ask()
 
     def close(self) -> None:
         """Close its connections. Idempotent."""
@@ -140,18 +150,23 @@ class RemoteTextEncoder:
                     if len(got) > most_bytes:
                         raise TextServiceError(f"{self._url} answers more than {most_bytes} bytes; check the address")
         except httpx.TimeoutException as error:
-            raise TextServiceError(
+            raise TextServiceAwayError(
                 f"{self._url} did not answer in time ({type(error).__name__}); send the prompt again, "
                 f"and see whether the text service is overloaded"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TextServiceError(
+            raise TextServiceAwayError(
                 f"{self._url} is not reached ({type(error).__name__}); see whether the text service runs"
             ) from error
         if answer.status_code == 401:
             raise TextServiceError(f"{self._url} refuses the token; give the one that the text service has")
         if answer.status_code == 503:
-            raise TextServiceError(f"{self._url} has too many texts before it; send the prompt again in a moment")
+            raise TextServiceAwayError(f"{self._url} has too many texts before it; send the prompt again in a moment")
+        if answer.status_code in _PROXY_FAILURES:
+            raise TextServiceAwayError(
+                f"{self._url} answered status {answer.status_code}: a proxy does not reach the text service; "
+                f"see whether that runs"
+            )
         if answer.status_code != 200:
             raise TextServiceError(
                 f"{self._url} answered status {answer.status_code}: {got[:200].decode('utf-8', 'replace')}"
