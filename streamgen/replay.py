@@ -7,6 +7,7 @@ The same runtime, number of threads and kind of processor are needed for equal b
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +20,7 @@ from streamgen_engines.condition import Condition
 from streamgen_engines.families import Decoder, Generator, Model, load
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +66,10 @@ def replay(
     pictures: Sequence[Float32Array] = (),
     threads: int | None = None,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement = IN_PLACE,
 ) -> Iterator[LatentChunk]:
     """Make the latents of a log again, one chunk after the other; arguments and errors are those of `replay_whole`."""
-    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu)
+    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
     return (latents for latents, _ in whole)
 
 
@@ -78,6 +81,7 @@ def replay_whole(
     pictures: Sequence[Float32Array] = (),
     threads: int | None = None,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement = IN_PLACE,
 ) -> Iterator[tuple[LatentChunk, Decoder]]:
     """Make the latents of a log again, one chunk after the other, each with what turns it into pictures.
 
@@ -88,6 +92,7 @@ def replay_whole(
         pictures: latents of the pictures that the programme started from, as `PictureEncoder` makes them.
         threads: compute threads; None = as many as each generator had.
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of each generator.
+        texts: where texts are encoded; equal latents need the place that the generators had.
 
     Yields:
         The chunks, numbered as in the log, and the decoder that belongs to their generator, as it was when that began.
@@ -101,25 +106,30 @@ def replay_whole(
     loaded: tuple[int, str, Precision | None] = (0, "", None)  # threads, runtime and precision of it
     following: _Following | None = None
     made = 0
-    for content in contents:
-        if isinstance(content, GeneratorStarted) and life in (None, content.life):
-            _check_bundle(content, bundle)
-            wanted = (threads or content.threads, content.runtime, content.precision)
-            if model is None or wanted != loaded:
-                options = replace(gpu or GpuOptions(), precision=content.precision)
-                runtime = partial(runtime_named, content.runtime, options)
-                model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
-            model.generator.reset(content.seed)
-            model.decoder.reset(content.seed)
-            following = _Following(model.generator, content.life)
-        elif isinstance(content, ChunkMade) and life in (None, content.life):
-            if following is None or model is None or content.life != following.life:
-                raise ReplayError(
-                    f"the beginning of generator {content.life} is not in the log any more, and its chunk "
-                    f"{content.chunk} follows from it; replay a later generator alone (`lives` says which are whole)"
-                )
-            yield following.make(content, _condition(content, model, known)), model.decoder
-            made += 1
+    with ExitStack() as stack:
+        for content in contents:
+            if isinstance(content, GeneratorStarted) and life in (None, content.life):
+                _check_bundle(content, bundle)
+                wanted = (threads or content.threads, content.runtime, content.precision)
+                if model is None or wanted != loaded:
+                    options = replace(gpu or GpuOptions(), precision=content.precision)
+                    runtime = partial(runtime_named, content.runtime, options)
+                    stack.close()
+                    model = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime, texts=texts)
+                    stack.callback(model.close)
+                    loaded = wanted
+                model.generator.reset(content.seed)
+                model.decoder.reset(content.seed)
+                following = _Following(model.generator, content.life)
+            elif isinstance(content, ChunkMade) and life in (None, content.life):
+                if following is None or model is None or content.life != following.life:
+                    raise ReplayError(
+                        f"the beginning of generator {content.life} is not in the log any more, and its chunk "
+                        f"{content.chunk} follows from it; replay a later generator alone "
+                        f"(`lives` says which are whole)"
+                    )
+                yield following.make(content, _condition(content, model, known)), model.decoder
+                made += 1
     if not made:
         what = "chunk" if life is None else f"chunk of generator {life}"
         raise ReplayError(f"the log holds no {what}; choose another log or generator")

@@ -119,9 +119,7 @@ class TensorRt:
         """The GPU."""
         return self._gpu
 
-    def admit(
-        self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE
-    ) -> Survey:
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE) -> Survey:
         """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
 
         Args:
