@@ -493,6 +493,7 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
         threads=settings.threads,
         runtime=settings.runtime,
         precision=settings.gpu.precision,
+        texts=settings.texts.of(manifest).side,
         version=__version__,
     )
 

@@ -300,9 +300,11 @@ def replay(
     try:
         texts = _texts(text_encoder)
         root, fitting = _bundle(bundle, scale, texts=texts)
+        # Without a flag and without a service, the log says where.
+        placed = texts if text_encoder is not None or texts.url is not None else None
         gpu = _gpu(None, plan_cache, device)
         chunks, seconds = replay_to_file(
-            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu, texts=texts
+            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu, texts=placed
         )
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -483,8 +485,8 @@ def _bundle(
 ) -> tuple[Path, int]:
     """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
 
-    Raises `BundleError`, `SettingsError`, for texts that cannot be encoded there `TextPlacementError`, or, for a picture
-    that it cannot start from, `PictureError`.
+    Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
+    `PictureError` for a picture that it cannot start from.
     """
     from streamgen.generation.pipeline import start_picture
     from streamgen.media.video_encoder import encoded_size, usual_scale

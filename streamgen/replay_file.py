@@ -10,7 +10,7 @@ from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.replay import replay_whole
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
-from streamgen_engines.text_placement import IN_PLACE, TextPlacement
+from streamgen_engines.text_placement import TextPlacement
 
 
 def replay_to_file(
@@ -24,7 +24,7 @@ def replay_to_file(
     scale: int = 1,
     threads: int | None = None,
     gpu: GpuOptions | None = None,
-    texts: TextPlacement = IN_PLACE,
+    texts: TextPlacement | None = None,
 ) -> tuple[int, float]:
     """Make what a channel has shown again, and write it.
 
@@ -38,7 +38,7 @@ def replay_to_file(
         scale: whole factor by which pictures are enlarged.
         threads: compute threads; None = as many as the generator had.
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of the generator.
-        texts: where texts are encoded; equal latents need the place that the generator had.
+        texts: where texts are encoded; None = where each generator had them encoded, if that was no service.
 
     Returns:
         How many chunks, and how long they last (s).
@@ -50,7 +50,7 @@ def replay_to_file(
         EngineError: the bundle is unusable.
     """
     check_output(out)
-    opened = Bundle.open(bundle, texts.absent)
+    opened = Bundle.open(bundle, () if texts is None else texts.absent)
     start = start_picture(opened, picture)
     reader = LogReader(folder, channel)
     video, audio = opened.manifest.video, opened.manifest.audio

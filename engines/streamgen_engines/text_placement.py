@@ -1,7 +1,7 @@
 """Where the texts of a model are encoded, for settings and flags: importing this loads no runtime."""
 
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal, TypeAlias
 from urllib.parse import urlsplit
 
 from streamgen_engines.errors import TextPlacementError
@@ -10,6 +10,9 @@ from streamgen_engines.manifest import Manifest
 TEXT_GRAPH: Final = "text"
 MODEL: Final = "model"
 CPU: Final = "cpu"
+
+TextSide: TypeAlias = Literal["model", "cpu", "service"]
+"""Where texts are encoded, without an address."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,13 @@ class TextPlacement:
     def url(self) -> str | None:
         """Address of the text service; None where texts are encoded on this machine."""
         return None if self.place in (MODEL, CPU) else self.place
+
+    @property
+    def side(self) -> TextSide:
+        """The same without an address, for a log."""
+        if self.url is not None:
+            return "service"
+        return "cpu" if self.place == CPU else "model"
 
     @property
     def absent(self) -> frozenset[str]:
