@@ -59,9 +59,15 @@ class TextPlacement:
         """Where the texts of this very model are encoded: a small text graph stays where its model is.
 
         Raises:
-            TextPlacementError: a service shall encode them, and its answers are of no use to this model.
+            TextPlacementError: they cannot be encoded there: what a service answers is of no use to this model, or its
+                text graph is none for a CPU.
         """
         if manifest.abilities.texts_apart:
+            if self.place == CPU and manifest.graphs[TEXT_GRAPH].precision == "bf16":
+                raise TextPlacementError(
+                    f"the text graph of {manifest.name} is bf16, in which ONNX Runtime computes nothing on a CPU; "
+                    f"export the bundle with --text-precision int8, or set text_encoder to {MODEL}"
+                )
             return self
         if self.url is not None:
             raise TextPlacementError(
@@ -127,5 +133,5 @@ def check_token(token: str) -> None:
         )
     if not (token.isascii() and token.isprintable()):
         raise TextPlacementError(
-            "text_encoder_token has characters that cannot be sent; give the one that the text service has"
+            "the text service's token has characters that cannot be sent; give the one that it has"
         )
