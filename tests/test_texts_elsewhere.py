@@ -39,7 +39,7 @@ from streamgen.render import render
 from streamgen.replay import replay
 from streamgen.settings import Settings
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import TextPlacementError, TextServiceAwayError, TextServiceError
+from streamgen_engines.errors import TextPlacementError, TextServiceError, TextServiceUnavailableError
 from streamgen_engines.families import load
 from streamgen_engines.families.wan_text import WanTextEncoder
 from streamgen_engines.prompt import Prompt
@@ -117,7 +117,9 @@ async def test_a_generator_whose_bundle_has_no_text_graph_plays_prompts_and_its_
 
 async def test_a_service_that_is_away_at_the_start_is_the_reason(beheaded: Path) -> None:
     async with asyncio.timeout(LIMIT_S):
-        with pytest.raises(GeneratorStartError, match=r"TextServiceAwayError: .* is not reached \(ConnectError\)"):
+        with pytest.raises(
+            GeneratorStartError, match=r"TextServiceUnavailableError: .* is not reached \(ConnectError\)"
+        ):
             async with GeneratorProcess(settings(beheaded, TextPlacement(nobody(), TOKEN))):
                 raise AssertionError("it began")
 
@@ -241,8 +243,8 @@ def begin(running: list[TextThread], folder: Path, *errors: Exception) -> TextTh
 def test_what_the_programme_begins_with_is_asked_for_until_the_service_is_back(
     run_texts: list[TextThread], folder: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    away = TextServiceAwayError("http://text.example/text is not reached")
-    thread = begin(run_texts, folder, away, away)
+    away = TextServiceUnavailableError("http://text.example/text is not reached")
+    thread = begin(run_texts, folder, away, TextServiceUnavailableError(str(away)))
     thread.worker._schedule.epoch_ns = time.monotonic_ns()
     assert thread.worker._makes_nothing()
     thread.obey(SetPrompt("start", "a red sun"))
@@ -250,9 +252,7 @@ def test_what_the_programme_begins_with_is_asked_for_until_the_service_is_back(
     assert isinstance(event := thread.event(), PromptQueued)
     assert event.id == "start"
     assert len(thread.outbox.events) == 1
-    assert len(caplog.records) == 2
-    assert "the programme cannot begin before its prompt start is encoded" in caplog.messages[0]
-    assert str(away) in caplog.messages[0]
+    assert caplog.messages == [f"nothing can begin before start is encoded, which is tried again: {away}"]
     turn = thread.worker._next_turn()
     assert turn is not None
     assert [each.request.id for each in turn[0].taken] == ["start"]
@@ -262,7 +262,7 @@ def test_what_the_programme_begins_with_is_asked_for_until_the_service_is_back(
 def test_a_newer_prompt_takes_the_place_of_the_one_that_waits_for_the_service(
     run_texts: list[TextThread], folder: Path
 ) -> None:
-    thread = begin(run_texts, folder, TextServiceAwayError("away"))
+    thread = begin(run_texts, folder, TextServiceUnavailableError("away"))
     thread.obey(SetPrompt("start", "a red sun"))
     assert thread.text.asked.acquire(timeout=LIMIT_S)
     thread.obey(SetPrompt("newer", "rain"))  # while the first is on its way to the service
@@ -275,7 +275,7 @@ def test_a_newer_prompt_takes_the_place_of_the_one_that_waits_for_the_service(
 @pytest.mark.parametrize(
     ("error", "begun"),
     [
-        (TextServiceAwayError("is not reached"), True),  # what plays goes on
+        (TextServiceUnavailableError("is not reached"), True),  # what plays goes on
         (TextServiceError("answered status 500"), False),  # no other attempt would help
     ],
 )
@@ -303,7 +303,7 @@ def test_a_file_is_rendered_wherever_texts_are_encoded(
     for where, texts in ((folder, TextPlacement(CPU)), (beheaded, service)):
         report = render(where, ["a red ball"], 0.75, tmp_path / f"{texts.side}.mp4", scale=2, texts=texts)
         assert report.pictures == 12
-    with pytest.raises(TextServiceAwayError):
+    with pytest.raises(TextServiceUnavailableError):
         render(beheaded, ["sea"], 0.75, tmp_path / "no.mp4", scale=2, texts=TextPlacement(nobody(), TOKEN))
     assert not (tmp_path / "no.mp4").exists()
 

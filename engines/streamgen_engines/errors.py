@@ -68,8 +68,8 @@ class TextServiceError(PromptError):
     """The service that encodes texts elsewhere is away, refuses, or answers what it should not."""
 
 
-class TextServiceAwayError(TextServiceError):
-    """It is not reached, is too slow or has too much to do: the same text may be encoded in a while."""
+class TextServiceUnavailableError(TextServiceError):
+    """No text can be encoded there now: it is away, too slow, has too much to do, or serves others."""
 
 
 class TextPlacementError(EngineError):

@@ -62,7 +62,7 @@ from streamgen.packets import (
 )
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
-from streamgen_engines.errors import DeviceLostError, EngineError, TextServiceAwayError
+from streamgen_engines.errors import DeviceLostError, EngineError, TextServiceUnavailableError
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.runtimes import OpenRuntimes
 
@@ -157,6 +157,7 @@ class Worker:
         self._denoised: Denoised | None = None
         self._denoised_ns = 0  # when `_denoised` was put there
         self._stopping = False
+        self._told_trouble = ""  # with the text service; owned by the text thread
         # Owned by the media thread.
         self._durations = {stage: Durations() for stage in _STAGES}
         self._stats_ns = 0
@@ -257,7 +258,7 @@ class Worker:
                 prompt, sound = encode_request(request, self._text, self._manifest)
             except DeviceLostError:  # no prompt is to blame, and only another process can use the device again
                 raise
-            except TextServiceAwayError as error:
+            except TextServiceUnavailableError as error:
                 events = self._wait_for_texts(request, error)
             except EngineError as error:  # one bad prompt must not end the stream
                 events = self._give_up(request, error)
@@ -279,18 +280,15 @@ class Worker:
             self._changed.notify_all()
         return events
 
-    def _wait_for_texts(self, request: SetPrompt, error: TextServiceAwayError) -> list[Event]:
+    def _wait_for_texts(self, request: SetPrompt, error: TextServiceUnavailableError) -> list[Event]:
         """A programme that plays goes on without the prompt. One that has not begun waits, and the slate stays."""
         with self._changed:
             if self._next_chunk > 0:
                 return self._give_up(request, error)
             events = self._turns.again()
-            logger.warning(
-                "the programme cannot begin before its prompt %s is encoded; the next attempt is in %g s: %s",
-                request.id,
-                TEXT_RETRY_S,
-                error,
-            )
+            if self._told_trouble != (trouble := str(error)):  # once: what is wrong may be so for hours
+                self._told_trouble = trouble
+                logger.warning("nothing can begin before %s is encoded, which is tried again: %s", request.id, trouble)
             self._changed.wait_for(lambda: self._stopping, TEXT_RETRY_S)
         return events
 
