@@ -28,6 +28,7 @@ from streamgen.log.writer import ChannelLog
 from streamgen.packets import (
     EncodedChunk,
     Event,
+    Layer,
     PromptFailed,
     PromptQueued,
     PromptSuperseded,
@@ -46,10 +47,12 @@ from streamgen_engines.prompt import Prompt
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text_placement import CPU, IN_PLACE, TextPlacement
 from tests.generation.running import LIMIT_S, shows, until
-from tests.test_wan_stream import VP8
 from tests.text_serving import TOKEN, nobody, serving
 from tests.tiny_bundle import write_tiny_bundle
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
+
+
+VP8 = frozenset({Layer("vp8", 0)})
 
 
 @pytest.fixture(autouse=True)
