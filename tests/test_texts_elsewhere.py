@@ -51,7 +51,6 @@ from tests.text_serving import TOKEN, nobody, serving
 from tests.tiny_bundle import write_tiny_bundle
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
-
 VP8 = frozenset({Layer("vp8", 0)})
 
 
