@@ -88,10 +88,6 @@ class TextPlacement:
         return {TEXT_GRAPH: "on the CPU" if placed.url is None else f"at {placed.url}"}
 
 
-IN_PLACE: Final = TextPlacement()
-"""Texts are encoded where the model runs."""
-
-
 def check_place(place: str) -> None:
     """Check that texts can be encoded there, as far as the words go.
 
@@ -101,8 +97,9 @@ def check_place(place: str) -> None:
     if place in (MODEL, CPU):
         return
     if not place.startswith(("http://", "https://")):
+        told = "this" if "@" in place else repr(place)  # a password is not said again
         raise TextPlacementError(
-            f"{place!r} is no place for the text encoder; give {MODEL}, {CPU}, or the address of a text service, such "
+            f"{told} is no place for the text encoder; give {MODEL}, {CPU}, or the address of a text service, such "
             f"as https://text.example:8090"
         )
     try:
@@ -110,7 +107,7 @@ def check_place(place: str) -> None:
         host = parts.hostname if parts.port is None or parts.port > 0 else None
     except ValueError:  # a port that is none, or half an IPv6 address
         host, parts = None, urlsplit("")
-    if parts.username is not None or parts.password is not None:  # which must not be said again
+    if parts.username is not None or parts.password is not None:
         raise TextPlacementError(
             "the text service's address has a name or a password in it; give its token as text_encoder_token"
         )
@@ -135,3 +132,7 @@ def check_token(token: str) -> None:
         raise TextPlacementError(
             "the text service's token has characters that cannot be sent; give the one that it has"
         )
+
+
+IN_PLACE: Final = TextPlacement()
+"""Texts are encoded where the model runs."""

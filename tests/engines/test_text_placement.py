@@ -73,9 +73,10 @@ def test_what_is_no_place_is_refused(place: str, words: str) -> None:
 
 
 def test_an_address_with_a_password_is_refused_and_not_said_again() -> None:
-    with pytest.raises(TextPlacementError, match="as text_encoder_token") as caught:
-        TextPlacement("https://ann:sesame@text.example", TOKEN)
-    assert "sesame" not in str(caught.value)
+    for place, said in (("https://ann:sesame@text.example", "as text_encoder_token"), ("ann:sesame@t", "is no place")):
+        with pytest.raises(TextPlacementError, match=said) as caught:
+            TextPlacement(place, TOKEN)
+        assert "sesame" not in str(caught.value)
 
 
 def test_a_service_wants_its_token() -> None:
