@@ -335,7 +335,9 @@ class Settings(BaseSettings):
             TextPlacementError: there is no such place, or no token for it.
         """
         token = self.text_encoder_token
-        return TextPlacement(place, "" if token is None else token.get_secret_value())
+        if token is None or place in (MODEL, CPU):
+            return TextPlacement(place)
+        return TextPlacement(place, token.get_secret_value())
 
     @field_validator("text_encoder_token", mode="after")
     @classmethod
