@@ -59,6 +59,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 logger = logging.getLogger(__name__)
 
@@ -107,6 +108,7 @@ class Channel:
         threads: int = 1,
         runtime: RuntimeName = DEFAULT_RUNTIME,
         gpu: GpuOptions | None = None,
+        texts: TextPlacement = IN_PLACE,
         moderated: bool = False,
         voting: Voting | None = None,
         log: ChannelLog | None = None,
@@ -127,6 +129,7 @@ class Channel:
             threads: compute threads of denoising, and as many of decoding.
             runtime: what the model's graphs run on.
             gpu: what it is told if it is one on a GPU.
+            texts: where texts are encoded.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             voting: where an audience takes part, its side of steering; keep it going with `voting_clock.keep_time`.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
@@ -144,6 +147,7 @@ class Channel:
             threads=threads,
             runtime=runtime,
             gpu=gpu or GpuOptions(),
+            texts=texts,
             silence_timeout_s=silence_timeout_s,
         )
         self._scale = scale
@@ -178,10 +182,13 @@ class Channel:
 
         Raises:
             BundleError: the bundle is not usable.
+            TextPlacementError: texts of this model cannot be encoded there.
             MediaError: its rates cannot be carried, or an encoder is missing here.
             ValueError: the enlarged picture cannot be encoded.
         """
-        bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle)
+        texts = self._generator_settings.texts
+        bundle = await asyncio.to_thread(Bundle.open, self._generator_settings.bundle, texts.absent)
+        texts.of(bundle.manifest)  # or every generator would say that it cannot start
         self.steering.offer(
             {name: tuple(values) for name, values in bundle.manifest.knobs.items()},
             chunk_s=float(bundle.manifest.chunk_duration),
@@ -477,7 +484,7 @@ class Channel:
 
 def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
     """What the log says of a generator that begins; reads the bundle."""
-    manifest = Bundle.open(settings.bundle).manifest
+    manifest = Bundle.open(settings.bundle, settings.texts.absent).manifest
     return GeneratorStarted(
         life=life,
         bundle=manifest.name,
@@ -486,6 +493,7 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
         threads=settings.threads,
         runtime=settings.runtime,
         precision=settings.gpu.precision,
+        texts=settings.texts.of(manifest).side,
         version=__version__,
     )
 

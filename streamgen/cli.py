@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from streamgen.settings import Settings
     from streamgen_engines.gpu_options import GpuOptions
     from streamgen_engines.runtime_name import RuntimeName
+    from streamgen_engines.text_placement import TextPlacement
 
 app = typer.Typer(
     name="streamgen",
@@ -63,6 +64,15 @@ PlanCacheOption = Annotated[
 ]
 
 DeviceOption = Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU. [0]")]
+
+TextEncoderOption = Annotated[
+    str | None,
+    typer.Option(
+        "--text-encoder",
+        help="Where texts are encoded: where the model runs (model), cpu, or the URL of a text service. [model]",
+        metavar="PLACE",
+    ),
+]
 
 TensorRtOption = Annotated[
     str | None, typer.Option("--runtime", help="tensorrt or tensorrt-rtx. [tensorrt-rtx]", metavar="NAME")
@@ -119,6 +129,7 @@ def serve(
     precision: PrecisionOption = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
+    text_encoder: TextEncoderOption = None,
     max_viewers: Annotated[int | None, typer.Option(help="Most viewers at a time. [64]")] = None,
     joins_per_s: Annotated[float | None, typer.Option(help="Viewers that may join per second. [20]")] = None,
     udp_ports: Annotated[
@@ -167,6 +178,7 @@ def serve(
         "precision": precision,
         "plan_cache": plan_cache,
         "device": device,
+        "text_encoder": text_encoder,
         "max_viewers": max_viewers,
         "joins_per_s": joins_per_s,
         "udp_ports": udp_ports,
@@ -203,7 +215,7 @@ def serve(
     try:
         with contextlib.closing(socket) as listener:
             _runtime(settings.runtime)
-            root, _ = _bundle(settings.bundle, settings.scale, settings.picture)
+            root, _ = _bundle(settings.bundle, settings.scale, settings.picture, texts=settings.texts)
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:
@@ -228,6 +240,7 @@ def render(
     precision: PrecisionOption = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
+    text_encoder: TextEncoderOption = None,
     bundle: BundleOption = None,
 ) -> None:
     """Render prompts to a file, with the same loop as the live stream."""
@@ -238,7 +251,8 @@ def render(
 
     try:
         wanted = _runtime(runtime)
-        root, fitting = _bundle(bundle, scale)
+        texts = _texts(text_encoder)
+        root, fitting = _bundle(bundle, scale, texts=texts)
         report = rendering.render(
             root,
             prompt,
@@ -251,6 +265,7 @@ def render(
             threads=threads,
             runtime=wanted,
             gpu=_gpu(precision, plan_cache, device),
+            texts=texts,
             console=Console(stderr=True),
         )
     except (StreamgenError, EngineError) as error:
@@ -275,6 +290,7 @@ def replay(
     ] = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
+    text_encoder: TextEncoderOption = None,
     bundle: BundleOption = None,
 ) -> None:
     """Make what a channel has shown again, from its log: the same latents, bit for bit."""
@@ -282,10 +298,13 @@ def replay(
     from streamgen_engines.errors import EngineError
 
     try:
-        root, fitting = _bundle(bundle, scale)
+        texts = _texts(text_encoder)
+        root, fitting = _bundle(bundle, scale, texts=texts)
+        # Without a flag and without a service, the log says where.
+        placed = texts if text_encoder is not None or texts.url is not None else None
         gpu = _gpu(None, plan_cache, device)
         chunks, seconds = replay_to_file(
-            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu
+            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu, texts=placed
         )
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -350,6 +369,7 @@ def compile_(
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    text_encoder: TextEncoderOption = None,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Build what can be built here, without a GPU too, and keep nothing.")
     ] = False,
@@ -378,6 +398,7 @@ def compile_(
             bundle,
             runtime=_tensorrt(runtime, config),
             gpu=_gpu(precision, plan_cache, device, config),
+            texts=_texts(text_encoder, config),
             dry_run=dry_run,
             check=check,
             prune=prune,
@@ -414,6 +435,7 @@ def memory(
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
+    text_encoder: TextEncoderOption = None,
     plan_cache: PlanCacheOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -423,7 +445,8 @@ def memory(
 
     try:
         gpu = _gpu(precision, plan_cache, device, config)
-        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu):
+        texts = _texts(text_encoder, config)
+        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu, texts=texts):
             typer.echo(line)
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -457,17 +480,21 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle(path: Path | None, scale: int | None, picture: Path | None = None) -> tuple[Path, int]:
+def _bundle(
+    path: Path | None, scale: int | None, picture: Path | None = None, *, texts: "TextPlacement"
+) -> tuple[Path, int]:
     """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
 
-    Raises `BundleError`, `SettingsError` or, for a picture that it cannot start from, `PictureError`.
+    Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
+    `PictureError` for a picture that it cannot start from.
     """
     from streamgen.generation.pipeline import start_picture
     from streamgen.media.video_encoder import encoded_size, usual_scale
     from streamgen.settings import SettingsError
     from streamgen_engines.bundle import bundle_at
 
-    found = bundle_at(path)
+    found = bundle_at(path, texts.absent)
+    texts.of(found.manifest)
     width, height = found.manifest.video.width, found.manifest.video.height
     fitting = usual_scale(height) if scale is None else scale
     try:
@@ -503,6 +530,17 @@ def _gpu(
         served.plan_cache if plan_cache is None else plan_cache,
         served.device if device is None else device,
     )
+
+
+def _texts(text_encoder: str | None, config: Path | None = None) -> "TextPlacement":
+    """Where texts are encoded: where the flag says, and else where `serve` is told; the service's token is a setting.
+
+    Raises `SettingsError` or `TextPlacementError`.
+    """
+    from streamgen.settings import load
+
+    served = load(config=config)
+    return served.texts if text_encoder is None else served.texts_at(text_encoder)
 
 
 def _tensorrt(runtime: str | None, config: Path | None) -> str:

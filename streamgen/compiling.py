@@ -2,7 +2,7 @@
 
 import importlib.util
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -15,6 +15,7 @@ from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.memory_plan import MemoryPlan, mebibytes
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName, load_flavour
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 if TYPE_CHECKING:
     from streamgen_engines.tensorrt.compile import Compiler, Outcome
@@ -33,6 +34,7 @@ def compile_bundle(
     *,
     runtime: str,
     gpu: GpuOptions,
+    texts: TextPlacement = IN_PLACE,
     dry_run: bool,
     check: bool,
     prune: bool = False,
@@ -45,6 +47,7 @@ def compile_bundle(
         bundle: folder or name; None is the usual one.
         runtime: tensorrt or tensorrt-rtx.
         gpu: which one, in what precision, and where plans are kept.
+        texts: where texts are encoded; elsewhere than on the GPU, their graph is left out.
         dry_run: keep nothing, and do without a GPU where there is none.
         check: compare every plan with ONNX Runtime.
         prune: first remove plans that nothing here can use; in a dry run only tell.
@@ -56,11 +59,12 @@ def compile_bundle(
 
     Raises:
         CompileError: there is no such runtime, or `onnx` is not installed.
-        EngineError: no such bundle, no TensorRT, or no GPU.
+        EngineError: no such bundle, no TensorRT, or no GPU; or texts of the model cannot be encoded there.
     """
     require_onnx()
     name = flavour_named(runtime)
-    opened = bundle_at(bundle)
+    opened = bundle_at(bundle, texts.absent)
+    apart = texts.apart(opened.manifest)
     flavour = load_flavour(name)
 
     from streamgen.generation.pipeline import wanted_planes
@@ -93,6 +97,7 @@ def compile_bundle(
             load=here.load_plan if here is not None else None,
             reference=OnnxRuntimeCpu() if check else None,
             planes=wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height)),
+            texts=texts,
             progress=told,
         )
         with bar:
@@ -103,7 +108,7 @@ def compile_bundle(
     say(f"{opened.manifest.name} with {flavour.name} {flavour.version} ({target})")
     for outcome in outcomes:
         say(f"  {_line(outcome, compiler)}")
-    for line in _memory(opened, outcomes, free):
+    for line in _memory(opened, outcomes, free, apart):
         say(line)
     if not dry_run and failed < len(outcomes):
         say(f"plans are in {plans.folder}")
@@ -149,7 +154,7 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
     return f"{'would remove' if dry_run else 'removed'} {found.plans} plans {what}, {found.size / 1e6:.1f} MB"
 
 
-def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> Iterator[str]:
+def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apart: Mapping[str, str]) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
     from streamgen_engines.tensorrt.double_buffered import TURNS
     from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, with_chunk_loop
@@ -171,7 +176,8 @@ def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None) -> 
         if outcome.prepared is not None and name not in ON_THE_HOST
     )
     if graphs:
-        plan = MemoryPlan(bundle.manifest.name, with_chunk_loop(bundle.manifest, graphs, loop))
+        every = with_chunk_loop(bundle.manifest, graphs, loop)
+        plan = MemoryPlan(bundle.manifest.name, every, apart=tuple(apart.items()))
         yield from memory_report(plan, free)
     failed = [name for name, outcome in forms.items() if outcome.prepared is None and name not in ON_THE_HOST]
     if graphs and failed:

@@ -3,6 +3,7 @@
 Each check looks, changes nothing and never raises: what goes wrong is its result.
 """
 
+import contextlib
 import ipaddress
 import os
 import platform
@@ -28,10 +29,12 @@ from streamgen.speed import Speed, measure
 from streamgen.version import __version__
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle, bundle_at
-from streamgen_engines.errors import EngineError
+from streamgen_engines.errors import BundleError, EngineError
+from streamgen_engines.families.wan_text_remote import RemoteTextEncoder
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import RuntimeReport, available
+from streamgen_engines.text_placement import IN_PLACE, TEXT_GRAPH, TextPlacement
 
 Verdict = Literal["ok", "optional", "warning", "missing"]
 
@@ -44,6 +47,7 @@ LEAST_DISTINCT_CHARS: Final = 10  # of a secret: 32 random hexadecimal digits ha
 NEW_SECRET: Final = "export STREAMGEN_TOKEN_SECRET=$(openssl rand -hex 32)"
 FASTER: Final = "close other programs, or use a processor with AVX-512 VNNI or AVX-VNNI"
 REINSTALL_AV: Final = "pip install --force-reinstall av"
+ELSEWHERE: Final = "start the text service (docs/wan-text.md), or set text_encoder to model or cpu"
 
 # Name for people, PyAV's encoder, and whether serving is impossible without it.
 ENCODERS: Final = (("VP8", "libvpx", True), ("H.264", "libx264", False), ("Opus", "libopus", True))
@@ -76,17 +80,18 @@ def examine(
         settings: with which the server would run; without them those of the environment and of `streamgen.toml`.
         runtime: that is asked for; without it that of the settings.
     """
-    configured, gpu = _configured_runtime(settings)
+    configured, gpu, texts = _configured(settings)
     chosen = configured if runtime is None else runtime
     return [
         Check("system", "streamgen", "ok", f"{__version__}, Python {platform.python_version()}"),
-        check_bundle(bundle),
+        check_bundle(bundle, texts.absent),
+        check_texts(bundle, texts),
         *check_runtimes(available(), chosen),
         *check_encoders(),
         check_cpu(_read(Path("/proc/cpuinfo"))),
         check_cores(usable_cores()),
         check_memory(psutil.virtual_memory().available),
-        check_speed(bundle, partial(measure, runtime=chosen, gpu=gpu)),
+        check_speed(bundle, partial(measure, runtime=chosen, gpu=gpu, texts=texts), texts.absent),
         check_udp(),
         check_addresses(network_addresses()),
         *check_reachability(settings),
@@ -106,15 +111,34 @@ def as_json(checks: Iterable[Check]) -> dict[str, Any]:
     return {"healthy": healthy(every), "checks": [asdict(check) for check in every]}
 
 
-def check_bundle(path: Path | None) -> Check:
-    """Whether the model is complete and undamaged."""
+def check_bundle(path: Path | None, absent: Collection[str] = ()) -> Check:
+    """Whether the model is complete and undamaged, but for the graphs that another machine runs."""
     try:
-        found = bundle_at(path)
+        found = bundle_at(path, absent)
         found.check_weights()
     except EngineError as error:
         return Check("model", "bundle", "missing", str(error), "streamgen serve --bundle FOLDER")
-    graphs = ", ".join(f"{name} {graph.precision}" for name, graph in sorted(found.manifest.graphs.items()))
+    here = {name: graph for name, graph in found.manifest.graphs.items() if name not in found.absent}
+    graphs = ", ".join(f"{name} {graph.precision}" for name, graph in sorted(here.items()))
     return Check("model", "bundle", "ok", f"{found.manifest.name}: {graphs}; all hashes are right")
+
+
+def check_texts(path: Path | None, texts: TextPlacement) -> Check:
+    """Whether texts can be encoded where they shall be; a service is asked."""
+    try:
+        manifest = bundle_at(path, texts.absent).manifest
+        placed = texts.of(manifest)
+        if placed.url is not None:
+            wanted = manifest.text
+            service = RemoteTextEncoder(placed.url, placed.token, places=wanted.max_tokens, width=wanted.width)
+            with contextlib.closing(service):
+                service.reach()
+    except BundleError:
+        return Check("model", "texts", "warning", "not looked at: the model cannot be opened")
+    except EngineError as error:
+        return Check("model", "texts", "missing", str(error), ELSEWHERE)
+    where = placed.apart(manifest)
+    return Check("model", "texts", "ok", f"encoded {where[TEXT_GRAPH] if where else 'where the model runs'}")
 
 
 def check_runtimes(reports: Iterable[RuntimeReport], chosen: str = DEFAULT_RUNTIME) -> Iterator[Check]:
@@ -165,16 +189,17 @@ def check_memory(free_bytes: int) -> Check:
     return Check("machine", "memory", "warning", f"{detail}; {MIN_FREE_BYTES / 1024**3:.0f} GiB are needed")
 
 
-def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Check:
+def check_speed(path: Path | None, speed: Callable[..., Speed] = measure, absent: Collection[str] = ()) -> Check:
     """At what size and with how many steps the model keeps up with real time here: the ladder that serving goes down.
 
     Args:
         path: folder of the model; None = the bundled one.
         speed: measures a bundle.
+        absent: graphs that another machine runs.
     """
     found, fallen_back = "", False
     try:
-        bundle: Bundle | None = bundle_at(path)
+        bundle: Bundle | None = bundle_at(path, absent)
         while bundle is not None:
             video, own = bundle.manifest.video, bundle.manifest.sampler.steps
             least = bundle.manifest.sampler.least_steps
@@ -186,7 +211,7 @@ def check_speed(path: Path | None, speed: Callable[..., Speed] = measure) -> Che
                     whole = steps == own and not fallen_back
                     return Check("machine", "speed", "ok" if whole else "warning", found, "" if whole else FASTER)
             sibling = smaller_sibling(bundle, usual_scale(video.height))
-            bundle, fallen_back = None if sibling is None else Bundle.open(sibling[0]), True
+            bundle, fallen_back = None if sibling is None else Bundle.open(sibling[0], absent), True
     except (EngineError, StreamgenError) as error:
         return Check("machine", "speed", "warning", f"not measured: {error}")
     return Check("machine", "speed", "warning", f"{found}; too slow to play without interruptions", FASTER)
@@ -357,12 +382,12 @@ def check_page(folder: Path | None) -> Check:
     )
 
 
-def _configured_runtime(settings: Settings | None) -> tuple[RuntimeName, GpuOptions]:
+def _configured(settings: Settings | None) -> tuple[RuntimeName, GpuOptions, TextPlacement]:
     try:
         found = load() if settings is None else settings
-        return found.runtime, found.gpu
+        return found.runtime, found.gpu, found.texts
     except SettingsError:
-        return DEFAULT_RUNTIME, GpuOptions()  # `check_reachability` says what is wrong
+        return DEFAULT_RUNTIME, GpuOptions(), IN_PLACE  # `check_reachability` says what is wrong
 
 
 def usable_cores() -> int:

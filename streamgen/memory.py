@@ -8,23 +8,28 @@ from streamgen.compiling import flavour_named, memory_report, require_onnx
 from streamgen_engines.bundle import bundle_at
 from streamgen_engines.errors import RuntimeUnavailableError
 from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 
-def bundle_memory(bundle: Path | None, *, runtime: str, gpu: GpuOptions) -> Iterator[str]:
+def bundle_memory(
+    bundle: Path | None, *, runtime: str, gpu: GpuOptions, texts: TextPlacement = IN_PLACE
+) -> Iterator[str]:
     """The report, line by line. Where a GPU has run the model's plans once, it tells what they took; else estimates.
 
     Args:
         bundle: folder or name; None is the usual one.
         runtime: tensorrt or tensorrt-rtx.
         gpu: which one, in what precision, and where plans are kept.
+        texts: where texts are encoded; elsewhere than on the GPU, their graph takes nothing of it.
 
     Raises:
         CompileError: there is no such runtime, or `onnx` is not installed.
-        EngineError: no such bundle, or a graph of it cannot be read or prepared.
+        EngineError: no such bundle, a graph of it cannot be read or prepared, or its texts not be encoded there.
     """
     require_onnx()
     name = flavour_named(runtime)
-    opened = bundle_at(bundle)
+    opened = bundle_at(bundle, texts.absent)
+    apart = texts.apart(opened.manifest)
 
     from streamgen.generation.pipeline import wanted_planes
     from streamgen.media.video_encoder import usual_scale
@@ -39,12 +44,12 @@ def bundle_memory(bundle: Path | None, *, runtime: str, gpu: GpuOptions) -> Iter
         flavour = load_flavour(name)
     if flavour is None or not gpu_count():
         yield f"{opened.manifest.name} with {name}, estimated from its graphs (no GPU has been asked)"
-        yield from memory_report(survey(opened, gpu.precision, planes=planes).plan, None)
+        yield from memory_report(survey(opened, gpu.precision, planes=planes, apart=apart).plan, None)
         return
     device = CudaDevice(gpu.device)
     try:
         plans = PlanCache(gpu.plan_cache or user_folder())
-        found = survey(opened, gpu.precision, flavour=flavour, gpu=device.gpu, plans=plans, planes=planes)
+        found = survey(opened, gpu.precision, flavour=flavour, gpu=device.gpu, plans=plans, planes=planes, apart=apart)
         yield f"{opened.manifest.name} with {name} {flavour.version} on {device.gpu.name}"
         yield from memory_report(found.plan, device.free_bytes())
     finally:

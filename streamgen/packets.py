@@ -382,7 +382,7 @@ class GeneratorStats:
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """The generator is paused and well; said about once a second."""
+    """The generator is well and makes nothing: it is paused, or has not begun. Said about once a second."""
 
 
 @dataclass(frozen=True, slots=True)

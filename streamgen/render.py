@@ -28,6 +28,7 @@ from streamgen_engines.families import load
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import OpenRuntimes
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 MAX_SECONDS: Final = 24 * 3600.0
 _TIMED: Final = re.compile(
@@ -96,6 +97,7 @@ def render(
     threads: int = 1,
     runtime: RuntimeName = DEFAULT_RUNTIME,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement = IN_PLACE,
     console: Console | None = None,
 ) -> RenderReport:
     """Render a programme to a file.
@@ -112,6 +114,7 @@ def render(
         threads: compute threads of denoising, and as many of decoding.
         runtime: what the model's graphs run on.
         gpu: what it is told if it is one on a GPU.
+        texts: where texts are encoded.
         console: where a progress bar is shown; None shows none.
 
     Raises:
@@ -129,7 +132,7 @@ def render(
             f"render more seconds or move it"
         )
     check_output(out)
-    opened = Bundle.open(bundle)
+    opened = Bundle.open(bundle, texts.absent)
     start = start_picture(opened, picture)
     manifest = opened.manifest
     video, audio = manifest.video, manifest.audio
@@ -137,8 +140,9 @@ def render(
     records: list[ChunkRecord] = []
     with ExitStack() as stack:
         runtimes = stack.enter_context(OpenRuntimes(runtime, gpu))
-        runtimes.admit(opened)
-        model = load(opened, threads=threads, seed=seed, runtime=runtimes.make)
+        runtimes.admit(opened, texts=texts)
+        model = load(opened, threads=threads, seed=seed, runtime=runtimes.make, texts=texts)
+        stack.callback(model.close)
         started_s = time.monotonic()
         pipeline = stack.enter_context(Pipeline(model, scale=scale, seed=seed, picture=start))
         writer = stack.enter_context(

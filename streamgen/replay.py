@@ -3,10 +3,12 @@
 A replay follows the generators that the log names, each from its first chunk. A generator's past decides what comes
 next, so chunks can only be made again where everything since its beginning is in the log.
 
-The same runtime, number of threads and kind of processor are needed for equal bits; on others the latents are close.
+The same runtime, number of threads, kind of processor and place of the text encoder are needed for equal bits; on
+others the latents are close.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
 
@@ -19,6 +21,7 @@ from streamgen_engines.condition import Condition
 from streamgen_engines.families import Decoder, Generator, Model, load
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtimes import runtime_named
+from streamgen_engines.text_placement import TextPlacement
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +67,10 @@ def replay(
     pictures: Sequence[Float32Array] = (),
     threads: int | None = None,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement | None = None,
 ) -> Iterator[LatentChunk]:
     """Make the latents of a log again, one chunk after the other; arguments and errors are those of `replay_whole`."""
-    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu)
+    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
     return (latents for latents, _ in whole)
 
 
@@ -78,6 +82,7 @@ def replay_whole(
     pictures: Sequence[Float32Array] = (),
     threads: int | None = None,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement | None = None,
 ) -> Iterator[tuple[LatentChunk, Decoder]]:
     """Make the latents of a log again, one chunk after the other, each with what turns it into pictures.
 
@@ -88,6 +93,7 @@ def replay_whole(
         pictures: latents of the pictures that the programme started from, as `PictureEncoder` makes them.
         threads: compute threads; None = as many as each generator had.
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of each generator.
+        texts: where texts are encoded; None = where each generator had them encoded, if that was no service.
 
     Yields:
         The chunks, numbered as in the log, and the decoder that belongs to their generator, as it was when that began.
@@ -98,28 +104,34 @@ def replay_whole(
     """
     known = {picture_name(latent): latent for latent in pictures}
     model: Model | None = None
-    loaded: tuple[int, str, Precision | None] = (0, "", None)  # threads, runtime and precision of it
+    loaded: tuple[int, str, Precision | None, TextPlacement] | None = None  # what it was loaded with
     following: _Following | None = None
     made = 0
-    for content in contents:
-        if isinstance(content, GeneratorStarted) and life in (None, content.life):
-            _check_bundle(content, bundle)
-            wanted = (threads or content.threads, content.runtime, content.precision)
-            if model is None or wanted != loaded:
-                options = replace(gpu or GpuOptions(), precision=content.precision)
-                runtime = partial(runtime_named, content.runtime, options)
-                model, loaded = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime), wanted
-            model.generator.reset(content.seed)
-            model.decoder.reset(content.seed)
-            following = _Following(model.generator, content.life)
-        elif isinstance(content, ChunkMade) and life in (None, content.life):
-            if following is None or model is None or content.life != following.life:
-                raise ReplayError(
-                    f"the beginning of generator {content.life} is not in the log any more, and its chunk "
-                    f"{content.chunk} follows from it; replay a later generator alone (`lives` says which are whole)"
-                )
-            yield following.make(content, _condition(content, model, known)), model.decoder
-            made += 1
+    with ExitStack() as stack:
+        for content in contents:
+            if isinstance(content, GeneratorStarted) and life in (None, content.life):
+                _check_bundle(content, bundle)
+                placed = _placed(content) if texts is None else texts
+                wanted = (threads or content.threads, content.runtime, content.precision, placed)
+                if model is None or wanted != loaded:
+                    options = replace(gpu or GpuOptions(), precision=content.precision)
+                    runtime = partial(runtime_named, content.runtime, options)
+                    stack.close()
+                    model = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime, texts=placed)
+                    stack.callback(model.close)
+                    loaded = wanted
+                model.generator.reset(content.seed)
+                model.decoder.reset(content.seed)
+                following = _Following(model.generator, content.life)
+            elif isinstance(content, ChunkMade) and life in (None, content.life):
+                if following is None or model is None or content.life != following.life:
+                    raise ReplayError(
+                        f"the beginning of generator {content.life} is not in the log any more, and its chunk "
+                        f"{content.chunk} follows from it; replay a later generator alone "
+                        f"(`lives` says which are whole)"
+                    )
+                yield following.make(content, _condition(content, model, known)), model.decoder
+                made += 1
     if not made:
         what = "chunk" if life is None else f"chunk of generator {life}"
         raise ReplayError(f"the log holds no {what}; choose another log or generator")
@@ -168,6 +180,16 @@ def _condition(made: ChunkMade, model: Model, pictures: dict[str, Float32Array])
         sound=model.text.blend(made.sound) if made.sound else None,
         exact=made.exact,
     )
+
+
+def _placed(started: GeneratorStarted) -> TextPlacement:
+    """Where a generator had its texts encoded."""
+    if started.texts == "service":
+        raise ReplayError(
+            f"a text service encoded the texts of generator {started.life}; name it with --text-encoder, or say "
+            f"model or cpu for latents that are close"
+        )
+    return TextPlacement(started.texts)
 
 
 def _check_bundle(started: GeneratorStarted, bundle: Bundle) -> None:

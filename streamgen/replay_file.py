@@ -10,6 +10,7 @@ from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.replay import replay_whole
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.text_placement import TextPlacement
 
 
 def replay_to_file(
@@ -23,6 +24,7 @@ def replay_to_file(
     scale: int = 1,
     threads: int | None = None,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement | None = None,
 ) -> tuple[int, float]:
     """Make what a channel has shown again, and write it.
 
@@ -36,6 +38,7 @@ def replay_to_file(
         scale: whole factor by which pictures are enlarged.
         threads: compute threads; None = as many as the generator had.
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of the generator.
+        texts: where texts are encoded; None = where each generator had them encoded, if that was no service.
 
     Returns:
         How many chunks, and how long they last (s).
@@ -47,7 +50,7 @@ def replay_to_file(
         EngineError: the bundle is unusable.
     """
     check_output(out)
-    opened = Bundle.open(bundle)
+    opened = Bundle.open(bundle, () if texts is None else texts.absent)
     start = start_picture(opened, picture)
     reader = LogReader(folder, channel)
     video, audio = opened.manifest.video, opened.manifest.audio
@@ -63,7 +66,7 @@ def replay_to_file(
     ) as writer:
         pictures = () if start is None else (start,)
         contents = (each.content for each in reader)
-        whole = replay_whole(contents, opened, life=life, pictures=pictures, threads=threads, gpu=gpu)
+        whole = replay_whole(contents, opened, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
         for latents, decoder in whole:
             chunk = decoder.decode(latents)
             writer.write(chunk.video, chunk.audio)

@@ -42,8 +42,10 @@ from streamgen.protocol import MAX_SEED, PromptText
 from streamgen.webrtc.admission import ADDRESS_JOINS_PER_S, JOINS_PER_S
 from streamgen.webrtc.port_range import PortRange
 from streamgen.webrtc.turn import DEFAULT_TTL_S, is_stun_url, is_turn_url
+from streamgen_engines.errors import TextPlacementError
 from streamgen_engines.gpu_options import GpuOptions, Precision
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from streamgen_engines.text_placement import CPU, MODEL, TextPlacement, check_place, check_token
 
 ENV_PREFIX: Final = "STREAMGEN_"
 CONFIG_VARIABLE: Final = "STREAMGEN_CONFIG"
@@ -122,6 +124,14 @@ def _rate(value: object) -> object:
         raise _wrong(str(error)) from None
 
 
+def _text_place(value: str) -> str:
+    try:
+        check_place(value)
+    except TextPlacementError as error:
+        raise _wrong(str(error)) from None
+    return value
+
+
 def _endpoint(value: object) -> object:
     if isinstance(value, Endpoint) or not isinstance(value, str | int):
         return value
@@ -186,6 +196,14 @@ class Settings(BaseSettings):
         default=None, description="Folder of TensorRT's plans; without it the user's folder for caches."
     )
     device: int = Field(default=0, ge=0, le=63, description="Number of the GPU, for runtimes that use one.")
+    text_encoder: Annotated[str, AfterValidator(_text_place)] = Field(
+        default=MODEL,
+        description="Where texts are encoded: where the model runs (model), cpu, or the URL of a text service.",
+    )
+    # After text_encoder: its validator needs it. Its default is validated as well.
+    text_encoder_token: SecretStr | None = Field(
+        default=None, validate_default=True, description="Token of the text service."
+    )
     max_viewers: int = Field(default=64, ge=1, le=4096, description="Viewers beyond this are told to come later.")
     operator_token: SecretStr | None = Field(
         default=None,
@@ -304,6 +322,33 @@ class Settings(BaseSettings):
     def gpu(self) -> GpuOptions:
         """What a runtime on a GPU is told."""
         return GpuOptions(self.precision, self.plan_cache, self.device)
+
+    @property
+    def texts(self) -> TextPlacement:
+        """Where texts are encoded."""
+        return self.texts_at(self.text_encoder)
+
+    def texts_at(self, place: str) -> TextPlacement:
+        """Texts that are encoded somewhere else than the settings say.
+
+        Raises:
+            TextPlacementError: there is no such place, or no token for it.
+        """
+        token = self.text_encoder_token
+        if token is None or place in (MODEL, CPU):
+            return TextPlacement(place)
+        return TextPlacement(place, token.get_secret_value())
+
+    @field_validator("text_encoder_token", mode="after")
+    @classmethod
+    def _opens_the_text_service(cls, value: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        place = info.data.get("text_encoder", MODEL)
+        if value is not None or place not in (MODEL, CPU):
+            try:
+                check_token("" if value is None else value.get_secret_value())
+            except TextPlacementError as error:
+                raise _wrong(str(error)) from None
+        return value
 
     @field_validator("viewer_token", mode="after")
     @classmethod

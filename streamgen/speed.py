@@ -1,5 +1,6 @@
 """How fast a bundle generates on this machine: the stages of the live loop, one after the other, on a few chunks."""
 
+import contextlib
 import statistics
 from dataclasses import dataclass
 from typing import Final
@@ -12,6 +13,7 @@ from streamgen_engines.families import load
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import OpenRuntimes
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 CHUNKS: Final = 6
 _WARM_UP: Final = 2  # the first runs of a graph plan its memory
@@ -39,6 +41,7 @@ def measure(
     chunks: int = CHUNKS,
     runtime: RuntimeName = DEFAULT_RUNTIME,
     gpu: GpuOptions | None = None,
+    texts: TextPlacement = IN_PLACE,
 ) -> Speed:
     """Generate a few chunks; takes a few seconds of one core.
 
@@ -48,6 +51,7 @@ def measure(
         chunks: that are measured.
         runtime: what the bundle's graphs run on.
         gpu: what it is told if it is one on a GPU.
+        texts: where texts are encoded.
 
     Raises:
         EngineError: the bundle cannot be run, or not on that runtime.
@@ -57,9 +61,9 @@ def measure(
     scale = usual_scale(manifest.video.height)
     with OpenRuntimes(runtime, gpu) as runtimes:
         planes = wanted_planes(manifest, scale)
-        runtimes.admit(bundle, planes)
-        model = load(bundle, runtime=runtimes.make, planes=planes)
-        with Pipeline(model, scale=scale) as pipeline:
+        runtimes.admit(bundle, planes, texts)
+        model = load(bundle, runtime=runtimes.make, planes=planes, texts=texts)
+        with contextlib.closing(model), Pipeline(model, scale=scale) as pipeline:
             pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
             timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]
     timings = timings[_WARM_UP:]

@@ -14,6 +14,7 @@ from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtimes import RuntimeReport
+from streamgen_engines.text_placement import TextPlacement
 from tests.tiny_bundle import write_tiny_bundle
 
 SECRET = "0123456789abcdef0123456789abcdef"
@@ -25,8 +26,8 @@ def test_everything_is_looked_at(tmp_path: Path) -> None:
     checks = doctor.examine(write_tiny_bundle(tmp_path / "bundle"))
     names = [check.name for check in checks]
     for name in (
-        "streamgen", "bundle", "onnxruntime-cpu", "VP8", "H.264", "Opus", "CPU", "cores", "memory", "UDP", "page",
-        "UDP ports", "public address", "IPv6", "TURN", "token secret",
+        "streamgen", "bundle", "texts", "onnxruntime-cpu", "VP8", "H.264", "Opus", "CPU", "cores", "memory", "UDP",
+        "page", "UDP ports", "public address", "IPv6", "TURN", "token secret",
     ):  # fmt: skip
         assert name in names
     by_name = {check.name: check for check in checks}
@@ -70,15 +71,15 @@ def test_the_chosen_runtime_is_needed() -> None:
 def test_the_runtime_of_the_settings_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def measured(bundle: Bundle, *, steps: int, runtime: str, gpu: GpuOptions) -> Speed:
+    def measured(bundle: Bundle, *, steps: int, runtime: str, gpu: GpuOptions, texts: TextPlacement) -> Speed:
         asked.append(runtime)
-        assert gpu == GpuOptions(device=1)
+        assert (gpu, texts) == (GpuOptions(device=1), TextPlacement("cpu"))
         return Speed(steps=steps, denoise_ms=1, rest_ms=1, chunk_ms=320)
 
     monkeypatch.setattr(doctor, "measure", measured)
     folder = write_tiny_bundle(tmp_path / "bundle")
-    doctor.examine(folder, Settings(runtime="openvino", device=1))
-    doctor.examine(folder, Settings(runtime="openvino", device=1), "onnxruntime-cpu")
+    doctor.examine(folder, Settings(runtime="openvino", device=1, text_encoder="cpu"))
+    doctor.examine(folder, Settings(runtime="openvino", device=1, text_encoder="cpu"), "onnxruntime-cpu")
     assert asked == ["openvino", "onnxruntime-cpu"]
 
 

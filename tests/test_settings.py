@@ -7,6 +7,7 @@ from streamgen.integrations.endpoint import Endpoint
 from streamgen.settings import DEFAULT_PROMPT, Settings, SettingsError, load
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 
 @pytest.fixture(autouse=True)
@@ -312,3 +313,28 @@ def test_what_a_runtime_on_a_gpu_is_told(monkeypatch: pytest.MonkeyPatch, elsewh
 def test_what_no_gpu_can_be_told(name: str, value: object) -> None:
     with pytest.raises(SettingsError, match=f"{name}: .*--{name}"):
         load({name: value})
+
+
+def test_where_texts_are_encoded(monkeypatch: pytest.MonkeyPatch, elsewhere: Path) -> None:
+    assert load().texts == IN_PLACE
+    assert load({"text_encoder": "cpu"}).texts == TextPlacement("cpu")
+    (elsewhere / "streamgen.toml").write_text('text_encoder = "https://text.example"\n')
+    assert error().startswith("text_encoder_token: a text service wants its token")
+    assert load({"text_encoder": "model"}).texts == IN_PLACE
+    monkeypatch.setenv("STREAMGEN_TEXT_ENCODER_TOKEN", "a very secret token")
+    settings = load()
+    assert settings.texts == TextPlacement("https://text.example", "a very secret token")
+    assert "very" not in repr(settings) + repr(settings.texts)
+    assert load({"text_encoder": "cpu"}).texts == TextPlacement("cpu")
+    assert settings.texts_at("http://other.example").url == "http://other.example"
+
+
+def test_where_texts_cannot_be_encoded(monkeypatch: pytest.MonkeyPatch) -> None:
+    message = error(text_encoder="gpu")
+    assert message.startswith("text_encoder: 'gpu' is no place for the text encoder; give model, cpu, or")
+    assert message.endswith("(from the flag --text-encoder)")
+    assert "sesame" not in error(text_encoder="https://ann:sesame@text.example")
+    monkeypatch.setenv("STREAMGEN_TEXT_ENCODER_TOKEN", "a secret\nof two lines")
+    message = error(text_encoder="https://text.example")
+    assert message.startswith("text_encoder_token: the text service's token has characters that cannot be sent")
+    assert "two lines" not in message

@@ -1,41 +1,21 @@
 """The text service, over real sockets, with the client that models have."""
 
-import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import numpy as np
 import pytest
-import uvicorn
 
-from streamgen.text_service import MAX_BODY_BYTES, Encoder, main, text_app
+from streamgen.text_service import MAX_BODY_BYTES, main, text_app
 from streamgen_engines.embedding_cache import EmbeddingCache
 from streamgen_engines.errors import PromptError, TextServiceError
 from streamgen_engines.families.wan_text import EncodedText, WanTextEncoder
 from streamgen_engines.families.wan_text_remote import RemoteTextEncoder
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from tests.engines.wan_texts import PLACES, WIDTH, write_bundle
-
-TOKEN = "a token of many letters"
-
-
-@contextmanager
-def serving(encoder: Encoder, places: int = 8) -> Iterator[str]:
-    """The service on a free port; its address. Connections wait in the socket until it has started."""
-    listening = socket.create_server(("127.0.0.1", 0))
-    config = uvicorn.Config(text_app(encoder, TOKEN, places=places), log_level="warning", lifespan="off")
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listening.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        thread.join()
-        listening.close()
+from tests.text_serving import TOKEN, serving
 
 
 @pytest.fixture(scope="module")

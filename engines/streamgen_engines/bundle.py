@@ -2,13 +2,14 @@
 
 import hashlib
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Final, Self
 
 from streamgen_engines.errors import BundleError, HashMismatchError, ManifestError, MissingGraphError
-from streamgen_engines.manifest import MANIFEST_FILE, Manifest, Weights, parse_manifest
+from streamgen_engines.manifest import MANIFEST_FILE, Graph, Manifest, Weights, parse_manifest
 from streamgen_engines.verified import VerifiedFiles
 
 DEFAULT_BUNDLE: Final = "pocket"
@@ -22,17 +23,23 @@ class Bundle:
     Attributes:
         root: the folder.
         manifest: its checked manifest.
+        absent: graphs that another machine runs, of which no file is looked at.
     """
 
     root: Path
     manifest: Manifest
+    absent: frozenset[str] = frozenset()
 
     @classmethod
-    def open(cls, path: Path) -> Self:
+    def open(cls, path: Path, absent: Collection[str] = ()) -> Self:
         """Open a folder: read the manifest, and check that every file is there and has its hash.
 
         Of weights that lie in a file of their own only the size is checked: hashing gigabytes takes seconds, and a
         bundle is opened more often than loaded. `check_weights` does the rest.
+
+        Args:
+            path: the folder.
+            absent: graphs that another machine runs: their files may be missing here.
 
         Raises:
             BundleError: not a bundle; the subclass says why.
@@ -51,7 +58,7 @@ class Bundle:
             raise BundleError(
                 f"{file} cannot be read ({error.strerror}); check the path and its permissions"
             ) from error
-        bundle = cls(root=path, manifest=parse_manifest(text, source=str(file)))
+        bundle = cls(path, parse_manifest(text, source=str(file)), frozenset(absent))
         bundle._check_files()
         return bundle
 
@@ -83,15 +90,18 @@ class Bundle:
         Raises:
             HashMismatchError: a file is not the one that the manifest describes.
         """
-        for name, graph in self.manifest.graphs.items():
+        for name, graph in self._here():
             if graph.weights is not None:
                 weights = graph.weights
                 _check_file(self.root, weights.file, weights.sha256, f"graphs.{name}.weights", files or VerifiedFiles())
 
+    def _here(self) -> list[tuple[str, Graph]]:
+        return [(name, graph) for name, graph in self.manifest.graphs.items() if name not in self.absent]
+
     def _check_files(self) -> None:
         tokenizer = self.manifest.text.tokenizer
         _check_file(self.root, tokenizer.file, tokenizer.sha256, "text.tokenizer")
-        for name, graph in self.manifest.graphs.items():
+        for name, graph in self._here():
             _check_file(self.root, graph.file, graph.sha256, f"graphs.{name}")
             if graph.weights is not None:
                 _check_size(self.root, graph.weights, f"graphs.{name}.weights")
@@ -129,10 +139,11 @@ def bundled(name: str = DEFAULT_BUNDLE) -> Bundle:
     return Bundle.open(root / name)
 
 
-def bundle_at(place: Path | None) -> Bundle:
+def bundle_at(place: Path | None, absent: Collection[str] = ()) -> Bundle:
     """The bundle in a folder, or the bundled one of that name, or without either the usual one.
 
     A single word is a name unless there is such a folder.
+    `absent` are graphs that another machine runs; see `Bundle.open`.
 
     Raises:
         BundleError: there is none, or it is damaged.
@@ -141,7 +152,7 @@ def bundle_at(place: Path | None) -> Bundle:
         return bundled()
     if len(place.parts) == 1 and not place.is_absolute() and not place.exists():
         return bundled(str(place))
-    return Bundle.open(place)
+    return Bundle.open(place, absent)
 
 
 def _check_file(root: Path, file: str, sha256: str, field: str, files: VerifiedFiles | None = None) -> None:

@@ -68,6 +68,14 @@ class TextServiceError(PromptError):
     """The service that encodes texts elsewhere is away, refuses, or answers what it should not."""
 
 
+class TextServiceUnavailableError(TextServiceError):
+    """No text can be encoded there now: it is away, too slow, has too much to do, or serves others."""
+
+
+class TextPlacementError(EngineError):
+    """Texts cannot be encoded where they shall be."""
+
+
 class ConditionError(EngineError):
     """A setting of a chunk (guidance, seed, steps) is outside what can be generated."""
 

@@ -64,11 +64,13 @@ class MemoryPlan:
         bundle: its name.
         graphs: those that are loaded onto the GPU.
         context: what the driver takes for the process.
+        apart: graphs of the bundle that run elsewhere and take nothing here, and where, in words.
     """
 
     bundle: str
     graphs: tuple[GraphMemory, ...]
     context: int = CONTEXT_BYTES
+    apart: tuple[tuple[str, str], ...] = ()
 
     @property
     def loaded(self) -> int:
@@ -129,6 +131,11 @@ class MemoryPlan:
             f"{mebibytes(free)} are free; loading it will tell"
         )
 
+    def left_out(self) -> Iterator[str]:
+        """A line for each graph that runs elsewhere."""
+        for graph, where in self.apart:
+            yield f"without {graph}, which runs {where}"
+
     def summary(self) -> Iterator[str]:
         """A few lines for a log."""
         about = "about " if self.estimated else ""
@@ -141,6 +148,8 @@ class MemoryPlan:
                 f"{name.removeprefix(graph.graph).strip()} {mebibytes(size)}" for size, name in graph.parts()
             )
             yield f"  {graph.graph} ({graph.precision}): {told}{' (estimated)' if graph.estimated else ''}"
+        for line in self.left_out():
+            yield f"  {line}"
 
     def table(self) -> Iterator[str]:
         """All of it for people, in MiB, one row per graph; what is estimated has a tilde."""
@@ -163,6 +172,7 @@ class MemoryPlan:
         blank = f"  {'':>11}" * 4
         yield f"{'CUDA context':<{width}}  {'':<5}{blank}  {'~' + _figure(self.context):>11}"
         yield f"{'one channel':<{width}}  {'':<5}{blank}  {mark + _figure(self.needed):>11}  {_figure(self.host):>11}"
+        yield from self.left_out()
 
     def cards(self) -> str:
         """How many channels have room in the memory of GPUs as they are sold."""

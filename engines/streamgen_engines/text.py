@@ -81,6 +81,9 @@ class TextEncoder:
             raise PromptError(f"a blend has {len(texts)} texts, at most {MAX_BLENDED} fit; leave some out")
         return blend([(self.encode(text), weight) for text, weight in weighted])
 
+    def close(self) -> None:
+        """Nothing to give back: the graph goes with this object."""
+
     def _run(self, text: str) -> Prompt:
         tokens = self._tokenizer.encode(text).ids
         ids = np.zeros((1, self._tokens), np.int64)

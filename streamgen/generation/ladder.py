@@ -42,7 +42,7 @@ def smaller_sibling(bundle: Bundle, scale: int) -> tuple[Path, int] | None:
     if name is None or not (bundle.root.parent / name).is_dir():
         return None
     try:
-        sibling = Bundle.open(bundle.root.parent / name)
+        sibling = Bundle.open(bundle.root.parent / name, bundle.absent)
     except EngineError as error:
         logger.warning("the smaller sibling of %s cannot be used: %s", bundle.manifest.name, error)
         return None

@@ -22,6 +22,7 @@ from streamgen.errors import GeneratorDiedError, GeneratorStartError, GeneratorU
 from streamgen.packets import Command, Event, GeneratorError, Ready, SetEpoch, Stop
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ class GeneratorSettings:
         threads: compute threads of denoising, and as many of decoding.
         runtime: what the graphs run on.
         gpu: what it is told if it is one on a GPU.
+        texts: where texts are encoded.
         start_timeout_s: how long loading may take.
         silence_timeout_s: how long a running generator may say nothing before it is given up.
         stop_timeout_s: how long it may take to end after `Stop`, and again after SIGTERM, before force is used.
@@ -60,6 +62,7 @@ class GeneratorSettings:
     threads: int = 1
     runtime: RuntimeName = DEFAULT_RUNTIME
     gpu: GpuOptions = field(default_factory=GpuOptions)
+    texts: TextPlacement = IN_PLACE
     start_timeout_s: float = 120.0
     silence_timeout_s: float = 10.0
     stop_timeout_s: float = 3.0

@@ -10,7 +10,7 @@ Full-policy: a prompt gives way once all of its sides have later ones, so at mos
 """
 
 import math
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
@@ -63,16 +63,14 @@ class PromptSlot(Generic[Encoded]):
             sent_s = max((each.sent_s for each in self._all()), default=-math.inf)
         waiting = list(self._incoming)
         waiting.insert(bisect_right(waiting, sent_s, key=lambda each: each.sent_s), _Sent(request, sent_s))
-        gone = given_way([each.request for each in waiting])
-        self._incoming = [each for place, each in enumerate(waiting) if place not in gone]
-        return self.give_up([waiting[place].request for place in gone], waiting[-1].request)
+        return self._wait(waiting)
 
     def newer(self, sent_s: float) -> list[SetPrompt]:
         """Those that wait here and were sent after that, oldest first."""
         return [each.request for each in self._all() if each.sent_s > sent_s]
 
     def begin_encoding(self) -> SetPrompt | None:
-        """The prompt to encode now, None when there is none. Follow with `encoded` or `failed`."""
+        """The prompt to encode now, None when there is none. Follow with `encoded`, `failed` or `again`."""
         assert self._encoding is None, "one prompt is encoded at a time"
         self._encoding = self._incoming.pop(0) if self._incoming else None
         return None if self._encoding is None else self._encoding.request
@@ -94,6 +92,14 @@ class PromptSlot(Generic[Encoded]):
         sent, self._encoding = self._encoding, None
         return sent.request
 
+    def again(self) -> list[PromptSuperseded]:
+        """It could not be encoded, and waits for the next attempt; returns what gives way to those that came since."""
+        assert self._encoding is not None, "nothing is being encoded"
+        sent, self._encoding = self._encoding, None
+        waiting = list(self._incoming)
+        waiting.insert(bisect_left(waiting, sent.sent_s, key=lambda each: each.sent_s), sent)
+        return self._wait(waiting)
+
     def take(self) -> tuple[Taken[Encoded], ...]:
         """A chunk starts: its new prompts, oldest first; at most one for each side."""
         taken, self._ready = tuple(self._ready), []
@@ -109,6 +115,12 @@ class PromptSlot(Generic[Encoded]):
         events = [PromptSuperseded(id=each.id, by=new.id) for each in old if each.id != new.id]
         self._superseded += [each.id for each in events][: MAX_REPORTED - len(self._superseded)]
         return events
+
+    def _wait(self, waiting: list["_Sent"]) -> list[PromptSuperseded]:
+        """These wait to be encoded, oldest first, as far as later ones leave something of them."""
+        gone = given_way([each.request for each in waiting])
+        self._incoming = [each for place, each in enumerate(waiting) if place not in gone]
+        return self.give_up([waiting[place].request for place in gone], waiting[-1].request)
 
     def _all(self) -> list["_Sent | Taken[Encoded]"]:
         encoding = () if self._encoding is None else (self._encoding,)

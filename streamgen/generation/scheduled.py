@@ -91,7 +91,7 @@ class ScheduledPrompts(Generic[Encoded]):
         return self._encoding is None and self._next_to_encode(media_time_s) is None
 
     def begin_encoding(self, media_time_s: float) -> SetPrompt | None:
-        """The prompt to encode now, None when there is none. Follow with `encoded` or `failed`.
+        """The prompt to encode now, None when there is none. Follow with `encoded`, `failed` or `again`.
 
         Args:
             media_time_s: of the next chunk.
@@ -118,6 +118,10 @@ class ScheduledPrompts(Generic[Encoded]):
         if self._actions.get(told.id) is told:
             self._drop(told.id)
         return told.action
+
+    def again(self) -> None:
+        """The prompt could not be encoded, and is asked for again while it is ahead."""
+        self._end_encoding()
 
     def bring(self, chunk: int, media_time_s: float) -> Brought[Encoded]:
         """What is due with the chunk that is about to be made; see `Timeline.due`."""

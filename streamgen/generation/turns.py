@@ -121,6 +121,13 @@ class Turns:
             self._scheduled.arrived(request.id)
         return [PromptFailed(request.id, message)]
 
+    def again(self) -> list[Event]:
+        """What was being encoded could not be, and waits for another attempt; returns what is to be told."""
+        if self._ahead:
+            self._scheduled.again()
+            return []
+        return [*self._slot.again()]
+
     def take(self, chunk: int, media_time_s: float) -> Turn:
         """What was sent, and over it what the timeline brings to this very chunk.
 

@@ -23,6 +23,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from typing import Final
@@ -61,7 +62,7 @@ from streamgen.packets import (
 )
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Float32Array
-from streamgen_engines.errors import DeviceLostError, EngineError
+from streamgen_engines.errors import DeviceLostError, EngineError, TextServiceUnavailableError
 from streamgen_engines.families import Condition, Model, load
 from streamgen_engines.runtimes import OpenRuntimes
 
@@ -70,6 +71,8 @@ logger = logging.getLogger(__name__)
 STATS_INTERVAL_NS: Final = 1_000_000_000
 IDLE_INTERVAL_S: Final = 1.0
 ENCODE_LOOK_S: Final = 0.5
+TEXT_RETRY_S: Final = 2.0
+"""Until the text service is asked again for what the programme begins with."""
 _NS_PER_MS: Final = 1_000_000
 _NS_PER_S: Final = 1_000_000_000
 _JOIN_S: Final = 2.0
@@ -86,12 +89,21 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT})
     logging.basicConfig(level=logging.INFO, format="%(asctime)s generator %(levelname)s %(message)s")
     outbox = _Outbox(connection)
-    with OpenRuntimes(settings.runtime, settings.gpu) as runtimes:
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would tell each text that goes to a service
+    with OpenRuntimes(settings.runtime, settings.gpu) as runtimes, ExitStack() as stack:
         try:
-            bundle = Bundle.open(settings.bundle)
+            bundle = Bundle.open(settings.bundle, settings.texts.absent)
             planes = wanted_planes(bundle.manifest, settings.scale)
-            runtimes.admit(bundle, planes)
-            model = load(bundle, threads=settings.threads, seed=settings.seed, runtime=runtimes.make, planes=planes)
+            runtimes.admit(bundle, planes, settings.texts)
+            model = load(
+                bundle,
+                threads=settings.threads,
+                seed=settings.seed,
+                runtime=runtimes.make,
+                planes=planes,
+                texts=settings.texts,
+            )
+            stack.callback(model.close)
             worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
             _warm_up(model)
             runtimes.keep()  # now, because a process that is killed cannot do it at its end
@@ -145,6 +157,7 @@ class Worker:
         self._denoised: Denoised | None = None
         self._denoised_ns = 0  # when `_denoised` was put there
         self._stopping = False
+        self._told_trouble = ""  # with the text service; owned by the text thread
         # Owned by the media thread.
         self._durations = {stage: Durations() for stage in _STAGES}
         self._stats_ns = 0
@@ -197,10 +210,8 @@ class Worker:
                 come = False
                 while not come:
                     come = _waits(connection, IDLE_INTERVAL_S)
-                    with self._changed:
-                        paused = self._paused
                     # No chunk tells that all is well, and neither do commands that are obeyed in silence.
-                    if paused and (now_s := time.monotonic()) >= idle_s + IDLE_INTERVAL_S:
+                    if self._makes_nothing() and (now_s := time.monotonic()) >= idle_s + IDLE_INTERVAL_S:
                         idle_s = now_s
                         self._outbox.send(Idle())
                 if isinstance(command := _receive(connection), Stop):
@@ -210,6 +221,12 @@ class Worker:
             return True
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_DFL)  # a second one ends the process at once
+
+    def _makes_nothing(self) -> bool:
+        """Whether no chunk can be expected: in a pause, and while what the programme begins with is being encoded."""
+        with self._changed:
+            begins = self._schedule.epoch_ns is not None and self._next_chunk == 0
+            return self._paused or begins
 
     def _obey(self, command: Command) -> None:
         events: list[Event] = []
@@ -241,10 +258,10 @@ class Worker:
                 prompt, sound = encode_request(request, self._text, self._manifest)
             except DeviceLostError:  # no prompt is to blame, and only another process can use the device again
                 raise
+            except TextServiceUnavailableError as error:
+                events = self._wait_for_texts(request, error)
             except EngineError as error:  # one bad prompt must not end the stream
-                with self._changed:
-                    events = self._turns.failed(request, str(error))
-                    self._changed.notify_all()
+                events = self._give_up(request, error)
             else:
                 with self._changed:
                     now_ns = time.monotonic_ns()
@@ -256,6 +273,24 @@ class Worker:
                     self._changed.notify_all()
             for event in events:
                 self._outbox.send(event)
+
+    def _give_up(self, request: SetPrompt, error: EngineError) -> list[Event]:
+        with self._changed:
+            events = self._turns.failed(request, str(error))
+            self._changed.notify_all()
+        return events
+
+    def _wait_for_texts(self, request: SetPrompt, error: TextServiceUnavailableError) -> list[Event]:
+        """A programme that plays goes on without the prompt. One that has not begun waits, and the slate stays."""
+        with self._changed:
+            if self._next_chunk > 0:
+                return self._give_up(request, error)
+            events = self._turns.again()
+            if self._told_trouble != (trouble := str(error)):  # once: what is wrong may be so for hours
+                self._told_trouble = trouble
+                logger.warning("nothing can begin before %s is encoded, which is tried again: %s", request.id, trouble)
+            self._changed.wait_for(lambda: self._stopping, TEXT_RETRY_S)
+        return events
 
     def _next_request(self) -> SetPrompt | None:
         with self._changed:
@@ -434,7 +469,8 @@ def _receive(connection: Connection) -> Command:
 
 def _warm_up(model: Model) -> None:
     """Make some chunks and forget them: the first run of a graph plans its memory and is many times slower."""
-    prompt = model.text.encode("warming up")
+    # Texts that are encoded elsewhere take seconds, and are not what gets warm: the empty one is there already.
+    prompt = model.text.encode("" if model.bundle.manifest.abilities.texts_apart else "warming up")
     for _ in range(_WARM_UP_CHUNKS):
         model.decoder.decode(model.generator.step(Condition(prompt)))
     model.generator.reset()

@@ -115,7 +115,7 @@ async def moderation(settings: Settings, bundle: Path) -> AsyncIterator[Judge | 
         from streamgen_engines.runtimes import OnnxRuntimeCpu
         from streamgen_engines.text import TextEncoder
 
-        opened = Bundle.open(bundle)
+        opened = Bundle.open(bundle, settings.texts.absent)
         if not opened.manifest.abilities.pooled:  # its text graph gives nothing by which texts could be compared
             opened = bundled()
         encoder = TextEncoder(opened, OnnxRuntimeCpu())
@@ -220,6 +220,7 @@ def _channel(
         threads=settings.threads,
         runtime=settings.runtime,
         gpu=settings.gpu,
+        texts=settings.texts,
         moderated=moderated,
         voting=None if opened is None else opened.voting,
         log=log,

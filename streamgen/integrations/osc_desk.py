@@ -17,7 +17,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from streamgen.integrations.hub_client import new_id
 from streamgen.integrations.osc_datagram import OscCall, OscValue
-from streamgen.integrations.osc_map import MAP, PREFIX, OscAddress, addresses
+from streamgen.integrations.osc_map import MAP, PREFIX, OscAddress, Past, addresses
 from streamgen.protocol import (
     Approve,
     AudienceControl,
@@ -47,6 +47,8 @@ Limit: TypeAlias = Callable[[RequestMessage, float], float | None]
 _PANICS: Final[tuple[PanicAction, ...]] = get_args(PanicAction)
 _CONTROLS: Final[tuple[ControlAction, ...]] = get_args(ControlAction)
 _TARGETS: Final[tuple[Target, ...]] = get_args(Target)
+_PASTS: Final[tuple[Past, ...]] = get_args(Past)
+_RECACHE: Final[dict[Past, bool | None]] = {"usual": None, "keep": False, "recache": True}
 _TEXT: Final[TypeAdapter[str]] = TypeAdapter(PromptText)
 _ID: Final[TypeAdapter[str]] = TypeAdapter(RequestId)
 
@@ -68,14 +70,16 @@ class OscDesk:
         self._channel = channel
         self._root = f"{PREFIX}/{channel}/"
         self._choices: Mapping[str, tuple[str, ...]] = {}
+        self._recaches = False
         self._addresses: dict[str, OscAddress] = {}
-        self._learn({})
+        self._learn({}, recaches=False)
         self._text: str | None = None  # what plays alone; None while the blend counts
         self._cut = False
         self._blend_texts: dict[str, str] = {}
         self._blend_weights: dict[str, float] = {}
         self._target: Target = "av"
         self._transition_ms = 0
+        self._past: Past = "usual"
         self._knobs: dict[str, str] = {}
         self._prompt_id: str | None = None  # of the last prompt that was asked for here
         self._plays = False  # whether that is the one that plays or is on its way
@@ -91,12 +95,12 @@ class OscDesk:
     @property
     def addresses(self) -> tuple[OscAddress, ...]:
         """What can be called, and what is sent."""
-        return addresses(self._channel, self._choices)
+        return addresses(self._channel, self._choices, recaches=self._recaches)
 
     def follow(self, state: State) -> None:
         """The channel says how things stand."""
-        if state.choices != self._choices:
-            self._learn(state.choices)
+        if (state.choices, state.recaches) != (self._choices, self._recaches):
+            self._learn(state.choices, recaches=state.recaches)
         on_its_way = {each.id for each in state.pending}
         self._plays = self._prompt_id is not None and (
             self._prompt_id == state.prompt_id or self._prompt_id in on_its_way
@@ -157,8 +161,8 @@ class OscDesk:
                 waits_s.append(wait_s)
         return asked, min(waits_s, default=None)
 
-    def _learn(self, choices: Mapping[str, tuple[str, ...]]) -> None:
-        self._choices = dict(choices)
+    def _learn(self, choices: Mapping[str, tuple[str, ...]], *, recaches: bool) -> None:
+        self._choices, self._recaches = dict(choices), recaches
         self._addresses = {each.path: each for each in self.addresses if each.direction == "in"}
 
     def _set(self, name: str, value: OscValue, known: OscAddress) -> None:
@@ -174,6 +178,8 @@ class OscDesk:
                 self._target = next(each for each in _TARGETS if each == value)
             case "transition":
                 self._transition_ms = round(1000 * _number(value))
+            case "past":
+                self._past = next(each for each in _PASTS if each == value)
             case "knob":
                 self._turn(rest, value, known)
             case "config":
@@ -266,11 +272,18 @@ class OscDesk:
             text=self._text,
             blend=blend,
             cut=self._cut,
+            recache=self._recache(),
             knobs={name: word for name, word in self._knobs.items() if word in self._choices.get(name, ())},
             target=self._target,
             transition_ms=0 if self._cut else self._transition_ms,
         )
         return self._prompt, message
+
+    def _recache(self) -> bool | None:
+        """What is asked of the past. A cut drops it, and a prompt for the sound alone leaves it as it is."""
+        if self._cut or self._target == "audio" or not self._recaches:
+            return None
+        return _RECACHE[self._past]
 
     def _made(self, message: RequestMessage) -> None:
         if isinstance(message, PromptSet):

@@ -5,7 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, get_args
 
 from streamgen.protocol import (
     MAX_BLENDED,
@@ -22,6 +22,8 @@ MAP_END: Final = f"{PREFIX}/map/end"
 SHOWN_OPTIONS: Final = 8  # of a vote, as many as faders on a usual surface
 
 Direction: TypeAlias = Literal["in", "out"]
+Past: TypeAlias = Literal["usual", "keep", "recache"]
+"""What a prompt does to the past, where the model can read it again; a cut has an address of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +54,8 @@ class OscAddress:
         return {name: value for name, value in asdict(self).items() if name != "pattern"}
 
 
-def addresses(channel: str, knobs: Mapping[str, Sequence[str]]) -> tuple[OscAddress, ...]:
-    """All addresses of a channel whose model has these knobs."""
+def addresses(channel: str, knobs: Mapping[str, Sequence[str]], *, recaches: bool = False) -> tuple[OscAddress, ...]:
+    """All addresses of a channel whose model has these knobs, and may read its past again under a new prompt."""
     root = f"{PREFIX}/{channel}"
 
     def way(
@@ -79,6 +81,9 @@ def addresses(channel: str, knobs: Mapping[str, Sequence[str]]) -> tuple[OscAddr
         way("in", "target", "s", "what the next prompts are for", words=("av", "video", "audio")),
         way("in", "transition", "f", "seconds that the next prompts take to come in", 0.0, MAX_TRANSITION_MS / 1000),
     ]
+    if recaches:
+        about = "what the next prompts do to the past: what the model is used to, leave it, or have it read again"
+        found.append(way("in", "past", "s", about, words=get_args(Past)))
     for index in range(1, MAX_BLENDED + 1):
         found.append(way("in", f"blend/{index}/text", "s", "a text of the blend", pattern="blend/N/text"))
         found.append(
@@ -145,7 +150,7 @@ def table() -> str:
     lines = ["| address | type | range or words | what it is for |", "|---|---|---|---|"]
     seen: set[tuple[Direction, str]] = set()
     heading: Direction | None = None
-    for each in addresses("main", {"NAME": ()}):
+    for each in addresses("main", {"NAME": ()}, recaches=True):
         if (each.direction, each.pattern) in seen:
             continue
         seen.add((each.direction, each.pattern))

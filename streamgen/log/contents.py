@@ -14,6 +14,7 @@ from pydantic_core import from_json
 from streamgen.packets import ChunkRecord, Shares
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME
+from streamgen_engines.text_placement import TextSide
 
 
 class _Content(BaseModel):
@@ -57,6 +58,7 @@ class GeneratorStarted(_Content):
     threads: int = 1
     runtime: str = DEFAULT_RUNTIME
     precision: Precision | None = None  # that was asked for
+    texts: TextSide = "model"  # where they were encoded
     version: str = ""  # of streamgen
 
 

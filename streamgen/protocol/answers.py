@@ -46,6 +46,7 @@ class State(FromServer):
     held: tuple[HeldPrompt, ...] = ()  # only for those who may decide about them
     knobs: dict[str, str] = Field(default={})  # of the prompt that plays
     choices: dict[str, tuple[str, ...]] = Field(default={})  # knobs that a prompt can turn, and to what
+    recaches: bool = False  # a prompt can ask for the past to be read again under it
     config: Config = Config()
     cover: Cover = "none"  # what is shown in the programme's place
     muted: bool = False

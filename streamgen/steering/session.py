@@ -171,6 +171,7 @@ class SteeringSession:
             held=self._judging.held,
             knobs=self._programme.knobs,
             choices=self._choices,
+            recaches=self._recaches,
             config=self._configs.config,
             cover=self._on_air.cover,
             muted=self._on_air.muted,

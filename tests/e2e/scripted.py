@@ -26,6 +26,7 @@ STATE: dict[str, Any] = {
     "held": [],
     "knobs": {},
     "choices": {},
+    "recaches": False,
     "config": {"guidance": None, "seed": None},
     "cover": "none",
     "muted": False,

@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,17 +45,25 @@ def model_folder(work: Path) -> Path:
 
 
 @contextmanager
-def serving(work: Path, *, prompt: str, port: int = 0, bundle: Path | None = None) -> Iterator[Server]:
+def serving(
+    work: Path,
+    *,
+    prompt: str,
+    port: int = 0,
+    bundle: Path | None = None,
+    arguments: Sequence[str] = (),
+    environment: Mapping[str, str] | None = None,
+) -> Iterator[Server]:
     """Run a server until the block ends, on a free port for 0. Steering needs `TOKEN`, watching does not."""
     work.mkdir(exist_ok=True)
     log = work / "server.log"
     command = [str(Path(sys.executable).with_name("streamgen")), "serve", "--host", "127.0.0.1", "--port", str(port)]
-    command += ["--bundle", str(bundle or model_folder(work)), "--prompt", prompt]
+    command += ["--bundle", str(bundle or model_folder(work)), "--prompt", prompt, *arguments]
     with log.open("wb") as output:
         process = subprocess.Popen(
             command,
             cwd=work,  # no streamgen.toml of the project's own
-            env=os.environ | {"STREAMGEN_OPERATOR_TOKEN": TOKEN, "PYTHONUNBUFFERED": "1"},
+            env=os.environ | {"STREAMGEN_OPERATOR_TOKEN": TOKEN, "PYTHONUNBUFFERED": "1"} | dict(environment or {}),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,

@@ -12,12 +12,17 @@ import pytest_asyncio
 from playwright.async_api import expect
 from websockets.asyncio.client import ClientConnection, connect
 
+from streamgen_engines.bundle import Bundle
+from streamgen_engines.families.wan_text import WanTextEncoder
+from streamgen_engines.runtimes import OnnxRuntimeCpu
+from tests import text_serving
 from tests.e2e.conftest import OpenPage, OpenScripted
 from tests.e2e.legible import low_contrast
 from tests.e2e.scripted import AUDIENCE, STATE, Scripted
 from tests.e2e.serving import TOKEN, Server, serving
 from tests.e2e.viewing import LIMIT_S, Viewing
 from tests.tiny_bundle import write_tiny_bundle
+from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
 pytestmark = [pytest.mark.browser, pytest.mark.asyncio(loop_scope="session")]
 
@@ -268,3 +273,84 @@ async def test_what_the_server_does_not_take_comes_back_into_the_list(busy: Scri
     busy.say(refusal)
     await expect(rows).to_have_count(all_of_them)
     await expect(busy.page.locator("#said")).to_have_text("Slower.")
+
+
+async def test_what_a_prompt_does_to_the_past_is_offered_where_the_model_can_read_it_again(busy: Scripted) -> None:
+    page = busy.page
+    past, cut = page.get_by_label("Past"), page.get_by_role("checkbox", name="Cut")
+
+    async def sent(text: str) -> dict[str, Any]:
+        await page.locator("#prompt").fill(text)
+        await page.locator("#send").click()
+        asked = await busy.asked(lambda message: message.get("text") == text)
+        return {name: value for name, value in asked.items() if name not in ("id", "type", "text")}
+
+    await expect(cut).to_be_visible()
+    await expect(past).to_be_hidden()
+    await cut.check()
+    assert await sent("one") == {"cut": True}
+    await expect(cut).not_to_be_checked()
+
+    busy.say(STATE, can=OPERATOR, recaches=True)
+    await expect(past).to_be_visible()
+    await expect(cut).to_be_hidden()
+    assert await sent("two") == {}
+    for way, fields in (
+        ("recache", {"recache": True}),
+        ("keep", {"recache": False}),
+        ("blend", {"transition_ms": 3000}),
+        ("cut", {"cut": True}),
+    ):
+        await past.select_option(way)
+        assert await sent(f"by {way}") == fields
+    await expect(past).to_have_value("usual")  # a cut is for one prompt
+    await past.select_option("recache")
+    await sent("three")
+    assert await sent("four") == {"recache": True}  # any other way stays
+    assert await low_contrast(page, least=40) == []
+
+    for width, height in SIZES:
+        await page.set_viewport_size({"width": width, "height": height})
+        box = await page.locator("#send").bounding_box()
+        watch = await page.locator(".watch").bounding_box()
+        assert box is not None
+        assert watch is not None
+        assert box["x"] + box["width"] <= watch["x"] + watch["width"] + 1
+
+    busy.say(STATE, can=[], recaches=True)
+    await expect(past).to_be_disabled()
+    busy.say(STATE, can=OPERATOR, recaches=False)  # another model
+    await expect(past).to_be_hidden()
+    assert await sent("five") == {}
+
+
+@pytest.fixture(scope="module")
+def rereading(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A server whose model can read its past again, and whose texts a service encodes: its bundle has no text graph."""
+    work = tmp_path_factory.mktemp("rereading")
+    folder = write_tiny_wan_bundle(work / "bundle")
+    encoder = WanTextEncoder(Bundle.open(folder), OnnxRuntimeCpu())
+    (folder / "text.onnx").unlink()
+    environment = {"STREAMGEN_TEXT_ENCODER_TOKEN": text_serving.TOKEN, "XDG_CACHE_HOME": str(work)}
+    with (
+        text_serving.serving(encoder) as url,
+        serving(
+            work / "server",
+            prompt="a calm sea",
+            bundle=folder,
+            arguments=("--text-encoder", url),
+            environment=environment,
+        ) as server,
+    ):
+        yield server
+    assert text_serving.TOKEN not in server.log.read_text()
+
+
+async def test_a_prompt_of_the_console_has_the_past_read_again(rereading: Server, open_page: OpenPage) -> None:
+    viewing = await open_page(console(rereading))
+    await expect(viewing.page.locator("#now")).to_have_text("a calm sea")
+    await viewing.page.get_by_label("Past").select_option("recache")
+    await viewing.page.locator("#prompt").fill("a red ball")
+    await viewing.page.locator("#send").click()
+    await expect(viewing.page.locator("#now")).to_have_text("a red ball")
+    assert viewing.messages("rejected") == []

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from streamgen_engines.embedding_cache import EmbeddingCache
-from streamgen_engines.errors import PromptError, TextServiceError
+from streamgen_engines.errors import PromptError, TextServiceError, TextServiceUnavailableError
 from streamgen_engines.families.wan_cleaning import MAX_CHARACTERS
-from streamgen_engines.families.wan_text_remote import MAX_ANSWER_BYTES, TIMEOUT_S, RemoteTextEncoder
+from streamgen_engines.families.wan_text_remote import ASK_TIMEOUT_S, MAX_ANSWER_BYTES, TIMEOUT_S, RemoteTextEncoder
 
 URL = "https://text.test:8090"
 PLACES, WIDTH = 6, 3
@@ -65,9 +65,9 @@ def test_the_requests_are_the_documented_ones() -> None:
 def test_it_waits_long_for_an_answer_and_short_for_a_connection() -> None:
     service = Service()
     client(service).encode("a")
-    for request in service.requests:
-        waits = request.extensions["timeout"]
-        assert (waits["connect"], waits["read"]) == (5.0, TIMEOUT_S)
+    asked, sent = (request.extensions["timeout"] for request in service.requests)
+    assert (asked["connect"], asked["read"]) == (5.0, ASK_TIMEOUT_S)  # which takes no computing
+    assert (sent["connect"], sent["read"]) == (5.0, TIMEOUT_S)
 
 
 def test_a_kept_text_is_not_asked_for(tmp_path: Path) -> None:
@@ -185,3 +185,13 @@ def test_closing_twice_is_no_error() -> None:
     encoder = client(Service())
     encoder.close()
     encoder.close()
+
+
+@pytest.mark.parametrize(
+    ("status", "unavailable"),
+    [(401, True), (502, True), (503, True), (504, True), (302, False), (413, False), (500, False)],
+)
+def test_what_is_no_fault_of_the_text_is_told_apart(status: int, unavailable: bool) -> None:
+    with pytest.raises(TextServiceError) as caught:
+        client(Service(lambda _: httpx.Response(status))).encode("a")
+    assert isinstance(caught.value, TextServiceUnavailableError) is unavailable

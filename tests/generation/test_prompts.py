@@ -170,3 +170,26 @@ def test_at_most_two_wait_and_each_side_keeps_its_latest(targets: list[Target]) 
     for side in ("video", "audio"):
         latest = [str(number) for number, target in enumerate(targets) if target in ("av", side)][-1:]
         assert [each.id for each in taken if each.target in ("av", side)][-1:] == latest
+
+
+def test_a_prompt_that_could_not_be_encoded_is_tried_again_before_those_that_came_later() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("a", "video"), 1.0)
+    slot.begin_encoding()
+    slot.put(prompt("b", "audio"), 1.0)
+    assert slot.again() == []
+    assert not slot.settled
+    assert [slot.begin_encoding(), slot.encoded("one")] == [prompt("a", "video"), []]
+    assert slot.begin_encoding() == prompt("b", "audio")
+
+
+def test_a_prompt_that_could_not_be_encoded_gives_way_to_a_later_one() -> None:
+    slot: PromptSlot[str] = PromptSlot()
+    slot.put(prompt("a"))
+    slot.begin_encoding()
+    slot.put(prompt("b"))
+    assert slot.again() == [PromptSuperseded("a", "b")]
+    assert slot.begin_encoding() == prompt("b")
+    slot.encoded("b")
+    assert slot.begin_encoding() is None
+    assert slot.take_superseded() == ("a",)

@@ -185,3 +185,13 @@ def test_what_loses_its_tempo_while_it_is_encoded_is_not_announced() -> None:
     assert scheduled.begin_encoding(0.5) is not None
     scheduled.obey(SetTempos(()))
     assert scheduled.encoded("told x", None, 0.5) == []
+
+
+def test_what_could_not_be_encoded_is_asked_for_again_and_keeps_its_place() -> None:
+    scheduled: ScheduledPrompts[str] = ScheduledPrompts(CHUNK_S)
+    scheduled.obey(entry("a", {"chunk": 8}))
+    scheduled.begin_encoding(0.0)
+    scheduled.again()
+    assert not scheduled.settled(0.0)
+    assert encode(scheduled) == ["a"]
+    assert names(scheduled.bring(8, 2.0)) == (["a"], [])

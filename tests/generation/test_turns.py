@@ -186,3 +186,21 @@ def test_settings_of_the_timeline_that_passed_give_way_to_those_sent_after_them(
     assert (turn.guidance, turn.seed) == (4.0, 7)
     turns.obey(other("next", {"media_time": 16.0}, type="config", guidance=3.0))
     assert turns.take(38, 16.0).guidance == 3.0
+
+
+def test_what_could_not_be_encoded_is_asked_for_again_whatever_it_is_for() -> None:
+    turns = Turns(CHUNK_S, None)
+    turns.obey(SetPrompt("now", "rain"))
+    turns.obey(entry("later", {"chunk": 8}))
+    for id in ("now", "later"):
+        for _ in range(2):
+            request = turns.begin_encoding(0.0)
+            assert request is not None
+            assert request.id == id
+            assert turns.again() == []
+            assert not turns.settled(0.0)
+        request = turns.begin_encoding(0.0)
+        assert request is not None
+        turns.encoded(request, TOLD, None, media_time_s=0.0, eta_ms=300.0)
+    assert names(turns.take(0, 0.0)) == ["now"]
+    assert names(turns.take(8, 2.0)) == ["later"]

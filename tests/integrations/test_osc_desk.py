@@ -267,3 +267,30 @@ def test_what_has_no_effect_says_why(name: str, values: tuple[OscValue, ...], wh
     with pytest.raises(OscRefusedError, match=why):
         call(on, name, *values)
     assert due(on) == []
+
+
+def test_the_past_is_asked_about_where_the_model_can_read_it_again() -> None:
+    on = desk()
+    with pytest.raises(OscRefusedError, match="no such address"):
+        call(on, "past", "recache")
+    on.follow(state(recaches=True))
+    for now_s, (past, recache) in enumerate((("recache", True), ("keep", False), ("usual", None), (2, True))):
+        call(on, "past", past)
+        call(on, "prompt", "a fox")
+        assert only_prompt(on, float(now_s)).recache is recache
+    # A cut drops the past, a prompt for the sound alone leaves it, and both go without.
+    call(on, "prompt/cut", "a hen")
+    message = only_prompt(on, 4.0)
+    assert (message.cut, message.recache) == (True, None)
+    call(on, "target", "audio")
+    call(on, "prompt", "drums")
+    assert only_prompt(on, 5.0).recache is None
+    call(on, "target", "av")
+    call(on, "prompt", "a fox")
+    assert only_prompt(on, 6.0).recache is True
+    with pytest.raises(OscRefusedError, match="one of usual, keep, recache"):
+        call(on, "past", "cut")
+    # Another model may have come meanwhile.
+    on.follow(state(recaches=False))
+    call(on, "prompt", "a bear")
+    assert only_prompt(on, 7.0).recache is None

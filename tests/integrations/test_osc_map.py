@@ -22,7 +22,7 @@ def a_value(of: OscAddress) -> tuple[OscValue, ...]:
 
 def test_everything_that_comes_in_is_understood() -> None:
     desk = OscDesk("main")
-    desk.follow(State(revision=1, channel="main", status="live", prompt="sea", choices=KNOBS))
+    desk.follow(State(revision=1, channel="main", status="live", prompt="sea", choices=KNOBS, recaches=True))
     incoming = [each for each in desk.addresses if each.direction == "in"]
     assert len(incoming) > 35
     for each in incoming:
@@ -49,7 +49,7 @@ def test_everything_that_goes_out_is_in_the_map_with_its_type() -> None:
 
 
 def test_no_address_stands_there_twice() -> None:
-    every = [(each.direction, each.path) for each in addresses("main", KNOBS)]
+    every = [(each.direction, each.path) for each in addresses("main", KNOBS, recaches=True)]
     assert len(every) == len(set(every))
 
 

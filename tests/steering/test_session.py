@@ -440,7 +440,9 @@ def test_outcomes_are_counted() -> None:
 def test_knobs_go_with_their_prompt_and_survive_a_restart() -> None:
     session = running()
     offered = session.offer({"camera": ["still", "left"], "mood": ["calm"]})
-    assert everybody(offered, State)[-1].choices == {"camera": ("still", "left"), "mood": ("calm",)}
+    told = everybody(offered, State)[-1]
+    assert (told.choices, told.recaches) == ({"camera": ("still", "left"), "mood": ("calm",)}, False)
+    assert everybody(running().offer({}, recaches=True), State)[-1].recaches
 
     asked = session.request("ann", PromptSet(id="a", text="rain", knobs={"camera": "left"}), ALL)
     assert asked.commands == (SetPrompt(id="a", text="rain", knobs={"camera": "left"}),)

@@ -5,6 +5,7 @@ import { commandOf, takesText } from "./keys.js";
 import { Measurements } from "./measurements.js";
 import { clock } from "./meter.js";
 import { made, part, rows, tokenFromLink, write } from "./page.js";
+import { Past } from "./past.js";
 import { StreamgenPlayer } from "./player.js";
 import { percentile } from "./latency.js";
 import { MediaNow, coming } from "./programme.js";
@@ -36,7 +37,7 @@ const view = {
   channel: part("channel", HTMLElement), air: part("air", HTMLElement), clock: part("clock", HTMLElement),
   viewers: part("viewers", HTMLElement), viewersWord: part("viewers-word", HTMLElement), said: part("said", HTMLElement),
   connection: part("connection", HTMLElement), now: part("now", HTMLElement), next: part("next", HTMLElement),
-  ask: part("ask", HTMLFormElement), prompt: part("prompt", HTMLInputElement), cut: part("cut", HTMLInputElement),
+  ask: part("ask", HTMLFormElement), prompt: part("prompt", HTMLInputElement),
   send: part("send", HTMLButtonElement), review: part("review", HTMLUListElement), pile: part("review-count", HTMLElement),
   reviewEmpty: part("review-empty", HTMLElement), explain: part("explain", HTMLFormElement),
   explainWords: part("explain-words", HTMLElement), explainText: part("explain-text", HTMLInputElement),
@@ -56,6 +57,7 @@ const token = tokenFromLink();
 const steering = new SteeringClient(socketUrl(view.ask.dataset["steer"] ?? "steer/main", document.baseURI, token, newId()));
 const measurements = new Measurements(view.player, () => []);
 const review = new Review();
+const past = new Past(part("cut", HTMLInputElement), part("past", HTMLSelectElement));
 const vote = new Vote();
 const options = new VoteBars(part("options", HTMLUListElement), null);
 const health = new HealthPanel(part("health", HTMLElement));
@@ -223,7 +225,8 @@ function showState(message) {
   write(view.coverWords, covered || muted ? `${words}: take it back` : "On air");
   view.player.setProgramme(message.status === "live" || covered ? "live" : message.status === "buffering" ? "buffering" : "slate");
   const prompts = may("prompt");
-  view.prompt.disabled = view.cut.disabled = view.send.disabled = !prompts;
+  view.prompt.disabled = past.disabled = view.send.disabled = !prompts;
+  past.offer(message.recaches ?? false);
   view.prompt.placeholder = prompts ? "Play this next  ( / )" : "Your token does not allow prompts";
   view.transport.hidden = !message.can.includes("schedule");
   for (const button of transports) {
@@ -387,9 +390,9 @@ view.helpOpen.addEventListener("click", openHelp);
 view.ask.addEventListener("submit", (event) => {
   event.preventDefault();
   const text = view.prompt.value.trim();
-  if (text === "" || !ask({ type: "prompt.set", id: newId(), text, ...(view.cut.checked ? { cut: true } : {}) })) return;
+  if (text === "" || !ask({ type: "prompt.set", id: newId(), text, ...past.asked })) return;
   view.prompt.value = "";
-  view.cut.checked = false;
+  past.sent();
   say(`Sent: “${text}”`);
 });
 view.explain.addEventListener("submit", (event) => {

@@ -17,6 +17,7 @@
  * @property {Pending[]} pending
  * @property {Record<string, string>} [knobs] of the prompt that plays; an older server names none
  * @property {Record<string, string[]>} [choices] knobs that a prompt can turn, and to what
+ * @property {boolean} [recaches] a prompt can ask for the past to be read again under it
  * @property {{guidance: number | null, seed: number | null}} config
  * @property {number} media_time seconds
  * @property {number | null} chunk
@@ -93,7 +94,8 @@
  * @typedef {State | Received | Held | Accepted | Rejected | Queued | Applied | Superseded | Buffering | Chunk | Pong
  *   | Audience | Timeline | Health} ServerMessage
  *
- * @typedef {{type: "prompt.set", id: string, text: string, cut?: boolean, knobs?: Record<string, string>}} PromptSet
+ * @typedef {{type: "prompt.set", id: string, text: string, cut?: boolean, recache?: boolean, transition_ms?: number,
+ *   knobs?: Record<string, string>}} PromptSet
  * @typedef {{type: "config.update", id: string, guidance?: number, seed?: number}} ConfigUpdate
  * @typedef {{type: "ping", id: string, t: number}} Ping
  * @typedef {"hold" | "slate" | "black" | "mute" | "off"} PanicAction

@@ -10,13 +10,14 @@ from streamgen_engines.families.interface import Decoder, Generator, PromptEncod
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
 from streamgen_engines.families.pocket_sound import PocketSound
 from streamgen_engines.families.wan import WanDecoder, WanGenerator, WanPrompts
-from streamgen_engines.families.wan_text import WanTextEncoder
+from streamgen_engines.families.wan_text import TextEncoding, WanTextEncoder
 from streamgen_engines.manifest import MANIFEST_FILE, PocketManifest, WanManifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.sound import Silence, Sound
 from streamgen_engines.sound_thread import SoundThread
 from streamgen_engines.text import TextEncoder
+from streamgen_engines.text_placement import IN_PLACE, MODEL, TextPlacement
 
 __all__ = [
     "Condition",
@@ -51,6 +52,10 @@ class Model:
     generator: Generator
     decoder: Decoder
 
+    def close(self) -> None:
+        """Close the connections of a text encoder on another machine. Idempotent; no text is encoded after it."""
+        self.text.close()
+
 
 def load(
     bundle: Bundle,
@@ -60,6 +65,7 @@ def load(
     runtime: Callable[[], Runtime] = OnnxRuntimeCpu,
     planes: PlaneRequest | None = None,
     known_texts: bool = True,
+    texts: TextPlacement = IN_PLACE,
 ) -> Model:
     """Load every graph of a bundle.
 
@@ -71,15 +77,21 @@ def load(
             parts may live on different threads, and not every runtime can serve several.
         planes: what the decoder gives besides RGB, or in its place, on a runtime that makes it; None = RGB alone.
         known_texts: take texts that an earlier process encoded from the user's cache, where encoding takes seconds.
+        texts: where texts are encoded, in families whose text graph is large; where a service does it, `bundle` may
+            have been opened without that graph.
 
     Raises:
         UnknownFamilyError: no code here runs the bundle's family.
         BundleError: a graph does not load or does not fit the manifest.
         RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
         OutOfMemoryError: the graphs do not fit into the memory of the machine or device.
+        TextPlacementError: the family does not take texts from a service.
+        TextServiceError: the service does not encode; that is found out before anything heavy is loaded.
     """
-    bundle.check_weights()
     manifest = bundle.manifest
+    texts = texts.of(manifest)
+    assert bundle.absent <= texts.absent, f"{bundle.absent} of the bundle have not been looked at"
+    bundle.check_weights()
     match manifest:
         case PocketManifest():
             return Model(
@@ -89,16 +101,20 @@ def load(
                 PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes),
             )
         case WanManifest():
-            sound = _sound(bundle, manifest, seed, threads)
             # On disk too: encoding a text may take seconds.
             cache = EmbeddingCache(texts_folder()) if known_texts else None
-            texts = WanTextEncoder(bundle, runtime(), threads=threads, cache=cache)
-            return Model(
-                bundle,
-                WanPrompts(texts),
-                WanGenerator(bundle, manifest, runtime(), seed, threads=threads),
-                WanDecoder(bundle, manifest, runtime(), sound, threads=threads),
-            )
+            encoder = _text_encoding(bundle, texts, runtime, threads, cache)
+            try:
+                sound = _sound(bundle, manifest, seed, threads)
+                return Model(
+                    bundle,
+                    WanPrompts(encoder),
+                    WanGenerator(bundle, manifest, runtime(), seed, threads=threads),
+                    WanDecoder(bundle, manifest, runtime(), sound, threads=threads),
+                )
+            except BaseException:
+                encoder.close()
+                raise
         case _:
             raise UnknownFamilyError(
                 f"field family of bundle {manifest.name} is {manifest.family!r}, which this streamgen does not run; "
@@ -114,6 +130,26 @@ def load_pictures(bundle: Bundle, threads: int = 1) -> PictureEncoder:
         BundleError: the graph does not load or does not fit the manifest.
     """
     return PictureEncoder(bundle, OnnxRuntimeCpu(), threads=threads)
+
+
+def _text_encoding(
+    bundle: Bundle, texts: TextPlacement, runtime: Callable[[], Runtime], threads: int, cache: EmbeddingCache | None
+) -> TextEncoding:
+    """What encodes texts, where they are to be encoded."""
+    if texts.url is None:
+        chosen = runtime() if texts.place == MODEL else OnnxRuntimeCpu()
+        return WanTextEncoder(bundle, chosen, threads=threads, cache=cache)
+    # What speaks HTTP is in no other model's memory.
+    from streamgen_engines.families.wan_text_remote import RemoteTextEncoder
+
+    text = bundle.manifest.text
+    encoder = RemoteTextEncoder(texts.url, texts.token, places=text.max_tokens, width=text.width, cache=cache)
+    try:
+        encoder.encode("")  # every stream needs it, and a service that is away is better told now
+    except BaseException:
+        encoder.close()
+        raise
+    return encoder
 
 
 def _sound(bundle: Bundle, manifest: WanManifest, seed: int, threads: int) -> Sound:

@@ -26,6 +26,10 @@ class PromptEncoder(Protocol):
         """
         ...
 
+    def close(self) -> None:
+        """Give back what it holds, such as connections. Idempotent; nothing is encoded after it."""
+        ...
+
 
 class Generator(Protocol):
     """Makes latent chunks, one after the other, without end."""

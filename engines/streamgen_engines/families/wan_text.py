@@ -5,7 +5,7 @@ without words is one token, the end: it is what the model learnt for captions th
 
 Encoding takes seconds on a CPU: UMT5-XXL does 4.8 trillion operations for 512 tokens. So encoders are asked off the hot
 path, look into an `EmbeddingCache` first, and may be elsewhere: on another runtime than the model (the `runtime` that
-`WanTextEncoder` is given), or on another machine (`wan_text_remote`).
+`WanTextEncoder` is given), or on another machine (`wan_text_remote`). `text_placement` says where.
 """
 
 import hashlib

@@ -16,7 +16,7 @@ import httpx
 import numpy as np
 
 from streamgen_engines.embedding_cache import EmbeddingCache, Rows
-from streamgen_engines.errors import TextServiceError
+from streamgen_engines.errors import TextServiceError, TextServiceUnavailableError
 from streamgen_engines.families.wan_cleaning import cleaned, readable
 from streamgen_engines.families.wan_text import EncodedText, cache_key
 
@@ -26,16 +26,19 @@ ENCODER_HEADER: Final = "Streamgen-Encoder"
 CONNECT_TIMEOUT_S: Final = 5.0
 TIMEOUT_S: Final = 120.0
 """For an answer: encoding on a slow CPU, behind texts of others."""
+ASK_TIMEOUT_S: Final = 10.0
+"""For an answer that takes no computing."""
 CONNECTIONS: Final = 2
 MAX_ANSWER_BYTES: Final = 64 * 1024
 """Of an answer that holds no numbers."""
+_PROXY_FAILURES: Final = (502, 504)
 
 
 class RemoteTextEncoder:
     """Encodes texts at a service, with a cache in front. Threads may share it.
 
-    It connects when the first text comes, so that a service that is away fails prompts and not the start. What encodes
-    there is asked once; from then on texts in the cache need no service.
+    It connects when the first text comes. What encodes there is asked once; from then on texts in the cache need no
+    service.
 
     Args:
         url: of the service, such as https://text.example:8090.
@@ -66,13 +69,12 @@ class RemoteTextEncoder:
         if not (token.isascii() and token.isprintable()):
             raise ValueError("the text service's token has characters that cannot be sent; give the one that it has")
         self._url = url.rstrip("/") + PATH
-        self._places, self._width = places, width
+        self._places, self._width, self._timeout_s = places, width, timeout_s
         self._cache = cache or EmbeddingCache()
         self._identity: str | None = None
         # No proxies from the environment, and no redirects: texts go where the operator said and nowhere else.
         self._client = httpx.Client(
             headers={"Authorization": f"Bearer {token}"},
-            timeout=httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S),
             limits=httpx.Limits(max_connections=CONNECTIONS),
             follow_redirects=False,
             trust_env=False,
@@ -83,7 +85,9 @@ class RemoteTextEncoder:
         """Encode a text there, or take it from the cache.
 
         Raises:
-            TextServiceError: the service is away, too slow, refuses the token, or encodes for another model.
+            TextServiceUnavailableError: the service is away, too slow, has too much to do, refuses the token, or
+                encodes for another model.
+            TextServiceError: it cannot encode this text, or answers what it should not.
         """
         clean = cleaned(text)
         identity = self._identity or self._ask()
@@ -95,19 +99,29 @@ class RemoteTextEncoder:
             self._cache.keep(cache_key(identity, clean), rows)
         return EncodedText.from_rows(clean, rows, self._places)
 
+    def reach(self) -> None:
+        """Ask anew what encodes there, whether or not that is known.
+
+        Raises:
+            TextServiceError: as `encode`.
+        """
+        self._ask()
+
     def close(self) -> None:
         """Close its connections. Idempotent."""
         self._client.close()
 
     def _ask(self) -> str:
-        _, body = self._exchange("GET", b"", MAX_ANSWER_BYTES)
+        _, body = self._exchange("GET", b"", MAX_ANSWER_BYTES, min(ASK_TIMEOUT_S, self._timeout_s))
         try:
             told: Any = json.loads(body)
             identity, places, width = str(told["identity"]), int(told["places"]), int(told["width"])
         except (ValueError, TypeError, KeyError) as error:
-            raise TextServiceError(f"{self._url} is not a text service of streamgen; check the address") from error
+            raise TextServiceUnavailableError(
+                f"{self._url} is not a text service of streamgen; check the address"
+            ) from error
         if (places, width) != (self._places, self._width):
-            raise TextServiceError(
+            raise TextServiceUnavailableError(
                 f"{self._url} encodes {places} places of {width} numbers, this model reads {self._places} of "
                 f"{self._width}; start the service with this model's bundle"
             )
@@ -116,7 +130,7 @@ class RemoteTextEncoder:
 
     def _encoded(self, text: str) -> tuple[str, Rows]:
         most = self._places * self._width * 2
-        headers, body = self._exchange("POST", text.encode(), most)
+        headers, body = self._exchange("POST", text.encode(), most, self._timeout_s)
         shape = headers.get(SHAPE_HEADER, "")
         tokens, _, width = shape.partition(",")
         fits = tokens.isdecimal() and width == str(self._width) and 0 < int(tokens) <= self._places
@@ -130,28 +144,36 @@ class RemoteTextEncoder:
             raise TextServiceError(f"{self._url} answered numbers that are not finite; see its log")
         return headers[ENCODER_HEADER], rows
 
-    def _exchange(self, method: str, body: bytes, most_bytes: int) -> tuple[httpx.Headers, bytes]:
+    def _exchange(self, method: str, body: bytes, most_bytes: int, timeout_s: float) -> tuple[httpx.Headers, bytes]:
         """One request; headers and body of an answer that is no refusal."""
+        timeout = httpx.Timeout(timeout_s, connect=CONNECT_TIMEOUT_S)
         try:
-            with self._client.stream(method, self._url, content=body) as answer:
+            with self._client.stream(method, self._url, content=body, timeout=timeout) as answer:
                 got = b""
                 for piece in answer.iter_bytes():
                     got += piece
                     if len(got) > most_bytes:
                         raise TextServiceError(f"{self._url} answers more than {most_bytes} bytes; check the address")
         except httpx.TimeoutException as error:
-            raise TextServiceError(
+            raise TextServiceUnavailableError(
                 f"{self._url} did not answer in time ({type(error).__name__}); send the prompt again, "
                 f"and see whether the text service is overloaded"
             ) from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise TextServiceError(
+            raise TextServiceUnavailableError(
                 f"{self._url} is not reached ({type(error).__name__}); see whether the text service runs"
             ) from error
         if answer.status_code == 401:
-            raise TextServiceError(f"{self._url} refuses the token; give the one that the text service has")
+            raise TextServiceUnavailableError(f"{self._url} refuses the token; give the one that the text service has")
         if answer.status_code == 503:
-            raise TextServiceError(f"{self._url} has too many texts before it; send the prompt again in a moment")
+            raise TextServiceUnavailableError(
+                f"{self._url} has too many texts before it; send the prompt again in a moment"
+            )
+        if answer.status_code in _PROXY_FAILURES:
+            raise TextServiceUnavailableError(
+                f"{self._url} answered status {answer.status_code}: a proxy does not reach the text service; "
+                f"see whether that runs"
+            )
         if answer.status_code != 200:
             raise TextServiceError(
                 f"{self._url} answered status {answer.status_code}: {got[:200].decode('utf-8', 'replace')}"

@@ -49,6 +49,7 @@ class Abilities:
         hides_past: on the way to another prompt the past has to be hidden (see `condition.ALONE_IN_TRANSITION`).
         recaches: the past can be read again under another prompt (see `Condition.recache`).
         pooled: the text graph also gives a text as one vector, by which texts can be compared.
+        texts_apart: the text graph is large and seldom used, and may run elsewhere than the model (`text_placement`).
     """
 
     guided: bool
@@ -56,6 +57,7 @@ class Abilities:
     hides_past: bool
     recaches: bool
     pooled: bool
+    texts_apart: bool = False
 
 
 class VideoPart(Part):

@@ -122,7 +122,9 @@ class WanManifest(Manifest):
     decoding: WanDecoding = WanDecoding()
 
     required_graphs: ClassVar[tuple[str, ...]] = REQUIRED_GRAPHS
-    abilities: ClassVar[Abilities] = Abilities(guided=False, joint=False, hides_past=False, recaches=True, pooled=False)
+    abilities: ClassVar[Abilities] = Abilities(
+        guided=False, joint=False, hides_past=False, recaches=True, pooled=False, texts_apart=True
+    )
 
     @property
     def chunk_frames(self) -> int:

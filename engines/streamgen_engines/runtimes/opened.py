@@ -20,6 +20,7 @@ from streamgen_engines.runtime_name import DEFAULT_RUNTIME, read_runtime
 from streamgen_engines.runtimes.choice import open_tensorrt, runtime_named
 from streamgen_engines.runtimes.interface import ClosableRuntime, Runtime
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 if TYPE_CHECKING:
     from streamgen_engines.tensorrt.runtime import TensorRt
@@ -55,7 +56,7 @@ class OpenRuntimes:
     ) -> None:
         self.close()
 
-    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None) -> None:
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE) -> None:
         """Log what a bundle needs of the GPU, and refuse one that does not fit, before anything of it is loaded.
 
         On a CPU nothing is done. ONNX Runtime on a GPU takes memory as it goes and says so when there is none left.
@@ -63,16 +64,18 @@ class OpenRuntimes:
         Args:
             bundle: whose graphs.
             planes: what is taken of the pictures in place of RGB.
+            texts: where texts are encoded; a graph that is elsewhere takes no room.
 
         Raises:
             RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
             GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
             OutOfMemoryError: there is no room for it.
+            TextPlacementError: texts of this model cannot be encoded there.
         """
         if self._flavour is None:
             return
         self._first = self._first or self._tensorrt(self._flavour)
-        self._hashes = self._first.admit(bundle, planes).hashes
+        self._hashes = self._first.admit(bundle, planes, texts).hashes
 
     def make(self) -> Runtime:
         """A runtime for one part of the model.

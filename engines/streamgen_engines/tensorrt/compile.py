@@ -24,6 +24,7 @@ from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemor
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import Call, record_calls
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, random_calls, sampler_entry
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 PICTURES = "decode_video"
 NO_GPU = Gpu(name="any", capability="any", memory_bytes=0)
@@ -110,6 +111,7 @@ class Compiler:
         load: loads a plan onto the GPU; None when there is none.
         reference: ONNX Runtime, against which every plan is compared; None compares nothing.
         planes: what a server takes from `decode_video` in place of RGB; the graph is then compiled in both forms.
+        texts: where texts are encoded; elsewhere than on the GPU, their graph is left out.
         progress: told (graph, phase, share done).
     """
 
@@ -124,12 +126,14 @@ class Compiler:
         load: LoadPlan | None = None,
         reference: Runtime | None = None,
         planes: PlaneRequest | None = None,
+        texts: TextPlacement = IN_PLACE,
         progress: Callable[[str, str, float], None] = lambda graph, phase, share: None,
     ) -> None:
         """Check what can be checked before the first graph.
 
         Raises:
             RuntimeUnavailableError: plans are to be kept or compared and there is no GPU.
+            TextPlacementError: texts of this model cannot be encoded there.
         """
         if (plans is not None or reference is not None) and (gpu is None or load is None):
             raise RuntimeUnavailableError(
@@ -139,6 +143,7 @@ class Compiler:
         self._bundle, self._flavour, self._gpu, self._plans = bundle, flavour, gpu, plans
         self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
         self._planes = planes
+        self._texts, self._apart = texts, texts.apart(bundle.manifest)
         self._calls: dict[str, list[Call]] | None = None
         self._sampler = prepared_sampler(bundle.manifest)
 
@@ -148,11 +153,13 @@ class Compiler:
         return self._gpu is not None or self._flavour.portable
 
     def run(self, graphs: Sequence[str] = ()) -> Iterator[Outcome]:
-        """Compile graphs one by one, all of them by default; one that fails does not stop the others.
+        """Compile graphs one by one; one that fails does not stop the others.
 
-        Those of the chunk loop come last, and are compared on random inputs.
+        By default all of them but those that run elsewhere. Those of the chunk loop come last, and are compared on
+        random inputs.
         """
-        for name in graphs or (*self._bundle.manifest.graphs, *self._sampler):
+        here = [name for name in self._bundle.manifest.graphs if name not in self._apart]
+        for name in graphs or (*here, *self._sampler):
             forms = (None, self._planes) if name == PICTURES and self._planes is not None else (None,)
             for planes in forms:
                 told = name if planes is None else f"{name}, {planes}"
@@ -260,7 +267,7 @@ class Compiler:
         if made is not None:
             return made.model, random_calls(made)
         if self._calls is None:
-            self._calls = record_calls(self._bundle, reference)
+            self._calls = record_calls(self._bundle, reference, texts=self._texts)
         return self._bundle.path(name).read_bytes(), self._calls[name]
 
 

@@ -62,6 +62,7 @@ def survey(
     gpu: Gpu | None = None,
     plans: PlanCache | None = None,
     planes: PlaneRequest | None = None,
+    apart: Mapping[str, str] | None = None,
 ) -> Survey:
     """What one channel of a bundle takes of a GPU.
 
@@ -72,12 +73,14 @@ def survey(
         gpu: which GPU, likewise.
         plans: where plans are kept; without flavour, GPU and plans everything is estimated.
         planes: what is taken of the pictures in place of RGB, as a server does.
+        apart: graphs that run elsewhere, and where, in words; they take nothing.
 
     Raises:
         GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
     """
     graphs: list[GraphMemory] = []
     hashes: dict[Path, str] = {}
+    elsewhere = apart or {}
 
     def told(prepared: Prepared) -> PlanMemory | None:
         """What TensorRT said when it loaded this plan."""
@@ -86,7 +89,7 @@ def survey(
         return plans.memory(PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability))
 
     for name, graph in bundle.manifest.graphs.items():
-        if name in ON_THE_HOST:
+        if name in ON_THE_HOST or name in elsewhere:
             continue
         path, label = bundle.path(name), f"{bundle.manifest.name}/{name}"
         outside = _weights_outside(path, label)
@@ -101,7 +104,8 @@ def survey(
         turns = TURNS if wanted is not None else 0
         graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, told(prepared), turns=turns))
     loop = {name: told(prepared) for name, prepared in prepared_sampler(bundle.manifest).items()}
-    return Survey(MemoryPlan(bundle.manifest.name, with_chunk_loop(bundle.manifest, graphs, loop)), hashes)
+    every = with_chunk_loop(bundle.manifest, graphs, loop)
+    return Survey(MemoryPlan(bundle.manifest.name, every, apart=tuple(elsewhere.items())), hashes)
 
 
 def with_chunk_loop(

@@ -10,6 +10,7 @@ from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
 from streamgen_engines.families.pocket_sound import VIDEO_GRAPH, VideoEncoder
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 Call = dict[str, Array]
 """The inputs of one run, those that are held among them, and states left out."""
@@ -25,7 +26,9 @@ class Recording:
     calls: dict[Path, list[Call]] = field(default_factory=dict)
 
 
-def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1) -> dict[str, list[Call]]:
+def record_calls(
+    bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed: int = 1, texts: TextPlacement = IN_PLACE
+) -> dict[str, list[Call]]:
     """Make some chunks, encode their pictures again, and give the calls of each graph by its name in the manifest.
 
     Args:
@@ -33,10 +36,13 @@ def record_calls(bundle: Bundle, runtime: Runtime, *, chunks: int = CHUNKS, seed
         runtime: what they run on; the reference, on the CPU.
         chunks: how many; each half of them follows another prompt.
         seed: of the noise.
+        texts: where texts are encoded; of a text graph that runs elsewhere, there are no calls.
     """
     recorder = RecordingRuntime(runtime)
-    model = load(bundle, seed=seed, runtime=lambda: recorder, known_texts=False)  # every graph has to run
+    # Known texts are left aside, because every graph has to run.
+    model = load(bundle, seed=seed, runtime=lambda: recorder, known_texts=False, texts=texts)
     prompts = [model.text.encode(prompt) for prompt in PROMPTS]
+    model.close()
     shown = None
     for index in range(chunks):
         shown = model.decoder.decode(model.generator.step(Condition(prompts[2 * index // max(chunks, 1)])))

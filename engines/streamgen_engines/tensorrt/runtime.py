@@ -28,6 +28,7 @@ from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
+from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
@@ -118,19 +119,29 @@ class TensorRt:
         """The GPU."""
         return self._gpu
 
-    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None) -> Survey:
+    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE) -> Survey:
         """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
 
         Args:
             bundle: whose graphs.
             planes: what is taken of the pictures in place of RGB.
+            texts: where texts are encoded.
 
         Raises:
             GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
             OutOfMemoryError: there is no room for it.
+            TextPlacementError: texts of this model cannot be encoded there.
         """
         gpu = self._gpu.gpu
-        found = survey(bundle, self._precision, flavour=self._flavour, gpu=gpu, plans=self._plans, planes=planes)
+        found = survey(
+            bundle,
+            self._precision,
+            flavour=self._flavour,
+            gpu=gpu,
+            plans=self._plans,
+            planes=planes,
+            apart=texts.apart(bundle.manifest),
+        )
         self._hashes.update(found.hashes)
         free = self._gpu.free_bytes()
         for line in found.plan.summary():

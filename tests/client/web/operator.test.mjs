@@ -3,6 +3,7 @@ import { test } from "node:test";
 
 import { TILES, figure } from "../../../client/streamgen_client/web/health-panel.js";
 import { commandOf } from "../../../client/streamgen_client/web/keys.js";
+import { BLEND_MS, askedOfPast } from "../../../client/streamgen_client/web/past.js";
 import { MediaNow, coming, entryText } from "../../../client/streamgen_client/web/programme.js";
 import { Review } from "../../../client/streamgen_client/web/review.js";
 import { KEPT, Series, path, scale } from "../../../client/streamgen_client/web/series.js";
@@ -236,4 +237,15 @@ test("the strip shows what is in view, in lanes that do not cover one another", 
   assert.equal(place(110), 1);
   const lanes = laid([{ atS: 60 }, { atS: 105 }, { atS: 110 }, { atS: 112 }, { atS: 113 }, { atS: 300 }], 100);
   assert.deepEqual(lanes.map(({ moment, lane }) => [moment.atS, lane]), [[105, 0], [110, 1], [112, 2], [113, 2]]);
+});
+
+// What a prompt does to the past ----------------------------------------------------------------------------------------
+
+test("a way with the past is a field of the prompt, and none is asked for what is usual or unknown", () => {
+  assert.deepEqual(askedOfPast("usual"), {});
+  assert.deepEqual(askedOfPast("keep"), { recache: false });
+  assert.deepEqual(askedOfPast("recache"), { recache: true });
+  assert.deepEqual(askedOfPast("blend"), { transition_ms: BLEND_MS });
+  assert.deepEqual(askedOfPast("cut"), { cut: true });
+  assert.deepEqual(askedOfPast("toString"), {});
 });

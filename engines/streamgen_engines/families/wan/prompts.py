@@ -40,3 +40,7 @@ class WanPrompts:
         if len(texts) > MAX_BLENDED:
             raise PromptError(f"a blend has {len(texts)} texts, at most {MAX_BLENDED} fit; leave some out")
         return blend([(self.encode(text), weight) for text, weight in weighted])
+
+    def close(self) -> None:
+        """See `PromptEncoder`."""
+        self._encoder.close()
