@@ -176,8 +176,8 @@ def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apa
         if outcome.prepared is not None and name not in ON_THE_HOST
     )
     if graphs:
-        every = with_chunk_loop(bundle.manifest, graphs, loop)
-        plan = MemoryPlan(bundle.manifest.name, every, apart=tuple(apart.items()))
+        counted = with_chunk_loop(bundle.manifest, graphs, loop)
+        plan = MemoryPlan(bundle.manifest.name, counted, apart=tuple(apart.items()))
         yield from memory_report(plan, free)
     failed = [name for name, outcome in forms.items() if outcome.prepared is None and name not in ON_THE_HOST]
     if graphs and failed:

@@ -274,7 +274,8 @@ def test_the_past_is_asked_about_where_the_model_can_read_it_again() -> None:
     with pytest.raises(OscRefusedError, match="no such address"):
         call(on, "past", "recache")
     on.follow(state(recaches=True))
-    for now_s, (past, recache) in enumerate((("recache", True), ("keep", False), ("usual", None), (2, True))):
+    asked: tuple[tuple[OscValue, bool | None], ...] = (("recache", True), ("keep", False), ("usual", None), (2, True))
+    for now_s, (past, recache) in enumerate(asked):
         call(on, "past", past)
         call(on, "prompt", "a fox")
         assert only_prompt(on, float(now_s)).recache is recache
