@@ -1,10 +1,9 @@
 """How large the activations of the big linears become in a stream: what fp8 has to hold of them.
 
-A short stream is made as a server makes it: the steps of a chunk from noise to clean latents, each from the prediction of
-the one before, then the pass that leaves it in the ring, and the next chunk sees it. The largest absolute value of what
-each linear reads is kept, over all passes and texts. With one scale for an activation that is what E4M3 wants: its step
-follows the number, so that a scale that is larger than it must be costs nothing until numbers fall below its smallest, and
-one that is too small cuts off.
+A short stream is made as a server makes it: the steps of a chunk from noise to clean latents, each from the prediction
+of the one before, then the pass that leaves it in the ring, and the next chunk sees it. The largest absolute value of
+what each linear reads is kept, over all passes and texts. With one scale for an activation that is what E4M3 wants: its
+steps grow with the number, so that a scale that is too large costs little, and one that is too small cuts off.
 
 Latents are small, for a pass of full size takes minutes on a CPU. It is assumed, and was not measured, that activations
 depend on weights, texts and noise levels and hardly on how many tokens there are.
@@ -93,8 +92,8 @@ def measure(model: CausalWan, shape: RingShape, contexts: Sequence[Tensor], reci
     wrong = [name for name, largest in found.items() if not 0.0 < largest < float("inf")]
     if wrong:
         raise CalibrationError(
-            f"what {wrong[0]} reads is {found[wrong[0]]} at most, and so are {len(wrong) - 1} others: these are not the "
-            f"weights of a model that works; export in bf16 and look at its pictures"
+            f"{wrong[0]} and {len(wrong) - 1} others read numbers up to {found[wrong[0]]}: these are not the weights of a "
+            f"model that works; export in bf16 and look at its pictures"
         )
     return found
 

@@ -1,7 +1,7 @@
 """Texts as the transformer reads them, from a published encoder of which one layer is in memory at a time.
 
-For measurements while a bundle is being exported: ONNX Runtime has no products in bfloat16 on a CPU, so that the text graph
-of a bundle for GPUs cannot be asked there. At the size of UMT5-XXL a layer is 0.8 GB in float32.
+For measurements during an export. ONNX Runtime has no products in bfloat16 on a CPU, so that the text graph of a bundle
+for GPUs cannot be asked there. At the size of UMT5-XXL a layer is 0.8 GB in float32.
 """
 
 from __future__ import annotations

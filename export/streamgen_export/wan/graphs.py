@@ -41,15 +41,15 @@ TOLERANCES_OF: Final[Mapping[Precision, Mapping[str, float]]] = {
 }
 """The same for every precision, against torch in float32.
 
-Each is at most three times what was measured at the size of tests (`docs/wan-transformer.md`), and less than what a wrong
-scale makes, which a test holds.
+Each is at most three times what was measured at the size of tests (`docs/wan-transformer.md`), and less than what a
+wrong scale makes, which a test holds.
 """
 KEPT: Final = ("patch_embedding", "time_embedding", "time_projection", "head")
 """Parts of the transformer whose products are float32 in every precision.
 
-They are less than a hundredth of the arithmetic. Patches and output are where rounding would reach the picture directly.
-The noise level is a sinusoid of 1000 times its value, and what it becomes shifts, scales and gates every layer: an error
-there is one of all tokens and layers at once.
+They are less than a hundredth of the arithmetic. Patches and output are where rounding would reach the picture at once.
+The noise level is a sinusoid of 1000 times its value, and what it becomes shifts, scales and gates every layer: an
+error there is one of all tokens and layers.
 """
 
 

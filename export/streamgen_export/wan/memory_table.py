@@ -78,12 +78,10 @@ class WanMemory:
         return self.weights + self.ring + self.prompt + self.states + self.activations + CONTEXT_BYTES
 
 
-def memory(
-    variant: Variant, width: int, height: int, decoder: Decoder, precision: Precision = "fp16"
-) -> WanMemory:
+def memory(variant: Variant, width: int, height: int, decoder: Decoder, precision: Precision = "fp16") -> WanMemory:
     """What a variant takes for pictures of one size in a precision for GPUs: fp16, bf16 or fp8.
 
-    Activations are always those of fp16, which has as many bytes as bf16; in fp8 the inputs of linears are half as large.
+    Activations are always those of fp16. In bf16 they have as many bytes; in fp8 inputs of linears are half as large.
 
     Raises:
         ValueError: the size or the window does not divide.
@@ -189,7 +187,10 @@ def table() -> Iterator[str]:
         sizes = (each.weights, each.ring, each.prompt, each.states, each.activations, each.sum, each.sum + text)
         yield (
             f"| `{variant.name}` | {width}x{height} | {variant.window} + {variant.sink}{published} | `{decoder}` | "
-            + "     yield ""
+            + " | ".join(f"{size / 1e9:.2f}" for size in sizes)
+            + " |"
+        )
+    yield ""
     yield from precision_table()
 
 
@@ -207,14 +208,6 @@ def precision_table() -> Iterator[str]:
                 sums = [f"{size / 1e9:.2f}" for size in (whole, whole + text)]
             row = (variant.config.name, f"`{precision}`", f"{weights / 1e9:.2f}", *sums)
             yield f"| {' | '.join(row)} |"
-|            + " | ".join(f"{size / 1e9:.2f}" for size in sizes)
-            + " |"
-        )
-    yield ""
-    yield from precision_table()
-            yield f""
-|"
-        )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

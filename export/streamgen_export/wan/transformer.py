@@ -45,7 +45,7 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = N
 def held(kind: torch.dtype) -> torch.dtype:
     """The type of keys and values, and so of attention, of linears of a type.
 
-    Beside linears in bfloat16 they are float16, as hosts have no bfloat16 (neither numpy nor the edges of ONNX Runtime).
+    Beside linears in bfloat16 they are float16: hosts have no bfloat16 (neither numpy nor the edges of ONNX Runtime).
     Keys are normalised, and gain three bits by it. A value beyond 65504 would not fit; nothing here bounds values.
     """
     return torch.float16 if kind == torch.bfloat16 else kind
