@@ -63,6 +63,7 @@ def write(
     states: Sequence[str] = (),
     *,
     kept: Sequence[str] = (),
+    largest_file: int | None = None,
 ) -> None:
     """Export with static shapes. Weights of more than `LARGEST_FILE` lie in a file beside the graph.
 
@@ -73,10 +74,13 @@ def write(
         outputs: names of what is returned, states left out.
         states: names of the inputs that are carried, in the order in which their new values are returned.
         kept: names of modules inside the module whose products stay float32 on every runtime: `halve` leaves them.
+        largest_file: bytes of weights that still go into the graph; None is as many as may be. They are in memory twice
+            for it, and a graph whose weights lie beside it takes them one by one.
     """
     program = trace(module, inputs, outputs, states, kept=kept)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
+    limit = LARGEST_FILE if largest_file is None else min(largest_file, LARGEST_FILE)
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > limit:
         # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
         beside = path.with_name(path.name + WEIGHTS_SUFFIX)
         onnx_ir.save(program.model, str(path), external_data=beside.name)

@@ -2,7 +2,7 @@
 
 | | weight | activation | product | for |
 |---|---|---|---|---|
-| `Fp8Linear` | E4M3, a scale per output channel | E4M3, one scale, measured before | of what is turned back | TensorRT |
+| `Fp8Linear` | E4M3, a scale per output channel | E4M3, one scale, measured | of what is turned back | TensorRT |
 | `Int8Linear` | int8, a scale per output channel | uint8, ranges found in each call | of integers, exact | CPUs |
 
 TensorRT multiplies in fp8 where both operands of a product come from DequantizeLinear. `Int8Linear` divides every token

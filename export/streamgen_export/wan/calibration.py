@@ -92,8 +92,8 @@ def measure(model: CausalWan, shape: RingShape, contexts: Sequence[Tensor], reci
     wrong = [name for name, largest in found.items() if not 0.0 < largest < float("inf")]
     if wrong:
         raise CalibrationError(
-            f"{wrong[0]} and {len(wrong) - 1} others read numbers up to {found[wrong[0]]}: these are not the weights of a "
-            f"model that works; export in bf16 and look at its pictures"
+            f"{wrong[0]} and {len(wrong) - 1} others read numbers up to {found[wrong[0]]}: these are not the weights "
+            f"of a model that works; export in bf16 and look at its pictures"
         )
     return found
 

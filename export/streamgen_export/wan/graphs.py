@@ -44,6 +44,8 @@ TOLERANCES_OF: Final[Mapping[Precision, Mapping[str, float]]] = {
 Each is at most three times what was measured at the size of tests (`docs/wan-transformer.md`), and less than what a
 wrong scale makes, which a test holds.
 """
+INSIDE: Final = 200_000_000
+"""Bytes of weights that still go into the graph's own file. Those of real sizes lie beside it in every precision."""
 KEPT: Final = ("patch_embedding", "time_embedding", "time_projection", "head")
 """Parts of the transformer whose products are float32 in every precision.
 
@@ -62,7 +64,8 @@ def write_prompt_kv(path: Path, model: CausalWan) -> PromptKv:
     module = PromptKv(model)
     c = model.config
     _require_room(path, model)
-    write(path, module, {"context": example((1, c.text_tokens, c.text_width))}, list(module.outputs()))
+    inputs = {"context": example((1, c.text_tokens, c.text_width))}
+    write(path, module, inputs, list(module.outputs()), largest_file=INSIDE)
     return module
 
 
@@ -80,7 +83,9 @@ def write_denoise(path: Path, model: CausalWan, shape: RingShape) -> Denoise:
     }
     states = module.states()
     examples = {**inputs, **_examples({**module.held(), **states}, model.held)}
-    write(path, module, examples, ["velocity"], list(states), kept=[f"model.{part}" for part in KEPT])
+    write(
+        path, module, examples, ["velocity"], list(states), kept=[f"model.{part}" for part in KEPT], largest_file=INSIDE
+    )
     return module
 
 
