@@ -20,7 +20,9 @@ INSIDE, OUTSIDE, TOKENS = 160, 96, 40
 def linear(seed: int = 0) -> nn.Linear:
     torch.manual_seed(seed)
     made = nn.Linear(INSIDE, OUTSIDE).requires_grad_(False)
-    made.weight *= torch.logspace(-3, 1, OUTSIDE)[:, None]  # channels of all loudnesses
+    loud = torch.logspace(-3, 1, OUTSIDE)  # channels of all loudnesses
+    made.weight *= loud[:, None]
+    made.bias *= loud
     return made
 
 
