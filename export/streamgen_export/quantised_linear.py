@@ -42,7 +42,8 @@ def through_fp8(x: Tensor, scale: Tensor, zero: Tensor) -> Tensor:
         zero: [], 0 in E4M3: the type that QuantizeLinear rounds to.
     """
     del zero
-    codes = (x.float() / scale.float()).clamp(-LARGEST_E4M3, LARGEST_E4M3).to(E4M3)
+    # ONNX divides in the type of the scale where no `precision` is said, and so rounds twice.
+    codes = (x / scale).float().clamp(-LARGEST_E4M3, LARGEST_E4M3).to(E4M3)
     return (codes.float() * scale.float()).to(x.dtype)
 
 
