@@ -21,8 +21,8 @@ def linear(seed: int = 0) -> nn.Linear:
     torch.manual_seed(seed)
     made = nn.Linear(INSIDE, OUTSIDE).requires_grad_(False)
     loud = torch.logspace(-3, 1, OUTSIDE)  # channels of all loudnesses
-    made.weight *= loud[:, None]
-    made.bias *= loud
+    made.weight.mul_(loud[:, None])
+    made.bias.mul_(loud)
     return made
 
 
@@ -32,7 +32,8 @@ def tokens(seed: int = 1) -> Tensor:
 
 def channel_errors(found: Tensor, right: Tensor) -> Tensor:
     """Norm of the difference over the norm, for each output channel."""
-    return (found.float() - right).norm(dim=(0, 1)) / right.norm(dim=(0, 1))
+    off: Tensor = torch.linalg.vector_norm(found.float() - right, dim=(0, 1))
+    return off / torch.linalg.vector_norm(right, dim=(0, 1))
 
 
 def test_weights_come_back_within_half_a_step_of_their_channel() -> None:
