@@ -94,7 +94,8 @@ def _to_from_fp8(codes: Any, scales: Any) -> Any:
 
 
 def _to_int8_product(x: Any, codes: Any, scales: Any) -> Any:
-    loudest: Any = op.ReduceMax(op.Abs(x), op.Constant(value_ints=[-1]), keepdims=1)
+    last: Any = op.Constant(value_ints=[-1])
+    loudest: Any = op.ReduceMax(op.Abs(x), last, keepdims=1)
     largest: Any = op.Max(loudest, op.Constant(value_float=_LEAST))
     code, step, zero = op.DynamicQuantizeLinear(op.Div(x, largest))
     sums: Any = op.Cast(op.MatMulInteger(code, codes, zero), to=_FLOAT)

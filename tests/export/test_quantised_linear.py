@@ -33,7 +33,8 @@ def tokens(seed: int = 1) -> Tensor:
 def channel_errors(found: Tensor, right: Tensor) -> Tensor:
     """Norm of the difference over the norm, for each output channel."""
     off: Tensor = torch.linalg.vector_norm(found.float() - right, dim=(0, 1))
-    return off / torch.linalg.vector_norm(right, dim=(0, 1))
+    share: Tensor = off / torch.linalg.vector_norm(right, dim=(0, 1))
+    return share
 
 
 def test_weights_come_back_within_half_a_step_of_their_channel() -> None:
