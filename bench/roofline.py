@@ -123,6 +123,7 @@ def roofline(model: Any) -> Work:
     flops: Counter[str] = Counter()
     uncounted = 0
     scattered: dict[str, int] = {}  # bytes of new rows, by the output that has them
+    narrow = {node.output[0]: node.input[0] for node in model.graph.node if node.op_type == "DequantizeLinear"}
     for node in model.graph.node:
         if node.op_type == "TensorScatter":
             scattered[node.output[0]] = _bytes(types, node.input[1])
@@ -130,7 +131,7 @@ def roofline(model: Any) -> Work:
         if count is None:
             continue
         try:
-            flops[_kind(types, node.input[0])] += count(node, types)
+            flops[_multiplied(types, node, narrow)] += count(node, types)
         except _UnknownShapeError:
             uncounted += 1
     weights = {tensor.name for tensor in model.graph.initializer}
@@ -176,6 +177,13 @@ def _kind(types: Types, name: str) -> str:
         onnx.TensorProto.UINT8: "int8",
     }
     return named.get(kind, "float32")
+
+
+def _multiplied(types: Types, node: Any, narrow: Mapping[str, str]) -> str:
+    """The type of what a node multiplies: that of the codes where both operands were turned back from some."""
+    first, second = (narrow.get(name, name) for name in node.input[:2])
+    narrowed = first in narrow.values() and second in narrow.values()
+    return _kind(types, first if narrowed else node.input[0])
 
 
 def _product(node: Any, types: Types) -> int:

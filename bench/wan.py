@@ -30,6 +30,8 @@ from bench.wan_pictures import work_of as decoder_work
 from bench.wan_report import CHUNK, Report, floors, label, summary
 from bench.wan_torch import SIGMAS, Precision, Setting, Stream, Way, build, timed, work_of
 from streamgen_export.wan.config import SIZES, TINY, RingShape, WanConfig
+from streamgen_export.wan.precision import PRECISIONS as GRAPH_PRECISIONS
+from streamgen_export.wan.precision import Precision as GraphPrecision
 from streamgen_export.wan.vae_config import PICTURES_PER_LATENT
 
 PRECISIONS: Final[tuple[Precision, ...]] = ("bf16", "fp8", "fp16", "fp32")
@@ -234,11 +236,11 @@ class Bench:
     def _graphs(self, runtime: str) -> None:
         given = self._given
         half = self._device.type == "cuda"
-        where = {"runtime": runtime, "precision": "fp16" if half else "fp32"}
         with tempfile.TemporaryDirectory() as scratch:
             folder = given.graphs or Path(scratch)
 
-            def tell(found: wan_graphs.GraphTimes) -> None:
+            def tell(precision: str, found: wan_graphs.GraphTimes) -> None:
+                where = {"runtime": runtime, "precision": precision}
                 self._report.summary(where, found.name, found.ms, found.work)
 
             def decoder(name: DecoderName) -> None:
@@ -253,13 +255,22 @@ class Bench:
                     half=half,
                     tiny=given.tiny,
                     runs=given.runs,
-                    tell=tell,
+                    tell=lambda found: tell("fp16" if half else "fp32", found),
                 )
 
-            def denoise(config: WanConfig, ring: int) -> None:
-                shape = self._shape(ring)
-                wan_graphs.export_transformer(folder, config, shape, half=half)
-                wan_graphs.measure_denoise(folder, config, shape, runtime, half=half, runs=given.runs, tell=tell)
+            def denoise(config: WanConfig, ring: int, precision: GraphPrecision) -> None:
+                shape, inside = self._shape(ring), folder / precision
+                inside.mkdir(parents=True, exist_ok=True)
+                wan_graphs.export_transformer(inside, config, shape, precision)
+                wan_graphs.measure_denoise(
+                    inside,
+                    config,
+                    shape,
+                    runtime,
+                    precision=precision,
+                    runs=given.runs,
+                    tell=lambda found: tell(precision, found),
+                )
 
             # Before anything is exported: a runtime that is not here is known at once.
             if not self._parts.run(runtime, lambda: wan_graphs.try_runtime(runtime)):
@@ -267,9 +278,10 @@ class Bench:
             for name in given.decoders:
                 self._parts.run(f"{runtime} {name}", lambda n=name: decoder(n))  # type: ignore[misc]
             for config in configs(given)[:1]:  # a folder has the graphs of one size
-                for ring in sorted(given.rings, reverse=True):
-                    name = f"{runtime} {config.name} ring {ring}"
-                    self._parts.run(name, lambda c=config, r=ring: denoise(c, r))  # type: ignore[misc]
+                for precision in given.graph_precisions:
+                    for ring in sorted(given.rings, reverse=True):
+                        name = f"{runtime} {precision} {config.name} ring {ring}"
+                        self._parts.run(name, lambda c=config, r=ring, p=precision: denoise(c, r, p))  # type: ignore[misc]
 
 
 def configs(given: argparse.Namespace) -> list[WanConfig]:
@@ -291,6 +303,9 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=["1.3B"], help="[1.3B]")
     parser.add_argument("--rings", nargs="+", type=int, default=[6, 12, 21], help="latent frames of the ring [6 12 21]")
     parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, help="[bf16 fp8 fp16; on a CPU fp32]")
+    parser.add_argument(
+        "--graph-precisions", nargs="+", choices=GRAPH_PRECISIONS, help="of graphs [fp16; on a CPU fp32]"
+    )
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS), help="of torch [compiled eager]")
     parser.add_argument("--decoders", nargs="+", choices=DECODERS, default=list(DECODERS), help="[taehv wan]")
     parser.add_argument("--runtimes", nargs="+", help=f"[torch {' '.join(RUNTIMES)}; on a CPU torch onnxruntime-cpu]")
@@ -305,6 +320,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     given = parser.parse_args(arguments)
     on_cpu = given.device == "cpu"
     given.precisions = given.precisions or (["fp32"] if on_cpu else ["bf16", "fp8", "fp16"])
+    given.graph_precisions = given.graph_precisions or ["fp32" if on_cpu else "fp16"]
     given.runtimes = given.runtimes or ["torch", *(["onnxruntime-cpu"] if on_cpu else RUNTIMES)]
     given.width = given.width or (96 if given.tiny else 832)
     given.height = given.height or (64 if given.tiny else 480)

@@ -24,6 +24,7 @@ from streamgen_export.onnx_export import Array
 from streamgen_export.wan.config import RingShape, WanConfig
 from streamgen_export.wan.feeds import pass_inputs, random_context
 from streamgen_export.wan.graphs import write_denoise, write_prompt_kv
+from streamgen_export.wan.precision import PARTS, Precision, shaped
 from streamgen_export.wan.streaming import Denoise, PromptKv
 from streamgen_export.wan.transformer import CausalWan
 from streamgen_export.wan.vae_graphs import graphs_of, write_decoder
@@ -56,15 +57,16 @@ def try_runtime(name: str) -> None:
     _close(make_runtime(name, 0))
 
 
-def export_transformer(folder: Path, config: WanConfig, shape: RingShape, *, half: bool) -> None:
-    """Write `prompt_kv` and `denoise` for this ring, unless the folder has them."""
+def export_transformer(folder: Path, config: WanConfig, shape: RingShape, precision: Precision) -> None:
+    """Write `prompt_kv` and `denoise` for this ring, unless the folder has them.
+
+    In fp8 the scales of activations are those of nothing: random weights give no pictures, and take the same time.
+    """
     prompt, denoise = folder / "prompt_kv.onnx", _denoise_file(folder, shape)
     if prompt.exists() and denoise.exists():
         return
     torch.manual_seed(0)
-    model = CausalWan(config).eval().requires_grad_(False)
-    if half:
-        model.halve()
+    model = shaped(CausalWan(config).eval().requires_grad_(False), precision)
     if not prompt.exists():
         write_prompt_kv(prompt, model)
     if not denoise.exists():
@@ -84,7 +86,7 @@ def measure_denoise(
     shape: RingShape,
     runtime_name: str,
     *,
-    half: bool,
+    precision: Precision,
     runs: int,
     tell: Callable[[GraphTimes], None],
 ) -> None:
@@ -106,7 +108,10 @@ def measure_denoise(
             kept.update(told.run(context))
 
         tell(_timed("prompt_kv", text, runs, roofline_of(folder / "prompt_kv.onnx")))
-        states = [State(name=name, shape=size, dtype=_kind(half)) for name, size in module.states().items()]
+        states = [
+            State(name=name, shape=size, dtype=_kind(half=PARTS[precision].half))
+            for name, size in module.states().items()
+        ]
         path = _denoise_file(folder, shape)
         engine = runtime.load(path, states, in_place=True, held=held)
         tell(_timed("hold another text", lambda: engine.hold(kept), runs, None))
@@ -165,7 +170,7 @@ def _denoise_file(folder: Path, shape: RingShape) -> Path:
     return folder / f"denoise-{shape.frames}.onnx"
 
 
-def _kind(half: bool) -> Any:
+def _kind(*, half: bool) -> Any:
     return "float16" if half else "float32"
 
 

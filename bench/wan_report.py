@@ -91,7 +91,9 @@ def graph_chunks(stages: list[dict[str, Any]]) -> list[str]:
     times: dict[str, dict[str, float]] = {}
     for row in stages:
         if row["runtime"] != "torch":
-            times.setdefault(row["runtime"], {})[row["stage"]] = row["ms"]["p50"]
+            several = row["stage"].startswith("denoise") and "precision" in row
+            stage = f"{row['stage']} in {row['precision']}" if several else row["stage"]
+            times.setdefault(row["runtime"], {})[stage] = row["ms"]["p50"]
     lines = []
     for runtime, calls in times.items():
         for denoise, pass_ms in calls.items():

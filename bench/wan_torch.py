@@ -94,7 +94,7 @@ def build(config: WanConfig, precision: Precision, device: torch.device) -> Caus
 def work_of(config: WanConfig, shape: RingShape, precision: Precision) -> Work:
     """Of one pass: FLOPs as torch counts them, on tensors without memory, and each number moved once.
 
-    In fp8 the linears of the blocks are, and attention is in bfloat16.
+    Attention is in float16 but for fp32; in fp8 the linears of the blocks are, and keys and values of the text too.
     """
     with torch.device("meta"):
         module = Denoise(CausalWan(config), shape).to("meta")
@@ -113,10 +113,10 @@ def work_of(config: WanConfig, shape: RingShape, precision: Precision) -> Work:
     text = 2 * config.layers * config.width * config.text_tokens * kept
     latents = 2 * 4 * config.channels * shape.chunk * shape.height * shape.width
     moved = heavy * _ITEM_BYTES[precision] + 4 * rest + shape.bytes(config, kept) + chunk + text + latents
-    if precision != "fp8":
+    if precision in ("fp32", "fp16"):
         return Work({PEAKS[precision]: total}, moved)
     attended = 4 * config.layers * config.width * shape.chunk_tokens * (shape.slots + config.text_tokens)
-    return Work({"float8": total - attended, "bfloat16": attended}, moved)
+    return Work({PEAKS[precision]: total - attended, "float16": attended}, moved)
 
 
 class Ring:
@@ -183,7 +183,7 @@ class Stream:
         shape, config = setting.shape, setting.config
         self._chunks = 0
         self._module = Denoise(model, shape).to(device)
-        kind = model.compute
+        kind = model.held
         self._rings = [torch.zeros(size, dtype=kind, device=device) for size in self._module.states().values()]
         self._prompt_kv = PromptKv(model)
         self._context = torch.from_numpy(random_context(config)).to(device)

@@ -6,6 +6,7 @@ over a ring writes with `ring_write`, which becomes `TensorScatter`; `scaled_dot
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
@@ -20,7 +21,9 @@ from numpy.typing import NDArray
 from onnxscript.onnx_opset import opset24 as op
 from torch import Tensor, nn
 
+from streamgen_engines.tensorrt.halve import HEAVY, KEPT
 from streamgen_export.quantise import rollout, strip_notes
+from streamgen_export.quantised_linear import TRANSLATIONS
 
 OPSET: Final = 24
 LARGEST_FILE: Final = 1_900_000_000
@@ -29,6 +32,9 @@ WEIGHTS_SUFFIX: Final = ".weights"
 """Larger graphs have their weights in a file beside them, named like the graph with this at its end."""
 WEIGHTS_DIGEST: Final = "weights_sha256"
 """What a graph calls the hash of this file."""
+
+_SCOPES: Final = "pkg.torch.onnx.name_scopes"
+"""Where torch tells of which modules a node is, as a list in Python's own form; `strip_notes` removes it."""
 
 Array = NDArray[np.generic]
 
@@ -55,6 +61,9 @@ def write(
     inputs: Mapping[str, Tensor],
     outputs: Sequence[str],
     states: Sequence[str] = (),
+    *,
+    kept: Sequence[str] = (),
+    largest_file: int | None = None,
 ) -> None:
     """Export with static shapes. Weights of more than `LARGEST_FILE` lie in a file beside the graph.
 
@@ -64,10 +73,14 @@ def write(
         inputs: an example of every input, states among them, in the order of the arguments.
         outputs: names of what is returned, states left out.
         states: names of the inputs that are carried, in the order in which their new values are returned.
+        kept: names of modules inside the module whose products stay float32 on every runtime: `halve` leaves them.
+        largest_file: bytes of weights that still go into the graph; None is as many as may be. They are in memory twice
+            for it, and a graph whose weights lie beside it takes them one by one.
     """
-    program = trace(module, inputs, outputs, states)
+    program = trace(module, inputs, outputs, states, kept=kept)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > LARGEST_FILE:
+    limit = LARGEST_FILE if largest_file is None else min(largest_file, LARGEST_FILE)
+    if sum(tensor.numel() * tensor.element_size() for tensor in module.state_dict().values()) > limit:
         # Weights go from torch into the file one by one. As one message (`model_proto`) they would be in memory twice.
         beside = path.with_name(path.name + WEIGHTS_SUFFIX)
         onnx_ir.save(program.model, str(path), external_data=beside.name)
@@ -87,12 +100,18 @@ def _tell_weights(path: Path, weights: Path) -> None:
 
 
 def trace(
-    module: nn.Module, inputs: Mapping[str, Tensor], outputs: Sequence[str], states: Sequence[str] = ()
+    module: nn.Module,
+    inputs: Mapping[str, Tensor],
+    outputs: Sequence[str],
+    states: Sequence[str] = (),
+    *,
+    kept: Sequence[str] = (),
 ) -> torch.onnx.ONNXProgram:
     """The graph that `write` writes, in memory; the arguments are those of `write`."""
     translations: dict[Any, Any] = {
         torch.ops.streamgen.ring_write.default: _ring_write,
         torch.ops.aten.rms_norm.default: _rms_norm,
+        **TRANSLATIONS,
     }
     with warnings.catch_warnings(), torch.no_grad():
         warnings.simplefilter("ignore")  # the exporter's own deprecations, nothing about the graph
@@ -108,7 +127,41 @@ def trace(
         )
     if program is None:
         raise RuntimeError(f"torch exported nothing for {type(module).__name__}")
+    _mark_kept(program.model.graph, kept)
     return program
+
+
+def _mark_kept(graph: onnx_ir.Graph, kept: Sequence[str]) -> None:
+    """Tell whoever narrows the graph which of its products stay as they are.
+
+    Raises:
+        ValueError: a module that is named has no product in the graph.
+    """
+    missing = set(kept)
+    for node in graph:
+        if node.op_type not in HEAVY:
+            continue
+        made_by = {name for name in kept for part in _parts(node) if f"{part}.".startswith(f"{name}.")}
+        if made_by:
+            node.name = f"{node.name or node.outputs[0].name}{KEPT}"
+            missing -= made_by
+    if missing:
+        raise ValueError(f"no product of the graph is of {', '.join(sorted(missing))}")
+
+
+def _parts(node: onnx_ir.Node) -> list[str]:
+    """Names of the modules that a node is of, and of the weights that it reads.
+
+    Either may be all there is: weights that were turned round lose their names, `functional_call` leaves no modules.
+    """
+    scopes: list[str] = ast.literal_eval(node.metadata_props.get(_SCOPES, "[]"))
+    return [*scopes, *(value.name or "" for value in map(_unturned, node.inputs) if value is not None)]
+
+
+def _unturned(value: onnx_ir.Value | None) -> onnx_ir.Value | None:
+    while value is not None and (maker := value.producer()) is not None and maker.op_type == "Transpose":
+        value = maker.inputs[0]
+    return value
 
 
 def zeros(states: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor]:

@@ -13,6 +13,7 @@ from bench.roofline import Work, floor, line, roofline, roofline_of, told
 from streamgen_engines.bundle import bundled
 from streamgen_export.wan.config import TINY, RingShape
 from streamgen_export.wan.graphs import write_denoise
+from streamgen_export.wan.precision import Precision, shaped
 from streamgen_export.wan.streaming import Denoise
 from streamgen_export.wan.transformer import CausalWan
 from streamgen_export.wan.vae_graphs import graphs_of
@@ -121,3 +122,25 @@ def test_cards_are_known_by_their_driver_s_name() -> None:
     assert sxm is not None
     assert pcie.bytes_per_s < sxm.bytes_per_s
     assert card_named("NVIDIA L40S") is None
+
+
+def test_products_between_dequantisations_are_in_the_type_of_the_codes(tmp_path: Path) -> None:
+    shape = RingShape(3, 3, 0, 8, 12)
+    works: dict[str, Work] = {}
+    precisions: tuple[Precision, ...] = ("fp32", "fp16", "bf16", "fp8", "int8")
+    for precision in precisions:
+        model = shaped(CausalWan(TINY).eval().requires_grad_(False), precision)
+        write_denoise(tmp_path / f"{precision}.onnx", model, shape)
+        works[precision] = roofline_of(tmp_path / f"{precision}.onnx")
+    assert len({work.total_flops for work in works.values()}) == 1
+    assert {name: set(work.flops) for name, work in works.items()} == {
+        "fp32": {"float32"},
+        "fp16": {"float16", "float32"},
+        "bf16": {"bfloat16", "float16", "float32"},
+        "fp8": {"float8", "float16", "float32"},
+        "int8": {"int8", "float32"},
+    }
+    linears = works["bf16"].flops["bfloat16"]
+    assert works["fp8"].flops["float8"] == works["int8"].flops["int8"] == linears
+    assert works["fp8"].bytes < works["fp16"].bytes < works["fp32"].bytes
+    assert works["int8"].bytes < works["fp32"].bytes

@@ -123,3 +123,25 @@ def test_sizes_that_cannot_be_are_refused(wrong: list[str]) -> None:
 def test_without_a_gpu_nothing_is_measured(capsys: pytest.CaptureFixture[str]) -> None:
     assert wan.main([]) == 1
     assert "--device cpu --tiny" in capsys.readouterr().err
+
+
+def test_every_precision_of_the_graphs_is_measured_by_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    finished: list[dict[str, Any]] = []
+    finish = record.finish
+
+    def keeping(*given: Any) -> dict[str, Any]:
+        finished.append(finish(*given))
+        return finished[-1]
+
+    monkeypatch.setattr(record, "finish", keeping)
+    options = ["--runtimes", "onnxruntime-cpu", "--graph-precisions", "int8", "fp8"]
+    assert wan.main([*QUICK, *options, "--graphs", str(tmp_path / "graphs")]) == 0
+    (run,) = finished
+    assert run["failures"] == []
+    stages = {(row["precision"], row["stage"]) for row in run["figures"]["stages"]}
+    assert {("int8", "denoise, ring 6"), ("fp8", "denoise, ring 6"), ("fp8", "prompt_kv")} <= stages
+    told = capsys.readouterr().out
+    assert "denoise, ring 6 in int8, taehv" in told
+    assert "denoise, ring 6 in fp8, taehv" in told

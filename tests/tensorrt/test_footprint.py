@@ -20,6 +20,7 @@ from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.footprint import CHUNK_LOOP, LOOPED, ON_THE_HOST, graph_memory, survey
+from streamgen_engines.tensorrt.halve import KEPT
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
@@ -80,6 +81,13 @@ def test_every_byte_of_a_graph_in_half_precision() -> None:
     assert found.host == found.tensors  # states have a way to the host only where one is asked for
     assert found.activations == 2 * FLAT  # the product, which is single precision again, and the sum
     assert (found.estimated, found.precision) == (True, "fp16")
+
+
+def test_a_product_that_the_exporter_keeps_counts_in_single_precision() -> None:
+    made = model()
+    made.graph.node[0].name = f"product{KEPT}"
+    prepared = prepare(made.SerializeToString(), "fp16")
+    assert graph_memory("denoise", GRAPH, prepared.model, "fp16").weights == 4 * 64 * 64 + 4 * 64
 
 
 def test_every_byte_of_the_same_graph_in_single_precision() -> None:

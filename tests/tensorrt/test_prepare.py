@@ -13,6 +13,7 @@ from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.check import compare
 from streamgen_engines.tensorrt.graph import Rewriting, types_of
+from streamgen_engines.tensorrt.halve import KEPT
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import record_calls
 from streamgen_engines.tensorrt.widen import widen_linears
@@ -167,3 +168,31 @@ def test_types_are_known_of_every_value(halves: dict[str, Prepared]) -> None:
         model = onnx.load_from_string(prepared.model)
         types = types_of(model)
         assert all(name in types for node in model.graph.node for name in node.output if name)
+
+
+@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+def test_a_product_that_the_exporter_keeps_stays_in_float32(precision: Precision) -> None:
+    """Beside one of the same size that becomes half precision: the mark is what tells them apart."""
+    weight = np.linspace(-1, 1, 64 * 64, dtype=np.float32).reshape(64, 64)
+    nodes = [
+        helper.make_node("MatMul", ["x", "first"], ["middle"], name=f"first{KEPT}"),
+        helper.make_node("MatMul", ["middle", "second"], ["y"], name="second"),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "two",
+        [helper.make_tensor_value_info("x", TensorProto.FLOAT, (2, 64))],
+        [helper.make_tensor_value_info("y", TensorProto.FLOAT, (2, 64))],
+        [numpy_helper.from_array(weight, name) for name in ("first", "second")],
+    )
+    source = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 24)], ir_version=11)
+    prepared = prepare(source.SerializeToString(), precision)
+    assert prepared.halved == 1
+    model = onnx.load_from_string(prepared.model)
+    products = {node.name: node for node in model.graph.node if node.op_type == "MatMul"}
+    types = types_of(model)
+    assert {types[name][0] for name in products[f"first{KEPT}"].input} == {TensorProto.FLOAT}
+    half = TensorProto.FLOAT16 if precision == "fp16" else TensorProto.BFLOAT16
+    assert {types[name][0] for name in products["second"].input} == {half}
+    again = prepare(prepared.model, precision)  # what is marked stays marked
+    assert (again.halved, again.sha256) == (0, prepared.sha256)

@@ -21,7 +21,7 @@ from streamgen_engines.tensorrt.device_sampler import sampler_memory
 from streamgen_engines.tensorrt.double_buffered import TURNS
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.graph import types_of
-from streamgen_engines.tensorrt.halve import HEAVY, SMALLEST
+from streamgen_engines.tensorrt.halve import HEAVY, KEPT, SMALLEST
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, sampler_entry
@@ -218,7 +218,7 @@ def _weights(model: Any, precision: str) -> int:
     widened: set[str] = set()
     constants = [tensor for tensor in model.graph.initializer]
     for node in model.graph.node:
-        if node.op_type in HEAVY:
+        if node.op_type in HEAVY and not node.name.endswith(KEPT):
             heavy.update(node.input)
         if node.op_type in {"MatMulInteger", "Cast"}:
             widened.update(node.input)

@@ -16,7 +16,8 @@ HEAVY: Final = frozenset({"Attention", "Conv", "ConvTranspose", "Gemm", "MatMul"
 SMALLEST: Final = 2048
 """A product with a constant of fewer numbers stays float32: half precision would gain nothing there."""
 KEPT: Final = "/float32"
-"""Ends the names of nodes that the exporter wants in float32, because their numbers may be too large for float16."""
+"""Ends the names of nodes that the exporter wants in float32: their numbers may be too large for float16, or rounding
+them would cost much and gain little."""
 _LARGEST_HALF: Final = 65504.0
 
 

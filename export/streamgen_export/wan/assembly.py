@@ -17,20 +17,23 @@ from typing import Final, Literal
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import MANIFEST_FILE, Graph, State, Weights
 from streamgen_export.onnx_export import WEIGHTS_SUFFIX
-from streamgen_export.wan import checkpoint
+from streamgen_export.wan import calibration, checkpoint
+from streamgen_export.wan.contexts import encode_texts
 from streamgen_export.wan.graphs import write_denoise, write_prompt_kv
 from streamgen_export.wan.journal import Graphs, Journal, file_sha256, journal
 from streamgen_export.wan.manifest import TOKENIZER, manifest_of
+from streamgen_export.wan.precision import to_fp8
 from streamgen_export.wan.request import Request
 from streamgen_export.wan.sources import Checked, check, read_decoder, require_room
-from streamgen_export.wan.tokenizer import write_tokenizer
+from streamgen_export.wan.tokenizer import load_tokenizer, write_tokenizer
 from streamgen_export.wan.transformer import CausalWan
 from streamgen_export.wan.umt5_checkpoint import open_checkpoint
 from streamgen_export.wan.umt5_graphs import write_text_graph
 from streamgen_export.wan.vae_graphs import write_decoder
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raise it when graphs change, so that an interrupted export of an older streamgen begins anew."""
+RANGES: Final = "ranges of activations"
 Say = Callable[[str], None]
 
 
@@ -115,19 +118,19 @@ class _Steps:
 
     def _decoder(self) -> Graphs:
         decoder = read_decoder(self._request)
-        if self._request.precision == "fp16":
+        if self._request.parts.half:
             decoder.half()
         written = write_decoder(self._growing.folder, decoder, self._request.width, self._request.height)
         return {name: self._entry(name, each.precision, each.states) for name, each in written.items()}
 
     def _prompt_kv(self) -> Graphs:
         write_prompt_kv(self._growing.folder / "prompt_kv.onnx", self._transformer())
-        return {"prompt_kv": self._entry("prompt_kv", self._request.precision)}
+        return {"prompt_kv": self._entry("prompt_kv", self._request.parts.prompt_kv)}
 
     def _denoise(self) -> Graphs:
         request = self._request
         module = write_denoise(self._growing.folder / "denoise.onnx", self._transformer(), request.ring)
-        kind: Literal["float16", "float32"] = "float16" if request.precision == "fp16" else "float32"
+        kind: Literal["float16", "float32"] = "float16" if request.parts.half else "float32"
         states = tuple(State(name=name, shape=shape, dtype=kind) for name, shape in module.states().items())
         return {"denoise": self._entry("denoise", request.precision, states)}
 
@@ -143,10 +146,32 @@ class _Steps:
                 request.checkpoint,
                 request.variant,
                 lora=request.lora,
-                precision=request.precision,
+                precision=request.parts.loaded,
                 config=request.config,
             ).model
+            if request.precision == "fp8":
+                to_fp8(self._model, self._ranges(self._model))
         return self._model
+
+    def _ranges(self, model: CausalWan) -> dict[str, float]:
+        """What the linears of the model read at most, measured once for the growing folder."""
+        noted = self._growing.noted(RANGES)
+        if noted is not None:
+            self._say(f"{RANGES}: kept from the export that was interrupted")
+            return noted
+        request = self._request
+        shape = calibration.small(request.ring)
+        self._say(
+            f"{RANGES}: {len(calibration.TEXTS)} texts, {calibration.CHUNKS} chunks each, latents of "
+            f"{shape.width}x{shape.height} cells"
+        )
+        began = self._clock()
+        tokenizer = load_tokenizer(request.tokenizer, self._checked.text.vocabulary)
+        contexts = encode_texts(open_checkpoint(request.text), tokenizer, calibration.TEXTS)
+        found = calibration.measure(model, shape, contexts, calibration.Recipe.of(request.variant))
+        self._growing.note(RANGES, found)
+        self._say(f"{RANGES}: done in {self._clock() - began:.0f} s")
+        return found
 
     def _entry(self, name: str, precision: str, states: tuple[State, ...] = ()) -> Graph:
         file = self._growing.folder / f"{name}.onnx"

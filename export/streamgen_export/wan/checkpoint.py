@@ -7,25 +7,26 @@ the model's own types.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 import psutil
 import torch
 from torch import Tensor, nn
 
+from streamgen_export.quantised_linear import Int8Linear, replace_linears
 from streamgen_export.wan.config import WanConfig
 from streamgen_export.wan.diagnosis import guess
 from streamgen_export.wan.errors import CheckpointError
 from streamgen_export.wan.lora import Change, read_lora
 from streamgen_export.wan.names import plain
+from streamgen_export.wan.precision import HALVES, WeightPrecision, int8_names
 from streamgen_export.wan.tensor_files import Stored, Tensors, open_tensors
 from streamgen_export.wan.transformer import CausalWan
 from streamgen_export.wan.variants import Variant
 
-Precision = Literal["fp32", "fp16"]
 SHOWN: Final = 4
 """Tensors that an error names of each kind; it tells how many there are."""
 UNUSED: Final = frozenset({"freqs", "rope.freqs", "rope.freqs_cos", "rope.freqs_sin"})
@@ -52,7 +53,7 @@ def load(
     variant: Variant,
     *,
     lora: Path | None = None,
-    precision: Precision = "fp32",
+    precision: WeightPrecision = "fp32",
     config: WanConfig | None = None,
     available_bytes: int | None = None,
 ) -> Loaded:
@@ -62,7 +63,8 @@ def load(
         path: a `.pt`, a `.safetensors`, the index of shards, or a folder with one of them.
         variant: whose weights they are.
         lora: a LoRA to be added to them, where the variant publishes one.
-        precision: of the model's heavy linears; the rest is float32.
+        precision: of the model's heavy linears; the rest is float32. In int8 each becomes one when it has been read, so
+            that no more than one is there in float32.
         config: another size than the variant's, for tests.
         available_bytes: memory that may be taken; None asks the machine.
 
@@ -71,8 +73,12 @@ def load(
         UnsafeCheckpointError: it holds more than weights. Nothing of it was run.
     """
     model, wanted, found, changes = _matched(path, variant, lora, precision, config, available_bytes)
+    narrowed = set(int8_names(model)) if precision == "int8" else set()
     for name, parameter in wanted.items():
         _place(model, name, _read(path, name, found[name], parameter.dtype, changes.get(name)))
+        module, _, leaf = name.rpartition(".")
+        if module in narrowed and leaf == "bias":  # which comes after the weight
+            replace_linears(model, [module], lambda _, linear: Int8Linear(linear))
     dtypes: dict[str, int] = {}
     for name in wanted:
         kind = str(found[name].dtype).removeprefix("torch.")
@@ -85,7 +91,7 @@ def check(
     variant: Variant,
     *,
     lora: Path | None = None,
-    precision: Precision = "fp32",
+    precision: WeightPrecision = "fp32",
     config: WanConfig | None = None,
     available_bytes: int | None = None,
 ) -> None:
@@ -102,7 +108,7 @@ def _matched(
     path: Path,
     variant: Variant,
     lora: Path | None,
-    precision: Precision,
+    precision: WeightPrecision,
     config: WanConfig | None,
     available_bytes: int | None,
 ) -> tuple[CausalWan, dict[str, nn.Parameter], Tensors, Mapping[str, Change]]:
@@ -110,15 +116,16 @@ def _matched(
     config = config or variant.config
     with torch.device("meta"):
         model = CausalWan(config)
-    if precision == "fp16":
-        model.halve()
+    if precision in HALVES:
+        model.halve(HALVES[precision])
     model.eval().requires_grad_(False)
     wanted = dict(model.named_parameters())
     found = _renamed(path, open_tensors(path, variant.entries))
     _require_match(path, wanted, found, config)
     shapes = {name: tuple(parameter.shape) for name, parameter in wanted.items()}
     changes = read_lora(lora, shapes, variant.lora_scale or 1.0) if lora is not None else {}
-    _require_memory(path, wanted, found, changes, available_bytes)
+    eighth = {f"{name}.weight" for name in int8_names(model)} if precision == "int8" else set()
+    _require_memory(path, wanted, found, changes, eighth, available_bytes)
     return model, wanted, found, changes
 
 
@@ -168,13 +175,14 @@ def _require_memory(
     wanted: Mapping[str, Tensor],
     found: Tensors,
     changes: Mapping[str, Change],
+    eighth: Container[str],
     available: int | None,
 ) -> None:
-    """What changes its type needs memory of its own; the rest stays in the file."""
+    """What changes its type needs memory of its own, of `eighth` a byte for each number; the rest stays in the file."""
     needed = sum(
-        parameter.numel() * parameter.element_size()
+        parameter.numel() * (1 if name in eighth else parameter.element_size())
         for name, parameter in wanted.items()
-        if found[name].dtype != parameter.dtype or name in changes
+        if found[name].dtype != parameter.dtype or name in changes or name in eighth
     )
     free = psutil.virtual_memory().available if available is None else available
     if needed > free:

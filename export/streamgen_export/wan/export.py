@@ -16,12 +16,11 @@ from streamgen_engines.errors import EngineError
 from streamgen_export.wan.assembly import export
 from streamgen_export.wan.journal import ENDING
 from streamgen_export.wan.places import find_decoder, find_text
+from streamgen_export.wan.precision import PARTS, PRECISIONS
 from streamgen_export.wan.request import (
     DECODERS,
     DIMENSIONS,
-    PRECISIONS,
     SIZE,
-    TEXT_OF,
     TEXT_PRECISIONS,
     Request,
     read_size,
@@ -56,9 +55,14 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--tokenizer", type=Path, metavar="FILE", help="tokenizer.json, spiece.model, or their folder")
     made.add_argument("--size", default=f"{SIZE[0]}x{SIZE[1]}", metavar="WxH", help="of the pictures [%(default)s]")
-    made.add_argument("--precision", choices=PRECISIONS, default="fp16", help="fp16 is for GPUs [%(default)s]")
     made.add_argument(
-        "--text-precision", choices=TEXT_PRECISIONS, help="of the text encoder [bf16 with fp16, int8 with fp32]"
+        "--precision",
+        choices=PRECISIONS,
+        default="fp16",
+        help="of the transformer: fp16, bf16 and fp8 are for GPUs, int8 and fp32 for CPUs [%(default)s]",
+    )
+    made.add_argument(
+        "--text-precision", choices=TEXT_PRECISIONS, help="of the text encoder [bf16 for GPUs, int8 for CPUs]"
     )
     made.add_argument("--window", type=int, metavar="N", help="latent frames seen besides the sink [the variant's]")
     made.add_argument(
@@ -94,7 +98,7 @@ def read_request(options: argparse.Namespace) -> Request:
         width=width,
         height=height,
         precision=options.precision,
-        text_precision=options.text_precision or TEXT_OF[options.precision],
+        text_precision=options.text_precision or PARTS[options.precision].text,
         lora=options.lora,
         dimensions=DIMENSIONS[options.dimensions],
         sound=None if options.sound == SILENT else options.sound,
@@ -119,7 +123,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return EXIT_INTERRUPTED
     size = sum(path.stat().st_size for path in bundle.root.iterdir())
     print(f"{bundle.root}: {bundle.manifest.name}, {size / 1e6:,.0f} MB")
-    print(f"next: streamgen compile {bundle.root}, then streamgen serve --bundle {bundle.root}")
+    compiled = f"streamgen compile {bundle.root}, then " if PARTS[options.precision].half else ""
+    print(f"next: {compiled}streamgen serve --bundle {bundle.root}")
     return 0
 
 

@@ -15,26 +15,48 @@ from streamgen_export.onnx_export import Array, write
 from streamgen_export.quantise import session
 from streamgen_export.wan.config import RingShape
 from streamgen_export.wan.errors import NoRoomError
+from streamgen_export.wan.precision import Precision, model_bytes
 from streamgen_export.wan.streaming import Denoise, PromptKv, Shapes
 from streamgen_export.wan.transformer import CausalWan
 
-TOLERANCES: Final = {"prompt_kv": 1e-5, "denoise": 1e-5}
+TOLERANCES: Final[Mapping[str, float]] = {"prompt_kv": 1e-5, "denoise": 1e-5}
 """Largest error of any output of a float32 graph over 20 chunks, as norm of the difference over norm of torch's.
 
 Both compute the same sums in another order: some 1e-7 for each product. `prompt_kv` has three in a row, `denoise` ten
 for each layer, and errors of keys in the ring come back in later chunks; they add up as a root.
 """
-HALF_TOLERANCES: Final = {"prompt_kv": 1e-3, "denoise": 5e-3}
+HALF_TOLERANCES: Final[Mapping[str, float]] = {"prompt_kv": 1e-3, "denoise": 5e-3}
 """The same for float16 graphs, against torch in float32.
 
 A rounding to float16 is 5e-4 at most. Keys and values of the text are themselves rounded, after three products; in
 `denoise` each product rounds its inputs, weights and result and softmax sees rounded scores, but what is added up
 between layers is float32, so that errors of layers are independent and add up as a root.
 """
+TOLERANCES_OF: Final[Mapping[Precision, Mapping[str, float]]] = {
+    "fp32": TOLERANCES,
+    "fp16": HALF_TOLERANCES,
+    "bf16": {"prompt_kv": 8e-3, "denoise": 4e-3},
+    "fp8": {"prompt_kv": 1e-3, "denoise": 2.5e-2},
+    "int8": {"prompt_kv": 1.5e-2, "denoise": 8e-3},
+}
+"""The same for every precision, against torch in float32.
+
+Each is at most three times what was measured at the size of tests (`docs/wan-transformer.md`), and less than what a
+wrong scale makes, which a test holds.
+"""
+INSIDE: Final = 200_000_000
+"""Bytes of weights that still go into the graph's own file. Those of real sizes lie beside it in every precision."""
+KEPT: Final = ("patch_embedding", "time_embedding", "time_projection", "head")
+"""Parts of the transformer whose products are float32 in every precision.
+
+They are less than a hundredth of the arithmetic. Patches and output are where rounding would reach the picture at once.
+The noise level is a sinusoid of 1000 times its value, and what it becomes shifts, scales and gates every layer: an
+error there is one of all tokens and layers.
+"""
 
 
 def write_prompt_kv(path: Path, model: CausalWan) -> PromptKv:
-    """Export `prompt_kv.onnx`, in the type that the model computes in.
+    """Export `prompt_kv.onnx`, in the precision that the model is in.
 
     Raises:
         NoRoomError: the disk is too full for it.
@@ -42,12 +64,13 @@ def write_prompt_kv(path: Path, model: CausalWan) -> PromptKv:
     module = PromptKv(model)
     c = model.config
     _require_room(path, model)
-    write(path, module, {"context": example((1, c.text_tokens, c.text_width))}, list(module.outputs()))
+    inputs = {"context": example((1, c.text_tokens, c.text_width))}
+    write(path, module, inputs, list(module.outputs()), largest_file=INSIDE)
     return module
 
 
 def write_denoise(path: Path, model: CausalWan, shape: RingShape) -> Denoise:
-    """Export `denoise.onnx`; ring and text are in the type that the model computes in, all other inputs are float32.
+    """Export `denoise.onnx`; ring and text are in the type `CausalWan.held`, all else is float32.
 
     Raises:
         NoRoomError: the disk is too full for it.
@@ -59,7 +82,10 @@ def write_denoise(path: Path, model: CausalWan, shape: RingShape) -> Denoise:
         for name, size in module.inputs().items()
     }
     states = module.states()
-    write(path, module, {**inputs, **_examples({**module.held(), **states}, model.compute)}, ["velocity"], list(states))
+    examples = {**inputs, **_examples({**module.held(), **states}, model.held)}
+    write(
+        path, module, examples, ["velocity"], list(states), kept=[f"model.{part}" for part in KEPT], largest_file=INSIDE
+    )
     return module
 
 
@@ -114,7 +140,7 @@ def _argument(name: str, value: Array, kind: torch.dtype) -> Tensor:
 
 def _require_room(path: Path, model: CausalWan) -> None:
     """Before minutes are spent: the graph's file has room beside what is there already."""
-    needed = sum(each.numel() * each.element_size() for each in model.parameters())
+    needed = model_bytes(model)
     folder = next(each for each in path.absolute().parents if each.exists())
     free = shutil.disk_usage(folder).free
     if needed > free:

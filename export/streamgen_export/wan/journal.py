@@ -24,7 +24,7 @@ from streamgen_engines.manifest import Graph
 ENDING: Final = ".partial"
 JOURNAL: Final = "journal.json"
 LOCK: Final = "lock"
-VERSION: Final = 1
+VERSION: Final = 2
 Graphs = dict[str, Graph]
 
 
@@ -44,10 +44,12 @@ class Journal:
         self.folder = folder
         self._fingerprint = fingerprint
         self._steps: dict[str, dict[str, Any]] = {}
+        self._notes: dict[str, dict[str, float]] = {}
 
     def resume(self) -> tuple[str, ...]:
         """Take over the steps that are whole, and remove everything else from the folder; their names."""
-        self._steps = {name: step for name, step in self._read().items() if self._whole(step)}
+        steps, self._notes = self._read()
+        self._steps = {name: step for name, step in steps.items() if self._whole(step)}
         kept = {JOURNAL, LOCK, *(file for step in self._steps.values() for file in _files(step))}
         for path in self.folder.iterdir():
             if path.name not in kept:
@@ -65,13 +67,23 @@ class Journal:
         self._steps[step] = {name: graph.model_dump(mode="json") for name, graph in graphs.items()}
         self._write()
 
-    def _read(self) -> dict[str, dict[str, Any]]:
+    def note(self, name: str, numbers: Mapping[str, float]) -> None:
+        """Enter numbers that took long to find; they go with the folder."""
+        self._notes[name] = dict(numbers)
+        self._write()
+
+    def noted(self, name: str) -> dict[str, float] | None:
+        """The numbers of that name; None where there are none."""
+        return self._notes.get(name)
+
+    def _read(self) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, float]]]:
         try:
             raw = json.loads((self.folder / JOURNAL).read_bytes())
             same = raw["version"] == VERSION and raw["fingerprint"] == self._fingerprint
-            return dict(raw["steps"]) if same else {}
-        except (OSError, ValueError, KeyError, TypeError):
-            return {}
+            notes = {str(name): {str(k): float(v) for k, v in each.items()} for name, each in raw["notes"].items()}
+            return (dict(raw["steps"]), notes) if same else ({}, {})
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
+            return {}, {}
 
     def _whole(self, step: dict[str, Any]) -> bool:
         try:
@@ -86,8 +98,14 @@ class Journal:
             return False
 
     def _write(self) -> None:
+        told = {
+            "version": VERSION,
+            "fingerprint": self._fingerprint,
+            "steps": self._steps,
+            "notes": self._notes,
+        }
         new = self.folder / f".{JOURNAL}"
-        new.write_text(json.dumps({"version": VERSION, "fingerprint": self._fingerprint, "steps": self._steps}))
+        new.write_text(json.dumps(told))
         os.replace(new, self.folder / JOURNAL)
 
 

@@ -68,7 +68,7 @@ def manifest_of(request: Request, text: Umt5Config, graphs: Graphs, tokenizer_sh
             head_dim=config.head_dim,
             window=variant.window,
             sink=variant.sink,
-            dtype="float16" if request.precision == "fp16" else "float32",
+            dtype="float16" if request.parts.half else "float32",
         ),
         sampler=WanSampler(
             timesteps=tuple(TRAINING_STEPS * step for step in variant.steps),
@@ -84,5 +84,6 @@ def manifest_of(request: Request, text: Umt5Config, graphs: Graphs, tokenizer_sh
             "checkpoint": request.checkpoint.name,
             "lora": None if request.lora is None else request.lora.name,
             "decoder": request.decoder,
+            "precision": request.precision,
         },
     )

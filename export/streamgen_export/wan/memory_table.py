@@ -31,7 +31,8 @@ from streamgen_engines.tensorrt.footprint import graph_memory
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_export.onnx_export import trace
 from streamgen_export.wan.config import RingShape, WanConfig
-from streamgen_export.wan.graphs import example
+from streamgen_export.wan.graphs import KEPT, example
+from streamgen_export.wan.precision import PARTS, PRECISIONS, Precision, model_bytes, shaped
 from streamgen_export.wan.request import DECODERS, SIZE, Decoder
 from streamgen_export.wan.streaming import Denoise
 from streamgen_export.wan.taehv import TaehvDecoder
@@ -42,7 +43,7 @@ from streamgen_export.wan.vae import WanDecoder
 from streamgen_export.wan.vae_cost import decoder_cost
 from streamgen_export.wan.vae_graphs import write_decoder
 from streamgen_export.wan.vae_streaming import FIRST, cells
-from streamgen_export.wan.variants import VARIANTS, Variant
+from streamgen_export.wan.variants import KREA, SELF_FORCING, VARIANTS, Variant
 
 HALF_BYTES: Final = 2
 TRACED_LAYERS: Final = 2
@@ -77,8 +78,10 @@ class WanMemory:
         return self.weights + self.ring + self.prompt + self.states + self.activations + CONTEXT_BYTES
 
 
-def memory(variant: Variant, width: int, height: int, decoder: Decoder) -> WanMemory:
-    """What a variant takes for pictures of one size.
+def memory(variant: Variant, width: int, height: int, decoder: Decoder, precision: Precision = "fp16") -> WanMemory:
+    """What a variant takes for pictures of one size in a precision for GPUs: fp16, bf16 or fp8.
+
+    Activations are always those of fp16. In bf16 they have as many bytes; in fp8 inputs of linears are half as large.
 
     Raises:
         ValueError: the size or the window does not divide.
@@ -86,7 +89,7 @@ def memory(variant: Variant, width: int, height: int, decoder: Decoder) -> WanMe
     config, ring = variant.config, variant.ring(*cells(width, height))
     weights, states, activations = _decoder(decoder, width, height)
     return WanMemory(
-        weights=_transformer_weights(config) + weights,
+        weights=transformer_weights(config, precision) + weights,
         ring=ring.bytes(config, HALF_BYTES),
         prompt=2 * 2 * config.layers * config.width * config.text_tokens * HALF_BYTES,
         states=states,
@@ -100,10 +103,11 @@ def text_bytes() -> int:
 
 
 @cache
-def _transformer_weights(config: WanConfig) -> int:
+def transformer_weights(config: WanConfig, precision: Precision) -> int:
+    """Bytes of the weights of `prompt_kv` and `denoise`, exact."""
     with torch.device("meta"):
-        model = CausalWan(config).halve()
-    return sum(each.numel() * each.element_size() for each in model.parameters())
+        model = CausalWan(config)
+    return model_bytes(shaped(model, precision))
 
 
 class _Weightless(nn.Module):
@@ -135,7 +139,8 @@ def _denoise_activations(config: WanConfig, ring: RingShape) -> int:
         inputs[name] = example(shape, torch.float16)
     weights = {name: example(tuple(each.shape), each.dtype) for name, each in module.named_parameters()}
     named = {**inputs, **{f"weights.{name}": each for name, each in weights.items()}}
-    program = trace(_Weightless(module), named, ["velocity"], list(module.states()))
+    kept = [f"weights.model.{part}" for part in KEPT]
+    program = trace(_Weightless(module), named, ["velocity"], list(module.states()), kept=kept)
     return _activations("denoise", program.model_proto.SerializeToString())
 
 
@@ -185,6 +190,24 @@ def table() -> Iterator[str]:
             + " | ".join(f"{size / 1e9:.2f}" for size in sizes)
             + " |"
         )
+    yield ""
+    yield from precision_table()
+
+
+def precision_table() -> Iterator[str]:
+    """Every precision at both sizes, with the fast decoder and the published window, in Markdown."""
+    text = text_bytes()
+    yield "| | precision | weights of the transformer | sum at 832x480, `taehv` | with UMT5 |"
+    yield "|---" * 5 + "|"
+    for variant in (SELF_FORCING, KREA):
+        for precision in PRECISIONS:
+            weights = transformer_weights(variant.config, precision)
+            sums = ["-", "-"]  # what is for CPUs takes nothing of a GPU
+            if PARTS[precision].half:
+                whole = memory(variant, *SIZE, "taehv", precision).sum
+                sums = [f"{size / 1e9:.2f}" for size in (whole, whole + text)]
+            row = (variant.config.name, f"`{precision}`", f"{weights / 1e9:.2f}", *sums)
+            yield f"| {' | '.join(row)} |"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

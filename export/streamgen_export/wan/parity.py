@@ -20,24 +20,30 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import onnx
 import torch
 from torch import nn
 
 from streamgen_export.onnx_export import Array
 from streamgen_export.wan.blockwise import clip_velocity
+from streamgen_export.wan.calibration import Recipe, measure
 from streamgen_export.wan.config import PATCH, SIZES, TINY, RingShape, WanConfig
 from streamgen_export.wan.feeds import random_context, random_passes, sinusoid
 from streamgen_export.wan.graphs import (
-    HALF_TOLERANCES,
-    TOLERANCES,
+    TOLERANCES_OF,
     graph_errors,
     write_denoise,
     write_prompt_kv,
 )
 from streamgen_export.wan.names import diffusers
+from streamgen_export.wan.precision import PRECISIONS, Precision, model_bytes, shaped, to_fp8
+from streamgen_export.wan.rounding import write_rounded
 from streamgen_export.wan.streaming import Denoise, PromptKv
 from streamgen_export.wan.transformer import CausalWan, randomise
+from streamgen_export.wan.variants import SELF_FORCING
 
+CALIBRATION_SEED: Final = 7
+"""Of text and noise on which fp8 is calibrated: others than those on which it is compared."""
 DIFFUSERS_TOLERANCE: Final = 1e-4
 """Largest error against diffusers, as norm of the difference over norm.
 
@@ -104,17 +110,43 @@ def graph_report(folder: Path, reference: CausalWan, shape: RingShape, chunks: i
     """The worst error of each graph in a folder, over a stream.
 
     Args:
-        folder: with `prompt_kv.onnx` and `denoise.onnx`.
+        folder: with `prompt_kv.onnx` and `denoise.onnx`. Those in bfloat16 are compared as `rounding` makes them.
         reference: what they are compared with, in float32: the model that they were made from.
         shape: of the ring that `denoise` was made for.
         chunks: of the stream.
     """
     context = random_context(reference.config)
-    told = graph_errors(folder / "prompt_kv.onnx", PromptKv(reference), [{"context": context}])
-    module = Denoise(reference, shape)
-    passes = random_passes(reference.config, shape, held_prompt(reference, context), chunks)
-    made = graph_errors(folder / "denoise.onnx", module, passes, module.states())
+    with tempfile.TemporaryDirectory() as scratch:
+        prompt_kv, denoise = (_runnable(folder / f"{name}.onnx", Path(scratch)) for name in ("prompt_kv", "denoise"))
+        told = graph_errors(prompt_kv, PromptKv(reference), [{"context": context}])
+        module = Denoise(reference, shape)
+        passes = random_passes(reference.config, shape, held_prompt(reference, context), chunks)
+        made = graph_errors(denoise, module, passes, module.states())
     return {"prompt_kv": max(told.values()), "denoise": max(made.values())}
+
+
+def narrowed(model: CausalWan, precision: Precision, shape: RingShape) -> CausalWan:
+    """The model in a precision; for fp8 it is calibrated on a short stream of a random text.
+
+    Args:
+        model: in float32; it is changed.
+        precision: of the result.
+        shape: of the stream.
+    """
+    if precision != "fp8":
+        return shaped(model, precision)
+    contexts = [torch.from_numpy(random_context(model.config, seed=CALIBRATION_SEED))]
+    recipe = Recipe(SELF_FORCING.sigmas, SELF_FORCING.clean_pass, seed=CALIBRATION_SEED)
+    return to_fp8(model.halve(), measure(model, shape, contexts, recipe))
+
+
+def _runnable(path: Path, scratch: Path) -> Path:
+    """The graph, or in place of one in bfloat16 what ONNX Runtime computes on a CPU."""
+    model = onnx.load(path, load_external_data=False)
+    if all(tensor.data_type != onnx.TensorProto.BFLOAT16 for tensor in model.graph.initializer):
+        return path
+    write_rounded(path, scratch / path.name)
+    return scratch / path.name
 
 
 def held_prompt(model: CausalWan, context: Array) -> Mapping[str, Array]:
@@ -138,26 +170,26 @@ def main() -> None:
     parser.add_argument("--layers", type=int, help="fewer blocks than the size has")
     parser.add_argument("--chunks", type=int, default=20, help="of the stream over which graphs are compared")
     parser.add_argument("--latent", type=int, default=8, help="rows and columns of the latents")
-    parser.add_argument("--precision", choices=["fp32", "fp16"], default="fp32", help="of the graphs")
+    parser.add_argument("--precision", choices=PRECISIONS, default="fp32", help="of the graphs")
     parser.add_argument("--folder", type=Path, help="where graphs stay; without it they are removed")
     options = parser.parse_args()
     config = _config(options.size, options.layers)
     shape = RingShape(chunk=3, window=3, sink=3, height=options.latent, width=options.latent)
     model = randomise(CausalWan(config)).eval().requires_grad_(False)
     found = {"diffusers": diffusers_error(model, options.latent, options.latent)}
-    limits = {"diffusers": DIFFUSERS_TOLERANCE, **(TOLERANCES if options.precision == "fp32" else HALF_TOLERANCES)}
+    limits = {"diffusers": DIFFUSERS_TOLERANCE, **TOLERANCES_OF[options.precision]}
     with tempfile.TemporaryDirectory() as scratch:
         folder = options.folder or Path(scratch)
         graphs = model
-        if options.precision == "fp16":
-            graphs = randomise(CausalWan(config)).halve().eval().requires_grad_(False)
+        if options.precision != "fp32":
+            graphs = narrowed(randomise(CausalWan(config)).eval().requires_grad_(False), options.precision, shape)
         write_prompt_kv(folder / "prompt_kv.onnx", graphs)
         write_denoise(folder / "denoise.onnx", graphs, shape)
         found |= graph_report(folder, model, shape, options.chunks)
     for name, error in found.items():
         print(f"{name}: {error:.2e}, at most {limits[name]:.0e}: {'kept' if error <= limits[name] else 'NOT kept'}")
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    weights = sum(each.numel() * each.element_size() for each in graphs.parameters()) / 1e9
+    weights = model_bytes(graphs) / 1e9
     print(f"weights {weights:.2f} GB, peak memory {peak:.2f} GB")
     if any(error > limits[name] for name, error in found.items()):
         sys.exit(1)

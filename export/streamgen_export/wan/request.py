@@ -7,17 +7,14 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 
 from streamgen_export.wan.config import TINY, RingShape, WanConfig
+from streamgen_export.wan.precision import PARTS, Parts, Precision
 from streamgen_export.wan.taehv import TAEW2_1, TaehvConfig
 from streamgen_export.wan.umt5_graphs import Variant as TextPrecision
 from streamgen_export.wan.vae_config import WAN_VAE, VaeConfig
 from streamgen_export.wan.vae_streaming import cells
 from streamgen_export.wan.variants import Variant
 
-Precision = Literal["fp32", "fp16"]
-PRECISIONS: Final = get_args(Precision)
 TEXT_PRECISIONS: Final = get_args(TextPrecision)
-TEXT_OF: Final[dict[Precision, TextPrecision]] = {"fp32": "int8", "fp16": "bf16"}
-"""What the text encoder is exported in where nothing is said: int8 for CPUs, bfloat16 for GPUs."""
 Decoder = Literal["wan", "taehv"]
 DECODERS: Final = get_args(Decoder)
 SIZE: Final = (832, 480)
@@ -62,7 +59,7 @@ class Request:
         out: folder of the bundle, which must not be there yet.
         width: of the pictures, in pixels.
         height: of the pictures, in pixels.
-        precision: of transformer and decoder.
+        precision: of the transformer; that of the decoder follows (`parts`).
         text_precision: of the text encoder.
         dimensions: of the networks.
         sound: bundle beside this one, or bundled with streamgen, whose audio side makes the sound; None = silence.
@@ -97,6 +94,11 @@ class Request:
         """What the stream keeps of its past."""
         rows, columns = cells(self.width, self.height)
         return self.variant.ring(rows, columns)
+
+    @property
+    def parts(self) -> Parts:
+        """What each part is in."""
+        return PARTS[self.precision]
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ import torch
 
 from streamgen_export.wan import checkpoint
 from streamgen_export.wan.errors import NoRoomError
+from streamgen_export.wan.precision import shaped
 from streamgen_export.wan.request import Request
 from streamgen_export.wan.taehv import TaehvDecoder
 from streamgen_export.wan.tokenizer import load_tokenizer
@@ -27,7 +28,7 @@ HEADROOM_BYTES: Final = 10**9
 SPARE_BYTES: Final = 256 * 2**20
 """Room on the disk beside weights: the graphs themselves, tables, the tokenizer."""
 TEXT_SIDE: Final = ("text_embedding.", ".cross_attn.k.", ".cross_attn.v.", ".cross_attn.norm_k.")
-"""Parameters that `prompt_kv` has; `denoise` has all others."""
+"""Parameters and buffers that `prompt_kv` has; `denoise` has all others."""
 
 
 class MismatchError(ValueError):
@@ -62,7 +63,7 @@ def check(request: Request, *, available_bytes: int | None = None) -> Checked:
         request.checkpoint,
         request.variant,
         lora=request.lora,
-        precision=request.precision,
+        precision=request.parts.loaded,
         config=request.config,
         available_bytes=max(0, available - HEADROOM_BYTES),
     )
@@ -97,11 +98,11 @@ def step_bytes(request: Request, text: Umt5Config) -> dict[str, int]:
         decoder = (
             TaehvDecoder(request.dimensions.taehv) if request.decoder == "taehv" else WanDecoder(request.dimensions.vae)
         )
-    if request.precision == "fp16":
-        model.halve()
+    shaped(model, request.precision)
+    if request.parts.half:
         decoder.half()
     told, rest = 0, 0
-    for name, parameter in model.named_parameters():
+    for name, parameter in (*model.named_parameters(), *model.named_buffers()):
         size = parameter.numel() * parameter.element_size()
         if any(part in f".{name}" for part in TEXT_SIDE):
             told += size

@@ -104,7 +104,7 @@ class Denoise(nn.Module):
         s, pairs = self.shape, 2 * self.model.config.layers
         prompt = [(held[i], held[i + 1]) for i in range(0, pairs, 2)]
         # Every query has the same bias; it is spread over them because ONNX Runtime does not do it itself.
-        each = bias.to(self.model.compute)[:, None].expand(-1, s.frame_tokens).reshape(1, 1, 1, -1)
+        each = bias.to(self.model.held)[:, None].expand(-1, s.frame_tokens).reshape(1, 1, 1, -1)
         attend = RingAttention(
             self._turn(query_cos, query_sin),
             self._turn(key_cos, key_sin),

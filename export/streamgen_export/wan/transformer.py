@@ -42,6 +42,15 @@ def attention(query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None = N
     return F.scaled_dot_product_attention(query.to(kind), key.to(kind), value, attn_mask=mask)
 
 
+def held(kind: torch.dtype) -> torch.dtype:
+    """The type of keys and values, and so of attention, of linears of a type.
+
+    Beside linears in bfloat16 they are float16: hosts have no bfloat16 (neither numpy nor the edges of ONNX Runtime).
+    Keys are normalised, and gain three bits by it. A value beyond 65504 would not fit; nothing here bounds values.
+    """
+    return torch.float16 if kind == torch.bfloat16 else kind
+
+
 def linear(layer: nn.Module, x: Tensor) -> Tensor:
     """A linear layer, or several in a row, in the type of their weights."""
     out: Tensor = layer(x.to(next(layer.parameters()).dtype))
@@ -80,8 +89,9 @@ class Attention(nn.Module):
         return self._split(self.norm_k(linear(self.k, x)))
 
     def value(self, x: Tensor) -> Tensor:
-        """Tokens [1, N, C] -> values [1, H, N, D], in the type of the weights."""
-        return self._split(linear(self.v, x))
+        """Tokens [1, N, C] -> values [1, H, N, D], in the type that goes with the weights (`held`)."""
+        values = linear(self.v, x)
+        return self._split(values.to(held(values.dtype)))
 
     def out(self, y: Tensor) -> Tensor:
         """What was attended to [1, H, N, D] -> [1, N, C], float32."""
@@ -165,22 +175,27 @@ class CausalWan(nn.Module):
         self.blocks = nn.ModuleList(Block(config) for _ in range(config.layers))
         self.head = Head(config)
 
-    def halve(self) -> CausalWan:
-        """Turn what is heavy into float16: linears of attentions, of feed-forward networks and of the text.
+    def halve(self, kind: torch.dtype = torch.float16) -> CausalWan:
+        """Turn what is heavy into float16 or bfloat16: linears of attentions, of feed-forward networks and of the text.
 
         Norms, modulation, noise level, patches, output and the sums between blocks stay float32.
         """
-        self.text_embedding.half()
+        self.text_embedding.to(kind)
         for block in self.blocks:
             for layer in block.modules():
                 if isinstance(layer, nn.Linear):
-                    layer.half()
+                    layer.to(kind)
         return self
 
     @property
     def compute(self) -> torch.dtype:
-        """The type of what is heavy, and of keys and values: float32, or float16 after `halve`."""
+        """The type of what is heavy: float32, or that of `halve`."""
         return next(self.text_embedding.parameters()).dtype
+
+    @property
+    def held(self) -> torch.dtype:
+        """The type of keys and values, in the ring and of the text."""
+        return held(self.compute)
 
     def tokens(self, latent: Tensor) -> Tensor:
         """Latents [1, channels, T, h, w] -> tokens [1, N, C], frame by frame, row by row."""
@@ -193,10 +208,10 @@ class CausalWan(nn.Module):
         return x.permute(5, 0, 1, 3, 2, 4).reshape(1, self.config.channels, frames, rows * PATCH, columns * PATCH)
 
     def prompt(self, context: Tensor) -> list[tuple[Tensor, Tensor]]:
-        """Encoded text [1, text tokens, text width] -> `Prompt`, in the type of what is heavy."""
+        """Encoded text [1, text tokens, text width] -> `Prompt`, in the type `held`."""
         text = linear(self.text_embedding, context)
         attentions = [cast(Block, block).cross_attn for block in self.blocks]
-        return [(each.key(text).to(text.dtype), each.value(text)) for each in attentions]
+        return [(each.key(text).to(self.held), each.value(text)) for each in attentions]
 
     def run(self, latent: Tensor, sinusoids: Tensor, prompt: Prompt, attend: Attend) -> Tensor:
         """One pass.

@@ -118,6 +118,58 @@ def test_it_makes_pictures_that_its_prompt_and_seed_decide(exported: Exported) -
     assert not np.array_equal(made, chunk("blue", 2))
 
 
+@dataclass(frozen=True)
+class InEight:
+    bundle: Bundle
+    said: list[str]
+
+
+@pytest.fixture(scope="module")
+def fp8(files: Path, tmp_path_factory: pytest.TempPathFactory) -> InEight:
+    """A bundle in fp8 whose export was interrupted after its activations were measured."""
+    out = tmp_path_factory.mktemp("fp8") / "bundle"
+    wanted = request(files, out, "--decoder", "taehv", "--precision", "fp8")
+    said: list[str] = []
+
+    def interrupt(line: str) -> None:
+        said.append(line)
+        if line.startswith("prompt_kv: done"):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        export(wanted, interrupt)
+    assert any(line.startswith("ranges of activations: 2 texts, 3 chunks each, latents of 8x6") for line in said)
+    again: list[str] = []
+    return InEight(export(wanted, again.append), again)
+
+
+def test_activations_are_measured_once(fp8: InEight) -> None:
+    assert "ranges of activations: kept from the export that was interrupted" in fp8.said
+    assert not any("texts" in line for line in fp8.said)
+
+
+def test_parts_of_a_bundle_in_fp8(fp8: InEight) -> None:
+    manifest = fp8.bundle.manifest
+    assert isinstance(manifest, WanManifest)
+    precisions = {name: graph.precision for name, graph in manifest.graphs.items()}
+    assert precisions == {"text": "bf16", "prompt_kv": "fp16", "denoise": "fp8", "decode_video": "fp16"}
+    assert manifest.attention.dtype == "float16"
+    assert manifest.training["precision"] == "fp8"
+
+
+def test_a_bundle_in_int8_makes_the_pictures_of_one_in_float32(files: Path, exported: Exported, tmp_path: Path) -> None:
+    wanted = request(files, tmp_path / "b", "--decoder", "taehv", "--precision", "int8")
+    made = export(wanted, lambda line: None)
+    precisions = {name: graph.precision for name, graph in made.manifest.graphs.items()}
+    assert precisions == {"text": "int8", "prompt_kv": "int8", "denoise": "int8", "decode_video": "fp32"}
+    latents = []
+    for bundle in (made, exported.bundle):
+        model = load(bundle, seed=1)
+        latents.append(model.generator.step(Condition(model.text.encode("a red ball"))).video)
+    off = np.linalg.norm(latents[0] - latents[1]) / np.linalg.norm(latents[1])
+    assert 0 < off < 0.2
+
+
 def test_what_another_request_left_is_not_taken(files: Path, tmp_path: Path) -> None:
     out = tmp_path / "bundle"
 
