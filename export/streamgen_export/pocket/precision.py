@@ -17,8 +17,8 @@ ROUNDS: Final = 5
 def bfloat16_pays() -> bool:
     """Whether this processor multiplies matrices faster in bfloat16, which is so with AMX and mostly not without.
 
-    On processors that have AVX-512 alone, also with its bfloat16 part, torch 2.13 takes nearly twice as long in
-    bfloat16 as in float32.
+    With AVX-512 alone, also with its bfloat16 part, torch 2.13 can be much slower in bfloat16 than in float32, so it is
+    measured rather than read from the processor's flags.
     """
     return _product_s(torch.bfloat16) < _product_s(torch.float32)
 

@@ -223,7 +223,7 @@ def train_enlarger(
     left = None if seconds is None else max(seconds - (time.monotonic() - began), 1.0)
     training = EnlargerTraining(plan.config, run, seed, machine.device, encoders)
     training.run(clips, Budget(plan.enlarger_steps, left), batch=plan.full_batch)
-    training.path.unlink()
+    training.path.unlink(missing_ok=True)  # its steps were done before a stop
 
 
 def train(

@@ -36,7 +36,7 @@ FORGIVEN = 0.5
 LINEAR_CLIPS = 384
 """From which the linear code is taken."""
 LINEAR_SHARE = 0.1
-"""Of the rate, for the linear branches."""
+"""Of the rate, for the linear branch."""
 IMPACT_WEIGHT = 3.0
 LONE_EVERY = 2
 """Every so manieth step takes clips of one chunk: more worlds than the longer clips have."""
