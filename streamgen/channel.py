@@ -53,6 +53,7 @@ from streamgen.steering.health import Readings
 from streamgen.steering.hub import SteeringHub
 from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
+from streamgen.upscaling import upscales
 from streamgen.version import __version__
 from streamgen.webrtc.fanout import Fanout, FanoutStats
 from streamgen_engines.bundle import Bundle
@@ -109,6 +110,7 @@ class Channel:
         runtime: RuntimeName = DEFAULT_RUNTIME,
         gpu: GpuOptions | None = None,
         texts: TextPlacement = IN_PLACE,
+        upscale: bool | None = None,
         moderated: bool = False,
         voting: Voting | None = None,
         log: ChannelLog | None = None,
@@ -130,6 +132,8 @@ class Channel:
             runtime: what the model's graphs run on.
             gpu: what it is told if it is one on a GPU.
             texts: where texts are encoded.
+            upscale: whether pictures are enlarged by the bundle's graph `upscale`, before `scale`; None = where it has
+                one and a GPU runs it.
             log: where it is written down who asked for what, and what was made and shown; open, and not closed here.
             voting: where an audience takes part, its side of steering; keep it going with `voting_clock.keep_time`.
             moderated: whether prompts wait for a verdict; have them judged with `steering.moderate`.
@@ -150,7 +154,7 @@ class Channel:
             texts=texts,
             silence_timeout_s=silence_timeout_s,
         )
-        self._scale = scale
+        self._scale, self._upscale = scale, upscale
         self._rungs: tuple[Rung, ...] = ()  # known once the bundle is open
         self._slate: Segments = ()
         self._black: Segments = ()
@@ -181,7 +185,7 @@ class Channel:
         """Show the slate; the generator starts meanwhile and takes over when it is ready.
 
         Raises:
-            BundleError: the bundle is not usable.
+            BundleError: the bundle is not usable, or cannot enlarge pictures as asked.
             TextPlacementError: texts of this model cannot be encoded there.
             MediaError: its rates cannot be carried, or an encoder is missing here.
             ValueError: the enlarged picture cannot be encoded.
@@ -194,10 +198,12 @@ class Channel:
             chunk_s=float(bundle.manifest.chunk_duration),
             recaches=bundle.manifest.abilities.recaches,
         )
-        scale = usual_scale(bundle.manifest.video.height) if self._scale is None else self._scale
-        self._generator_settings = replace(self._generator_settings, scale=scale)
+        upscale = upscales(bundle.manifest, self._generator_settings.runtime, self._upscale)
+        shown_height = bundle.manifest.shown_size(upscale=upscale)[1]
+        scale = usual_scale(shown_height) if self._scale is None else self._scale
+        self._generator_settings = replace(self._generator_settings, scale=scale, upscale=upscale)
         self._set_rungs(_rungs(bundle.manifest, self._generator_settings))
-        self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale)
+        self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale, upscale=upscale)
         self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
         try:
             self._slate, self._black, quiet = await asyncio.to_thread(make_standby, bundle.manifest, self._rungs)
@@ -478,7 +484,9 @@ class Channel:
         """End this generator; the next one makes smaller pictures."""
         self._smaller = None
         # What plays has left its first picture far behind.
-        self._generator_settings = replace(self._generator_settings, bundle=bundle, scale=scale, picture=None)
+        self._generator_settings = replace(
+            self._generator_settings, bundle=bundle, scale=scale, upscale=False, picture=None
+        )
         raise GeneratorTooSlowError(f"this machine is too slow for the model; {bundle.name} takes over")
 
 
@@ -500,4 +508,4 @@ def _begun(settings: GeneratorSettings, life: int) -> GeneratorStarted:
 
 def _rungs(manifest: Manifest, settings: GeneratorSettings) -> tuple[Rung, ...]:
     """The ladder of sizes that a generator with these settings makes."""
-    return ladder(*encoded_size(manifest.video.width, manifest.video.height, settings.scale), settings.bitrate)
+    return ladder(*encoded_size(*manifest.shown_size(upscale=settings.upscale), settings.scale), settings.bitrate)

@@ -74,6 +74,13 @@ TextEncoderOption = Annotated[
     ),
 ]
 
+UpscaleOption = Annotated[
+    bool | None,
+    typer.Option(
+        "--upscale/--no-upscale", help="Enlarge pictures with the model's graph for it, before --scale. [on a GPU]"
+    ),
+]
+
 TensorRtOption = Annotated[
     str | None, typer.Option("--runtime", help="tensorrt or tensorrt-rtx. [tensorrt-rtx]", metavar="NAME")
 ]
@@ -123,6 +130,7 @@ def serve(
     scale: Annotated[
         int | None, typer.Option(help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
+    upscale: UpscaleOption = None,
     video_bitrate: Annotated[int | None, typer.Option(help="Ceiling of the video, bit/s. [2500000]")] = None,
     threads: Annotated[int | None, typer.Option(help="Compute threads of denoising and of decoding. [1]")] = None,
     runtime: RuntimeOption = None,
@@ -172,6 +180,7 @@ def serve(
         "picture": picture,
         "guidance": guidance,
         "scale": scale,
+        "upscale": upscale,
         "video_bitrate": video_bitrate,
         "threads": threads,
         "runtime": runtime,
@@ -214,8 +223,15 @@ def serve(
 
     try:
         with contextlib.closing(socket) as listener:
-            _runtime(settings.runtime)
-            root, _ = _bundle(settings.bundle, settings.scale, settings.picture, texts=settings.texts)
+            wanted = _runtime(settings.runtime)
+            root, _ = _bundle(
+                settings.bundle,
+                settings.scale,
+                settings.picture,
+                texts=settings.texts,
+                runtime=wanted,
+                upscale=settings.upscale,
+            )
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(server.run(settings, root, listener, _announce))
     except (StreamgenError, EngineError) as error:
@@ -235,6 +251,7 @@ def render(
     scale: Annotated[
         int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
+    upscale: UpscaleOption = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
@@ -252,7 +269,8 @@ def render(
     try:
         wanted = _runtime(runtime)
         texts = _texts(text_encoder)
-        root, fitting = _bundle(bundle, scale, texts=texts)
+        enlarged = _upscale(upscale)
+        root, fitting = _bundle(bundle, scale, texts=texts, runtime=wanted, upscale=enlarged)
         report = rendering.render(
             root,
             prompt,
@@ -266,6 +284,7 @@ def render(
             runtime=wanted,
             gpu=_gpu(precision, plan_cache, device),
             texts=texts,
+            upscale=enlarged,
             console=Console(stderr=True),
         )
     except (StreamgenError, EngineError) as error:
@@ -288,6 +307,7 @@ def replay(
     scale: Annotated[
         int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
+    upscale: UpscaleOption = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
     text_encoder: TextEncoderOption = None,
@@ -299,12 +319,21 @@ def replay(
 
     try:
         texts = _texts(text_encoder)
-        root, fitting = _bundle(bundle, scale, texts=texts)
+        root, _ = _bundle(bundle, scale, texts=texts)
         # Without a flag and without a service, the log says where.
         placed = texts if text_encoder is not None or texts.url is not None else None
         gpu = _gpu(None, plan_cache, device)
         chunks, seconds = replay_to_file(
-            folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu, texts=placed
+            folder,
+            channel,
+            root,
+            out,
+            life=generator,
+            picture=picture,
+            scale=scale,
+            gpu=gpu,
+            texts=placed,
+            upscale=_upscale(upscale),
         )
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -401,6 +430,7 @@ def compile_(
             texts=_texts(text_encoder, config),
             dry_run=dry_run,
             check=check,
+            upscale=_upscale(None, config),
             prune=prune,
             say=typer.echo,
             console=Console(stderr=True),
@@ -417,9 +447,9 @@ def compile_(
 )
 def export(
     context: typer.Context,
-    family: Annotated[str, typer.Argument(help="Family of the model: wan.", metavar="FAMILY")],
+    family: Annotated[str, typer.Argument(help="wan, or upscaler for a graph that is added.", metavar="FAMILY")],
 ) -> None:
-    """Turn published weights into a bundle; `streamgen export wan --help` tells its options."""
+    """Turn published weights into a bundle, or into a graph of one; `streamgen export wan --help` tells its options."""
     from streamgen import exporting
 
     try:
@@ -446,7 +476,8 @@ def memory(
     try:
         gpu = _gpu(precision, plan_cache, device, config)
         texts = _texts(text_encoder, config)
-        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu, texts=texts):
+        enlarged = _upscale(None, config)
+        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu, texts=texts, upscale=enlarged):
             typer.echo(line)
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -481,21 +512,30 @@ def doctor(
 
 
 def _bundle(
-    path: Path | None, scale: int | None, picture: Path | None = None, *, texts: "TextPlacement"
+    path: Path | None,
+    scale: int | None,
+    picture: Path | None = None,
+    *,
+    texts: "TextPlacement",
+    runtime: "RuntimeName | None" = None,
+    upscale: bool | None = None,
 ) -> tuple[Path, int]:
     """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
 
+    Without a runtime it is not known yet whether its pictures are enlarged by a graph, and the decoder's are looked at.
     Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
     `PictureError` for a picture that it cannot start from.
     """
     from streamgen.generation.pipeline import start_picture
     from streamgen.media.video_encoder import encoded_size, usual_scale
     from streamgen.settings import SettingsError
+    from streamgen.upscaling import upscales
     from streamgen_engines.bundle import bundle_at
 
     found = bundle_at(path, texts.absent)
     texts.of(found.manifest)
-    width, height = found.manifest.video.width, found.manifest.video.height
+    enlarged = runtime is not None and upscales(found.manifest, runtime, upscale)
+    width, height = found.manifest.shown_size(upscale=enlarged)
     fitting = usual_scale(height) if scale is None else scale
     try:
         encoded_size(width, height, fitting)
@@ -541,6 +581,13 @@ def _texts(text_encoder: str | None, config: Path | None = None) -> "TextPlaceme
 
     served = load(config=config)
     return served.texts if text_encoder is None else served.texts_at(text_encoder)
+
+
+def _upscale(upscale: bool | None, config: Path | None = None) -> bool | None:
+    """Whether the graph `upscale` is used: as the flag says, and else as `serve` is told. Raises `SettingsError`."""
+    from streamgen.settings import load
+
+    return load(config=config).upscale if upscale is None else upscale
 
 
 def _tensorrt(runtime: str | None, config: Path | None) -> str:

@@ -37,6 +37,7 @@ def compile_bundle(
     texts: TextPlacement = IN_PLACE,
     dry_run: bool,
     check: bool,
+    upscale: bool | None = None,
     prune: bool = False,
     say: Callable[[str], None],
     console: Console,
@@ -50,6 +51,7 @@ def compile_bundle(
         texts: where texts are encoded; elsewhere than on the GPU, their graph is left out.
         dry_run: keep nothing, and do without a GPU where there is none.
         check: compare every plan with ONNX Runtime.
+        upscale: whether a server enlarges pictures by the graph `upscale`; None is where there is one.
         prune: first remove plans that nothing here can use; in a dry run only tell.
         say: takes each line of the report.
         console: where the progress bar is drawn.
@@ -69,11 +71,14 @@ def compile_bundle(
 
     from streamgen.generation.pipeline import wanted_planes
     from streamgen.media.video_encoder import usual_scale
+    from streamgen.upscaling import upscales
     from streamgen_engines.runtimes import OnnxRuntimeCpu
     from streamgen_engines.tensorrt.compile import Compiler, gpu_here
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder
     from streamgen_engines.tensorrt.runtime import TensorRt
 
+    enlarged = upscales(opened.manifest, name, upscale)
+    scale = usual_scale(opened.manifest.shown_size(upscale=enlarged)[1])
     plans = PlanCache(gpu.plan_cache or user_folder())
     if prune:
         say(_pruned(plans, dry_run=dry_run))
@@ -96,7 +101,8 @@ def compile_bundle(
             precision=gpu.precision,
             load=here.load_plan if here is not None else None,
             reference=OnnxRuntimeCpu() if check else None,
-            planes=wanted_planes(opened.manifest, usual_scale(opened.manifest.video.height)),
+            planes=wanted_planes(opened.manifest, scale, upscale=enlarged),
+            upscale=enlarged,
             texts=texts,
             progress=told,
         )
@@ -108,7 +114,7 @@ def compile_bundle(
     say(f"{opened.manifest.name} with {flavour.name} {flavour.version} ({target})")
     for outcome in outcomes:
         say(f"  {_line(outcome, compiler)}")
-    for line in _memory(opened, outcomes, free, apart):
+    for line in _memory(opened, outcomes, free, apart, upscale=enlarged):
         say(line)
     if not dry_run and failed < len(outcomes):
         say(f"plans are in {plans.folder}")
@@ -154,10 +160,12 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
     return f"{'would remove' if dry_run else 'removed'} {found.plans} plans {what}, {found.size / 1e6:.1f} MB"
 
 
-def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apart: Mapping[str, str]) -> Iterator[str]:
+def _memory(
+    bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apart: Mapping[str, str], *, upscale: bool
+) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
     from streamgen_engines.tensorrt.double_buffered import TURNS
-    from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, with_chunk_loop
+    from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, results_stay, with_chunk_loop
 
     # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.
     every = {outcome.graph.partition(",")[0]: outcome for outcome in outcomes}
@@ -171,6 +179,7 @@ def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apa
             outcome.prepared.precision,
             outcome.memory,
             turns=TURNS if outcome.graph != name else 0,
+            fetched=not results_stay(bundle.manifest, name, upscale=upscale),
         )
         for name, outcome in forms.items()
         if outcome.prepared is not None and name not in ON_THE_HOST

@@ -26,12 +26,14 @@ from streamgen.http.page import web_folder
 from streamgen.media.video_encoder import usual_scale
 from streamgen.settings import Settings, SettingsError, load
 from streamgen.speed import Speed, measure
+from streamgen.upscaling import upscales
 from streamgen.version import __version__
 from streamgen.webrtc.port_range import PortRange
 from streamgen_engines.bundle import Bundle, bundle_at
 from streamgen_engines.errors import BundleError, EngineError
 from streamgen_engines.families.wan_text_remote import RemoteTextEncoder
 from streamgen_engines.gpu_options import GpuOptions
+from streamgen_engines.manifest import Manifest
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.runtimes import RuntimeReport, available
 from streamgen_engines.text_placement import IN_PLACE, TEXT_GRAPH, TextPlacement
@@ -80,7 +82,7 @@ def examine(
         settings: with which the server would run; without them those of the environment and of `streamgen.toml`.
         runtime: that is asked for; without it that of the settings.
     """
-    configured, gpu, texts = _configured(settings)
+    configured, gpu, texts, upscale = _configured(settings)
     chosen = configured if runtime is None else runtime
     return [
         Check("system", "streamgen", "ok", f"{__version__}, Python {platform.python_version()}"),
@@ -91,7 +93,12 @@ def examine(
         check_cpu(_read(Path("/proc/cpuinfo"))),
         check_cores(usable_cores()),
         check_memory(psutil.virtual_memory().available),
-        check_speed(bundle, partial(measure, runtime=chosen, gpu=gpu, texts=texts), texts.absent),
+        check_speed(
+            bundle,
+            partial(measure, runtime=chosen, gpu=gpu, texts=texts),
+            texts.absent,
+            upscale=partial(upscales, runtime=chosen, asked=upscale),
+        ),
         check_udp(),
         check_addresses(network_addresses()),
         *check_reachability(settings),
@@ -189,28 +196,39 @@ def check_memory(free_bytes: int) -> Check:
     return Check("machine", "memory", "warning", f"{detail}; {MIN_FREE_BYTES / 1024**3:.0f} GiB are needed")
 
 
-def check_speed(path: Path | None, speed: Callable[..., Speed] = measure, absent: Collection[str] = ()) -> Check:
+def check_speed(
+    path: Path | None,
+    speed: Callable[..., Speed] = measure,
+    absent: Collection[str] = (),
+    *,
+    upscale: Callable[[Manifest], bool] = lambda manifest: False,
+) -> Check:
     """At what size and with how many steps the model keeps up with real time here: the ladder that serving goes down.
 
     Args:
         path: folder of the model; None = the bundled one.
         speed: measures a bundle.
         absent: graphs that another machine runs.
+        upscale: whether the pictures of a bundle are enlarged by its graph `upscale`.
     """
     found, fallen_back = "", False
     try:
         bundle: Bundle | None = bundle_at(path, absent)
         while bundle is not None:
-            video, own = bundle.manifest.video, bundle.manifest.sampler.steps
-            least = bundle.manifest.sampler.least_steps
-            size = f"{bundle.manifest.name}, {video.width}x{video.height}"
-            for steps in dict.fromkeys((own, max(least, own // 2), least)):
-                ratio = speed(bundle, steps=steps).realtime_ratio
+            manifest, own = bundle.manifest, bundle.manifest.sampler.steps
+            least = manifest.sampler.least_steps
+            enlarged = not fallen_back and upscale(manifest)
+            fewer = [(steps, False) for steps in dict.fromkeys((own, max(least, own // 2), least))]
+            for steps, larger in ([(own, True)] if enlarged else []) + fewer:
+                width, height = manifest.shown_size(upscale=larger)
+                ratio = speed(bundle, steps=steps, upscale=larger).realtime_ratio
+                size = f"{manifest.name}, {width}x{height}"
                 found = f"{size}: {ratio:.2f} times real time with {steps} of {own} steps"
                 if ratio >= ENOUGH:
-                    whole = steps == own and not fallen_back
+                    whole = steps == own and larger == enlarged and not fallen_back
                     return Check("machine", "speed", "ok" if whole else "warning", found, "" if whole else FASTER)
-            sibling = smaller_sibling(bundle, usual_scale(video.height))
+            scale = usual_scale(manifest.shown_size(upscale=enlarged)[1])
+            sibling = smaller_sibling(bundle, scale, upscale=enlarged)
             bundle, fallen_back = None if sibling is None else Bundle.open(sibling[0], absent), True
     except (EngineError, StreamgenError) as error:
         return Check("machine", "speed", "warning", f"not measured: {error}")
@@ -382,12 +400,12 @@ def check_page(folder: Path | None) -> Check:
     )
 
 
-def _configured(settings: Settings | None) -> tuple[RuntimeName, GpuOptions, TextPlacement]:
+def _configured(settings: Settings | None) -> tuple[RuntimeName, GpuOptions, TextPlacement, bool | None]:
     try:
         found = load() if settings is None else settings
-        return found.runtime, found.gpu, found.texts
+        return found.runtime, found.gpu, found.texts, found.upscale
     except SettingsError:
-        return DEFAULT_RUNTIME, GpuOptions(), IN_PLACE  # `check_reachability` says what is wrong
+        return DEFAULT_RUNTIME, GpuOptions(), IN_PLACE, None  # `check_reachability` says what is wrong
 
 
 def usable_cores() -> int:

@@ -11,8 +11,8 @@ from typing import Final
 
 from streamgen.errors import StreamgenError
 
-EXPORTERS: Final = {"wan": "streamgen_export.wan.export"}
-"""Module that is the command of each family."""
+EXPORTERS: Final = {"wan": "streamgen_export.wan.export", "upscaler": "streamgen_export.upscaler.export"}
+"""Module that is the command of each family, and of a graph that bundles of all families may have."""
 NEEDED: Final = ("torch", "onnx", "onnxscript", "safetensors", "filelock")
 """What exporters import, and streamgen without extras lacks."""
 

@@ -125,7 +125,8 @@ class ChunkRecord:
     chunks_before: int = 0
     """Chunks of the channel before this generator's."""
     timings_ms: Mapping[str, float] = field(default_factory=dict)
-    """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due)."""
+    """Milliseconds spent per stage: `denoise`, `decode`, `encode`, and `lead` (ready before it was due). `upscale` is
+    the part of `decode` in which a graph enlarged the pictures, where that could have been left out."""
 
     @property
     def place(self) -> int:

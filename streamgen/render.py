@@ -18,11 +18,13 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamgen.errors import PromptTimelineError, RenderError
-from streamgen.generation.pipeline import Decoded, Pipeline, start_picture
+from streamgen.generation.decoding import Decoded
+from streamgen.generation.pipeline import Pipeline, start_picture
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.media.video_encoder import DEFAULT_SCALE
 from streamgen.packets import ChunkRecord, SetPrompt
 from streamgen.protocol import MAX_TEXT_CHARS, normalise_text
+from streamgen.upscaling import upscales
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import load
 from streamgen_engines.gpu_options import GpuOptions
@@ -98,6 +100,7 @@ def render(
     runtime: RuntimeName = DEFAULT_RUNTIME,
     gpu: GpuOptions | None = None,
     texts: TextPlacement = IN_PLACE,
+    upscale: bool | None = None,
     console: Console | None = None,
 ) -> RenderReport:
     """Render a programme to a file.
@@ -115,6 +118,7 @@ def render(
         runtime: what the model's graphs run on.
         gpu: what it is told if it is one on a GPU.
         texts: where texts are encoded.
+        upscale: whether the bundle's graph `upscale` enlarges pictures first; None = where there is one and a GPU.
         console: where a progress bar is shown; None shows none.
 
     Raises:
@@ -135,21 +139,23 @@ def render(
     opened = Bundle.open(bundle, texts.absent)
     start = start_picture(opened, picture)
     manifest = opened.manifest
+    enlarged = upscales(manifest, runtime, upscale)
+    width, height = manifest.shown_size(upscale=enlarged)
     video, audio = manifest.video, manifest.audio
     pictures = max(1, round(Fraction(seconds) * Fraction(*video.fps)))
     records: list[ChunkRecord] = []
     with ExitStack() as stack:
         runtimes = stack.enter_context(OpenRuntimes(runtime, gpu))
-        runtimes.admit(opened, texts=texts)
-        model = load(opened, threads=threads, seed=seed, runtime=runtimes.make, texts=texts)
+        runtimes.admit(opened, texts=texts, upscale=enlarged)
+        model = load(opened, threads=threads, seed=seed, runtime=runtimes.make, texts=texts, upscale=enlarged)
         stack.callback(model.close)
         started_s = time.monotonic()
         pipeline = stack.enter_context(Pipeline(model, scale=scale, seed=seed, picture=start))
         writer = stack.enter_context(
             FileWriter(
                 out,
-                width=video.width,
-                height=video.height,
+                width=width,
+                height=height,
                 fps=video.fps,
                 sample_rate=audio.sample_rate,
                 channels=audio.channels,

@@ -83,6 +83,7 @@ def replay_whole(
     threads: int | None = None,
     gpu: GpuOptions | None = None,
     texts: TextPlacement | None = None,
+    upscale: bool = False,
 ) -> Iterator[tuple[LatentChunk, Decoder]]:
     """Make the latents of a log again, one chunk after the other, each with what turns it into pictures.
 
@@ -94,6 +95,7 @@ def replay_whole(
         threads: compute threads; None = as many as each generator had.
         gpu: where a runtime on a GPU finds it and its plans; the precision is that of each generator.
         texts: where texts are encoded; None = where each generator had them encoded, if that was no service.
+        upscale: whether the decoder enlarges pictures by the bundle's graph `upscale`; latents are the same.
 
     Yields:
         The chunks, numbered as in the log, and the decoder that belongs to their generator, as it was when that began.
@@ -117,7 +119,9 @@ def replay_whole(
                     options = replace(gpu or GpuOptions(), precision=content.precision)
                     runtime = partial(runtime_named, content.runtime, options)
                     stack.close()
-                    model = load(bundle, threads=wanted[0], seed=content.seed, runtime=runtime, texts=placed)
+                    model = load(
+                        bundle, threads=wanted[0], seed=content.seed, runtime=runtime, texts=placed, upscale=upscale
+                    )
                     stack.callback(model.close)
                     loaded = wanted
                 model.generator.reset(content.seed)

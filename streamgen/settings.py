@@ -186,6 +186,9 @@ class Settings(BaseSettings):
         le=16,
         description="Whole factor by which pictures are enlarged; by itself at least 360 rows high.",
     )
+    upscale: bool | None = Field(
+        default=None, description="Whether the model's graph upscale enlarges pictures first; by itself on a GPU alone."
+    )
     video_bitrate: int = Field(default=2_500_000, ge=100_000, le=50_000_000, description="Ceiling of the video, bit/s.")
     threads: int = Field(default=1, ge=1, le=64, description="Compute threads of denoising, and as many of decoding.")
     runtime: RuntimeName = Field(default=DEFAULT_RUNTIME, description="What the model's graphs run on.")

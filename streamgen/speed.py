@@ -42,6 +42,7 @@ def measure(
     runtime: RuntimeName = DEFAULT_RUNTIME,
     gpu: GpuOptions | None = None,
     texts: TextPlacement = IN_PLACE,
+    upscale: bool = False,
 ) -> Speed:
     """Generate a few chunks; takes a few seconds of one core.
 
@@ -52,17 +53,18 @@ def measure(
         runtime: what the bundle's graphs run on.
         gpu: what it is told if it is one on a GPU.
         texts: where texts are encoded.
+        upscale: whether pictures are enlarged by the bundle's graph `upscale`.
 
     Raises:
         EngineError: the bundle cannot be run, or not on that runtime.
     """
     manifest = bundle.manifest
     layers = frozenset({Layer("vp8", 0)})
-    scale = usual_scale(manifest.video.height)
+    scale = usual_scale(manifest.shown_size(upscale=upscale)[1])
     with OpenRuntimes(runtime, gpu) as runtimes:
-        planes = wanted_planes(manifest, scale)
-        runtimes.admit(bundle, planes, texts)
-        model = load(bundle, runtime=runtimes.make, planes=planes, texts=texts)
+        planes = wanted_planes(manifest, scale, upscale=upscale)
+        runtimes.admit(bundle, planes, texts, upscale=upscale)
+        model = load(bundle, runtime=runtimes.make, planes=planes, texts=texts, upscale=upscale)
         with contextlib.closing(model), Pipeline(model, scale=scale) as pipeline:
             pipeline.set_prompt(SetPrompt(id="speed", text="waves on a calm sea"))
             timings = [pipeline.next_encoded(layers, steps=steps).record.timings_ms for _ in range(_WARM_UP + chunks)]

@@ -9,6 +9,8 @@ RuntimeName: TypeAlias = Literal["onnxruntime-cpu", "onnxruntime-cuda", "openvin
 
 DEFAULT_RUNTIME: Final[RuntimeName] = "onnxruntime-cpu"
 RUNTIME_NAMES: Final[tuple[RuntimeName, ...]] = get_args(RuntimeName)
+GPU_RUNTIMES: Final[frozenset[RuntimeName]] = frozenset({"onnxruntime-cuda", "tensorrt", "tensorrt-rtx"})
+"""Those that run graphs on a GPU; the others compute on processors."""
 
 
 def read_runtime(name: str) -> RuntimeName:

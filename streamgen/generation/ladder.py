@@ -1,6 +1,8 @@
-"""What is given up where a machine is too slow: first steps of the sampler (`schedule`), then the size of pictures.
+"""What is given up where a machine is too slow: first what the graph `upscale` adds to pictures, then steps of the
+sampler (both `schedule`), then the size of pictures.
 
-A bundle may name a smaller sibling, made for the same prompts, whose pictures are enlarged to the same size.
+Pictures without the graph are enlarged to the same size by a filter. A bundle may name a smaller sibling, made for the
+same prompts, with whose pictures the same is done. So no encoder ever sees another size.
 """
 
 import logging
@@ -32,9 +34,10 @@ class Patience:
         return True
 
 
-def smaller_sibling(bundle: Bundle, scale: int) -> tuple[Path, int] | None:
+def smaller_sibling(bundle: Bundle, scale: int, *, upscale: bool = False) -> tuple[Path, int] | None:
     """The bundle to fall back on and the scale at which its pictures have the size of this one's.
 
+    Its own pictures are enlarged by a filter alone; `upscale` says whether the graph of that name enlarges this one's.
     None where none is named, where it does not lie beside this one, or where viewers would notice more than the
     coarser picture: another size, rate or length of chunk.
     """
@@ -47,8 +50,9 @@ def smaller_sibling(bundle: Bundle, scale: int) -> tuple[Path, int] | None:
         logger.warning("the smaller sibling of %s cannot be used: %s", bundle.manifest.name, error)
         return None
     ours, theirs = bundle.manifest, sibling.manifest
-    factor, rest = divmod(ours.video.width * scale, theirs.video.width)
-    same_size = not rest and theirs.video.height * factor == ours.video.height * scale
+    width, height = ours.shown_size(upscale=upscale)
+    factor, rest = divmod(width * scale, theirs.video.width)
+    same_size = not rest and theirs.video.height * factor == height * scale
     same_time = (ours.video.fps, ours.chunk_duration) == (theirs.video.fps, theirs.chunk_duration)
     if not (same_size and same_time):
         logger.warning("%s is no sibling of %s: size, rate or chunk differ", theirs.name, ours.name)

@@ -6,14 +6,15 @@ few threads more, in which its encoders run side by side; libav gives up the int
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, replace
 from math import gcd
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Protocol, Self, TypeVar, runtime_checkable
+from typing import Final, Self
 
+from streamgen.generation.decoding import Decoded, DecodeStage, Denoised, ms_since, twice, with_timings
 from streamgen.generation.prompt_flow import PromptFlow
 from streamgen.generation.prompts import Taken
 from streamgen.media.audio_encoder import AudioEncoder
@@ -33,9 +34,14 @@ from streamgen.packets import (
     VideoPacket,
 )
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array, picture_name
-from streamgen_engines.errors import DeviceLostError, GraphRunError, NonFiniteError
-from streamgen_engines.families import Condition, Decoder, Generator, Model, PromptEncoder, load_pictures
+from streamgen_engines.chunk import Chunk, Float32Array, UInt8Array, picture_name
+from streamgen_engines.families import (
+    Condition,
+    Generator,
+    Model,
+    PromptEncoder,
+    load_pictures,
+)
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.prompt import Prompt
@@ -44,22 +50,6 @@ logger = logging.getLogger(__name__)
 
 ENCODER_THREADS: Final = 2
 """Encoders that run at the same time; more would only take the cores from denoising."""
-_NS_PER_MS: Final = 1_000_000
-_Result = TypeVar("_Result")
-
-
-@runtime_checkable
-class BesideDecoder(Protocol):
-    """A decoder that may work while its caller does something else."""
-
-    @property
-    def works_beside(self) -> bool:
-        """Whether it does."""
-        ...
-
-    def begin(self, latents: LatentChunk) -> Callable[[], Chunk]:
-        """Begin to decode a chunk; what is returned waits for it."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,26 +74,6 @@ class Timeline:
     def chunk_ticks(self) -> int:
         """Length of a chunk, in ticks of 90 kHz."""
         return self.pictures * self.picture_ticks
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Denoised:
-    """A chunk between denoising and decoding."""
-
-    latents: LatentChunk
-    record: ChunkRecord
-    per_step: int = 1
-    """Passes of the transformer that each step took."""
-    passes: int | None = None
-    """All of them, where the generator counts; see `LatentChunk.passes`."""
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Decoded:
-    """Pictures and sound of a chunk with its record."""
-
-    chunk: Chunk
-    record: ChunkRecord
 
 
 class DenoiseStage:
@@ -177,7 +147,7 @@ class DenoiseStage:
             fresh = True
             self._generator.reset()
 
-        latents = _twice(lambda: self._generator.step(condition), begin_anew)
+        latents = twice(lambda: self._generator.step(condition), begin_anew)
         request = self._request
         record = ChunkRecord(
             chunk=self._chunk,
@@ -202,7 +172,7 @@ class DenoiseStage:
             fresh=fresh,
             scheduled=scheduled,
             chunks_before=chunks_before,
-            timings_ms={"denoise": _ms_since(started)},
+            timings_ms={"denoise": ms_since(started)},
         )
         self._chunk += 1
         per_step = condition.passes_per_step(guided=record.guidance != 1, joint=self._abilities.joint)
@@ -227,44 +197,6 @@ class DenoiseStage:
         self._guidance = guidance
 
 
-class DecodeStage:
-    """Latents to pictures and sound."""
-
-    def __init__(self, decoder: Decoder) -> None:
-        self._decoder = decoder
-        self._beside = decoder if isinstance(decoder, BesideDecoder) and decoder.works_beside else None
-
-    @property
-    def works_beside(self) -> bool:
-        """Whether chunks can be decoded while the caller does something else."""
-        return self._beside is not None
-
-    def decode(self, denoised: Denoised) -> Decoded:
-        """Decode the next chunk; none may be left out."""
-        started = time.perf_counter_ns()
-        chunk = _twice(lambda: self._decoder.decode(denoised.latents), self._decoder.reset)
-        return Decoded(chunk, with_timings(denoised.record, {"decode": _ms_since(started)}))
-
-    def begin(self, denoised: Denoised) -> Callable[[], Decoded]:
-        """Begin to decode the next chunk; the one before has been waited for. Only where it `works_beside`.
-
-        What is returned waits for the chunk, and decodes it anew if that was in vain.
-        """
-        assert self._beside is not None, "this decoder does nothing beside its caller"
-        decoder, beside, latents = self._decoder, self._beside, denoised.latents
-        started = time.perf_counter_ns()
-        fetch = _twice(lambda: beside.begin(latents), decoder.reset)
-        begun_ms = _ms_since(started)
-
-        def finish() -> Decoded:
-            resumed = time.perf_counter_ns()
-            waiting = [fetch]
-            chunk = _twice(lambda: waiting.pop()() if waiting else decoder.decode(latents), decoder.reset)
-            return Decoded(chunk, with_timings(denoised.record, {"decode": begun_ms + _ms_since(resumed)}))
-
-        return finish
-
-
 class EncodeStage:
     """Pictures and sound to packets, in the layers that are watched.
 
@@ -278,13 +210,22 @@ class EncodeStage:
             most.
     """
 
-    def __init__(self, manifest: Manifest, *, scale: int = DEFAULT_SCALE, bitrate: int = DEFAULT_BITRATE) -> None:
+    def __init__(
+        self,
+        manifest: Manifest,
+        *,
+        scale: int = DEFAULT_SCALE,
+        bitrate: int = DEFAULT_BITRATE,
+        upscale: bool = False,
+    ) -> None:
         """Open the sound encoder; a video encoder is opened when its layer is first watched.
 
         Args:
             manifest: of the bundle.
             scale: whole factor by which pictures are enlarged to the full size.
             bitrate: ceiling of the full size, bit/s.
+            upscale: whether the bundle's graph `upscale` has enlarged them before. A chunk that had no time for that
+                is shown at the same full size.
 
         Raises:
             UnsupportedRateError: a rate of the bundle cannot be carried exactly.
@@ -292,9 +233,13 @@ class EncodeStage:
             ValueError: the enlarged picture cannot be encoded.
         """
         self._timeline = Timeline.of(manifest)
-        size = (manifest.video.width, manifest.video.height)
-        self.rungs = ladder(*encoded_size(*size, scale), bitrate)
-        self._scalers = tuple(Scaler(size, (rung.width, rung.height)) for rung in self.rungs)
+        shown = manifest.shown_size(upscale=upscale)
+        self.rungs = ladder(*encoded_size(*shown, scale), bitrate)
+        self._scalers = {
+            size: tuple(Scaler(size, (rung.width, rung.height)) for rung in self.rungs)
+            for size in {shown, manifest.shown_size(upscale=False)}
+        }
+        self._shown = shown
         self._audio = AudioEncoder(manifest.audio.sample_rate, manifest.audio.channels)
         # Where a chunk is no whole number of packets, sound of up to so many samples waits for the next one.
         samples = manifest.audio.samples_per_chunk * AUDIO_CLOCK_HZ // manifest.audio.sample_rate
@@ -346,7 +291,7 @@ class EncodeStage:
             index=record.chunk,
             video=tuple(packet for instant in zip(*encoded, strict=True) for packet in instant),
             audio=audio,
-            record=with_timings(record, {"encode": _ms_since(started)}),
+            record=with_timings(record, {"encode": ms_since(started)}),
             duration_ticks=timeline.chunk_ticks,
             fade=fade,
             stills=tuple(future.result() for future in standing),
@@ -369,7 +314,9 @@ class EncodeStage:
                 f"chunk {chunk.index} has neither planes of {width}x{height} nor RGB; ask the decoder for this size, "
                 f"or for RGB as well"
             )
-        return [self._scalers[rung].planes(picture) for picture in chunk.video]
+        _, height, width, _ = chunk.video.shape
+        scaler = self._scalers.get((width, height), self._scalers[self._shown])[rung]
+        return [scaler.planes(picture) for picture in chunk.video]
 
     def _follow(self, layers: frozenset[Layer]) -> None:
         for layer in self._encoders.keys() - layers:
@@ -416,7 +363,7 @@ class Pipeline:
         self._text, self._manifest = model.text, manifest
         self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
         self._decode = DecodeStage(model.decoder)
-        self._encode = EncodeStage(manifest, scale=scale)
+        self._encode = EncodeStage(manifest, scale=scale, upscale=model.upscale)
         self._seed: int | None = seed
         self._taken: tuple[Taken[Prompt], ...] = ()
 
@@ -467,15 +414,20 @@ def encode_request(request: SetPrompt, text: PromptEncoder, manifest: Manifest) 
     return shown, blended(request.sound, request.sound_knobs) if request.sound else None
 
 
-def wanted_planes(manifest: Manifest, scale: int) -> PlaneRequest:
+def wanted_planes(manifest: Manifest, scale: int, *, upscale: bool = False) -> PlaneRequest:
     """What the encode stage takes from a decoder that makes planes: every size of the ladder, and no RGB.
 
     All sizes, watched or not: which ones are changes while a stream runs, and a graph does not.
 
+    Args:
+        manifest: of the bundle.
+        scale: whole factor by which pictures are enlarged to the full size.
+        upscale: whether the bundle's graph `upscale` has enlarged them before.
+
     Raises:
         ValueError: the enlarged picture cannot be encoded.
     """
-    rungs = ladder(*encoded_size(manifest.video.width, manifest.video.height, scale), DEFAULT_BITRATE)
+    rungs = ladder(*encoded_size(*manifest.shown_size(upscale=upscale), scale), DEFAULT_BITRATE)
     return PlaneRequest(tuple((rung.width, rung.height) for rung in rungs))
 
 
@@ -490,24 +442,3 @@ def start_picture(bundle: Bundle, file: Path | None) -> Float32Array | None:
         return None
     video = bundle.manifest.video
     return load_pictures(bundle).encode(read_picture(file, video.width, video.height))
-
-
-def with_timings(record: ChunkRecord, timings_ms: Mapping[str, float]) -> ChunkRecord:
-    """The record with more timings."""
-    return replace(record, timings_ms={**record.timings_ms, **timings_ms})
-
-
-def _twice(attempt: Callable[[], _Result], reset: Callable[[], None]) -> _Result:
-    """A model that ran away starts afresh: a cut in the picture is better than the end of the stream."""
-    try:
-        return attempt()
-    except DeviceLostError:  # nothing of this process can start afresh
-        raise
-    except (NonFiniteError, GraphRunError) as error:
-        logger.warning("starting afresh after: %s", error)
-        reset()
-        return attempt()
-
-
-def _ms_since(started_ns: int) -> float:
-    return (time.perf_counter_ns() - started_ns) / _NS_PER_MS

@@ -48,6 +48,7 @@ class GeneratorSettings:
         runtime: what the graphs run on.
         gpu: what it is told if it is one on a GPU.
         texts: where texts are encoded.
+        upscale: whether pictures are enlarged by the bundle's graph `upscale`, before `scale`.
         start_timeout_s: how long loading may take.
         silence_timeout_s: how long a running generator may say nothing before it is given up.
         stop_timeout_s: how long it may take to end after `Stop`, and again after SIGTERM, before force is used.
@@ -63,6 +64,7 @@ class GeneratorSettings:
     runtime: RuntimeName = DEFAULT_RUNTIME
     gpu: GpuOptions = field(default_factory=GpuOptions)
     texts: TextPlacement = IN_PLACE
+    upscale: bool = False
     start_timeout_s: float = 120.0
     silence_timeout_s: float = 10.0
     stop_timeout_s: float = 3.0

@@ -30,19 +30,10 @@ from typing import Final
 
 import psutil
 
-from streamgen.generation.pipeline import (
-    Decoded,
-    DecodeStage,
-    Denoised,
-    DenoiseStage,
-    EncodeStage,
-    encode_request,
-    start_picture,
-    wanted_planes,
-    with_timings,
-)
+from streamgen.generation.decoding import Decoded, DecodeStage, Denoised, with_timings
+from streamgen.generation.pipeline import DenoiseStage, EncodeStage, encode_request, start_picture, wanted_planes
 from streamgen.generation.process import GeneratorSettings
-from streamgen.generation.schedule import Durations, Schedule
+from streamgen.generation.schedule import Durations, Plan, Schedule
 from streamgen.generation.turns import Turn, Turns
 from streamgen.packets import (
     AUDIO_CLOCK_HZ,
@@ -93,8 +84,8 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
     with OpenRuntimes(settings.runtime, settings.gpu) as runtimes, ExitStack() as stack:
         try:
             bundle = Bundle.open(settings.bundle, settings.texts.absent)
-            planes = wanted_planes(bundle.manifest, settings.scale)
-            runtimes.admit(bundle, planes, settings.texts)
+            planes = wanted_planes(bundle.manifest, settings.scale, upscale=settings.upscale)
+            runtimes.admit(bundle, planes, settings.texts, upscale=settings.upscale)
             model = load(
                 bundle,
                 threads=settings.threads,
@@ -102,6 +93,7 @@ def run(connection: Connection, settings: GeneratorSettings) -> None:
                 runtime=runtimes.make,
                 planes=planes,
                 texts=settings.texts,
+                upscale=settings.upscale,
             )
             stack.callback(model.close)
             worker = Worker(model, settings, outbox, start_picture(bundle, settings.picture))
@@ -136,7 +128,7 @@ class Worker:
         self._text = model.text
         self._denoise = DenoiseStage(model.generator, manifest, model.text.encode(""), picture)
         self._decode = DecodeStage(model.decoder)
-        self._encode = EncodeStage(manifest, scale=settings.scale, bitrate=settings.bitrate)
+        self._encode = EncodeStage(manifest, scale=settings.scale, bitrate=settings.bitrate, upscale=model.upscale)
         self._outbox = outbox
         self._chunk_ns = int(manifest.chunk_duration * _NS_PER_S)
         self._changed = threading.Condition()
@@ -149,7 +141,9 @@ class Worker:
             min_steps=manifest.sampler.least_steps,
             sound_ahead_ns=self._encode.sound_delay * _NS_PER_S // AUDIO_CLOCK_HZ,
             closing_passes=manifest.sampler.closing_passes,
+            upscales=self._decode.may_skip_upscaling,
         )
+        self._told_upscaling = not self._schedule.upscales  # that it was given up
         self._sides = 1  # of the last chunk: passes per step without that for guidance
         self._layers: frozenset[Layer] = frozenset()
         self._keyframes: set[Layer] = set()
@@ -305,7 +299,7 @@ class Worker:
 
     def _run_denoise(self) -> None:
         while (found := self._next_turn()) is not None:
-            turn, steps = found
+            turn, plan = found
             for event in turn.events:
                 self._outbox.send(event)
             started = time.monotonic_ns()
@@ -314,7 +308,7 @@ class Worker:
                 turn.superseded,
                 guidance=turn.guidance,
                 seed=turn.seed,
-                steps=steps,
+                steps=plan.steps,
                 cut=turn.cut,
                 resets=turn.resets,
                 scheduled=turn.scheduled,
@@ -322,14 +316,23 @@ class Worker:
             )
             with self._changed:
                 duration_ns = time.monotonic_ns() - started
-                self._schedule.denoised(duration_ns, steps, per_step=denoised.per_step, made=denoised.passes)
+                self._schedule.denoised(duration_ns, plan.steps, per_step=denoised.per_step, made=denoised.passes)
+                self._tell_upscaling()
                 self._sides = denoised.per_step - (denoised.record.guidance != 1)
                 self._changed.wait_for(lambda: self._denoised is None or self._stopping)
-                self._denoised, self._denoised_ns = denoised, time.monotonic_ns()
+                upscale = plan.upscale and self._schedule.upscales
+                self._denoised, self._denoised_ns = replace(denoised, upscale=upscale), time.monotonic_ns()
                 self._changed.notify_all()
 
-    def _next_turn(self) -> tuple[Turn, int] | None:
-        """Wait for the moment at which the next chunk starts; what it is made with, and in how many steps."""
+    def _tell_upscaling(self) -> None:
+        if not self._told_upscaling and not self._schedule.upscales:
+            self._told_upscaling = True
+            logger.warning(
+                "this machine is too slow for the graph upscale; pictures are enlarged without it from now on"
+            )
+
+    def _next_turn(self) -> tuple[Turn, Plan] | None:
+        """Wait for the moment at which the next chunk starts; what it is made with, and after which plan."""
         with self._changed:
             while not self._stopping:
                 now_ns = time.monotonic_ns()
@@ -342,9 +345,10 @@ class Worker:
                     self._changed.wait((plan.start_ns - now_ns) / _NS_PER_S)
                 else:
                     turn = self._turns.take(self._next_chunk, media_time_s)
+                    self._schedule.started(self._next_chunk, plan)
                     self._next_chunk += 1
                     self._changed.notify_all()  # there may be more to encode now
-                    return turn, plan.steps
+                    return turn, plan
         return None
 
     def _media_time_s(self, now_ns: int) -> float:
@@ -384,7 +388,9 @@ class Worker:
             encoded = self._encode.encode(decoded, layers, keyframes)
             now_ns = time.monotonic_ns()
             with self._changed:
-                lead_ns = self._schedule.delivered(encoded.index, now_ns - denoised_ns, now_ns)
+                upscaling_ns = round(decoded.record.timings_ms.get("upscale", 0.0) * _NS_PER_MS)
+                taken_ns = now_ns - denoised_ns
+                lead_ns = self._schedule.delivered(encoded.index, taken_ns, now_ns, upscaling_ns=upscaling_ns)
             record = with_timings(encoded.record, {"lead": lead_ns / _NS_PER_MS})
             self._outbox.send(replace(encoded, record=record))
             for stage in _STAGES:

@@ -216,6 +216,7 @@ def _channel(
         picture=settings.picture,
         guidance=settings.guidance,
         scale=settings.scale,
+        upscale=settings.upscale,
         bitrate=settings.video_bitrate,
         threads=settings.threads,
         runtime=settings.runtime,

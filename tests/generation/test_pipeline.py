@@ -8,15 +8,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.errors import UnsupportedRateError
-from streamgen.generation.pipeline import (
-    ENCODER_THREADS,
-    Decoded,
-    DecodeStage,
-    DenoiseStage,
-    EncodeStage,
-    Pipeline,
-    Timeline,
-)
+from streamgen.generation.decoding import Decoded, DecodeStage
+from streamgen.generation.pipeline import ENCODER_THREADS, DenoiseStage, EncodeStage, Pipeline, Timeline
 from streamgen.generation.prompts import Taken
 from streamgen.media.layers import ladder
 from streamgen.media.scaler import Scaler

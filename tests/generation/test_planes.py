@@ -11,7 +11,8 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.generation import worker
-from streamgen.generation.pipeline import Decoded, DecodeStage, Denoised, EncodeStage, wanted_planes
+from streamgen.generation.decoding import Decoded, DecodeStage, Denoised
+from streamgen.generation.pipeline import EncodeStage, wanted_planes
 from streamgen.generation.process import GeneratorSettings
 from streamgen.media.scaler import Scaler
 from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer

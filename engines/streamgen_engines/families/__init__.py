@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.embedding_cache import EmbeddingCache, texts_folder
 from streamgen_engines.errors import UnknownFamilyError
-from streamgen_engines.families.interface import Decoder, Generator, PromptEncoder
+from streamgen_engines.families.interface import Decoder, Generator, PromptEncoder, UpscalingDecoder
 from streamgen_engines.families.pocket import Condition, PictureEncoder, PocketDecoder, PocketGenerator
 from streamgen_engines.families.pocket_sound import PocketSound
 from streamgen_engines.families.wan import WanDecoder, WanGenerator, WanPrompts
@@ -28,6 +28,7 @@ __all__ = [
     "PocketDecoder",
     "PocketGenerator",
     "PromptEncoder",
+    "UpscalingDecoder",
     "WanDecoder",
     "WanGenerator",
     "WanPrompts",
@@ -45,12 +46,14 @@ class Model:
         text: encodes prompts.
         generator: makes latent chunks.
         decoder: turns latent chunks into pictures and sound.
+        upscale: whether the decoder enlarges pictures by the bundle's graph `upscale` (`Manifest.shown_size`).
     """
 
     bundle: Bundle
     text: PromptEncoder
     generator: Generator
     decoder: Decoder
+    upscale: bool = False
 
     def close(self) -> None:
         """Close the connections of a text encoder on another machine. Idempotent; no text is encoded after it."""
@@ -66,6 +69,7 @@ def load(
     planes: PlaneRequest | None = None,
     known_texts: bool = True,
     texts: TextPlacement = IN_PLACE,
+    upscale: bool = False,
 ) -> Model:
     """Load every graph of a bundle.
 
@@ -79,8 +83,10 @@ def load(
         known_texts: take texts that an earlier process encoded from the user's cache, where encoding takes seconds.
         texts: where texts are encoded, in families whose text graph is large; where a service does it, `bundle` may
             have been opened without that graph.
+        upscale: enlarge pictures by the bundle's graph `upscale`; planes are then of the enlarged ones.
 
     Raises:
+        MissingGraphError: pictures are to be enlarged, and the bundle has no graph for it.
         UnknownFamilyError: no code here runs the bundle's family.
         BundleError: a graph does not load or does not fit the manifest.
         RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
@@ -98,7 +104,8 @@ def load(
                 bundle,
                 TextEncoder(bundle, runtime()),
                 PocketGenerator(bundle, runtime(), seed, threads=threads),
-                PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes),
+                PocketDecoder(bundle, runtime(), seed, threads=threads, planes=planes, upscale=upscale),
+                upscale,
             )
         case WanManifest():
             # On disk too: encoding a text may take seconds.
@@ -110,7 +117,8 @@ def load(
                     bundle,
                     WanPrompts(encoder),
                     WanGenerator(bundle, manifest, runtime(), seed, threads=threads),
-                    WanDecoder(bundle, manifest, runtime(), sound, threads=threads),
+                    WanDecoder(bundle, manifest, runtime(), sound, threads=threads, planes=planes, upscale=upscale),
+                    upscale,
                 )
             except BaseException:
                 encoder.close()

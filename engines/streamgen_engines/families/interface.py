@@ -1,10 +1,11 @@
 """What every family offers, whatever its graphs are."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from streamgen_engines.chunk import Chunk, LatentChunk
 from streamgen_engines.condition import Condition
+from streamgen_engines.families.upscaling import Upscaler
 from streamgen_engines.prompt import Prompt
 
 
@@ -52,4 +53,14 @@ class Decoder(Protocol):
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew; `seed` None takes the seed in use again."""
+        ...
+
+
+@runtime_checkable
+class UpscalingDecoder(Protocol):
+    """A decoder that may have pictures made larger on the way."""
+
+    @property
+    def upscaler(self) -> Upscaler | None:
+        """What does it; None where nothing does."""
         ...

@@ -15,14 +15,15 @@ from streamgen_engines.condition import SUDDEN as SUDDEN
 from streamgen_engines.condition import Condition as Condition
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import ConditionError, MissingGraphError, NonFiniteError
+from streamgen_engines.families.upscaling import Upscaler, load_decoder
 from streamgen_engines.host_sampler import HostSampler
 from streamgen_engines.manifest import PocketManifest, pocket_manifest
-from streamgen_engines.planes.interface import Beginning, PlanesRuntime, advance, begin
+from streamgen_engines.planes.interface import Beginning, Fetch, PlanesRuntime, advance, begin
 from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest, planes_shape
 from streamgen_engines.prompt import Prompt, moved
 from streamgen_engines.recipe import ChunkSampler, Made, Parts, Recipe, SamplingRuntime
 from streamgen_engines.ring import SINK_SLOT, KvRing
-from streamgen_engines.runtimes.interface import Engine, Placed, Runtime, Signature, TensorSpec
+from streamgen_engines.runtimes.interface import Array, Engine, Placed, Runtime, Signature, TensorSpec
 from streamgen_engines.sampler import noised, schedule
 
 PICTURE_GRAPH: Final = "encode_picture"
@@ -197,8 +198,9 @@ class PocketDecoder:
         *,
         threads: int = 1,
         planes: PlaneRequest | None = None,
+        upscale: bool = False,
     ) -> None:
-        """Load both decoders.
+        """Load both decoders, and what enlarges pictures where that is wanted.
 
         Args:
             bundle: whose graphs.
@@ -207,16 +209,36 @@ class PocketDecoder:
             threads: compute threads of each graph.
             planes: what chunks shall have besides RGB, or in its place, where the runtime makes it. One that does not
                 gives RGB alone, for whoever makes planes on the CPU.
+            upscale: show the pictures larger, by the bundle's graph `upscale`; planes are then of these.
+
+        Raises:
+            MissingGraphError: the bundle has no such graph.
+            BundleError: a graph does not load or does not fit the manifest.
         """
         manifest = pocket_manifest(bundle.manifest)
-        self._video, self._planes = _load_video(bundle, runtime, threads, planes)
-        self._no_pictures = np.empty((0, manifest.video.height, manifest.video.width, 3), np.uint8)
+        self._upscaler: Upscaler | None = None
+        if upscale:
+            self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes)
+            self._video, self._planes = (
+                load_decoder(bundle, runtime, "decode_video", threads=threads),
+                self._upscaler.planes,
+            )
+            self._video.signature.require(_video_signature(manifest), graph="decode_video")
+        else:
+            self._video, self._planes = _load_video(bundle, runtime, threads, planes)
+        width, height = manifest.shown_size(upscale=upscale)
+        self._no_pictures = np.empty((0, height, width, 3), np.uint8)
         self._sound = SoundDecoder(bundle, runtime, seed, threads=threads)
 
     @property
     def works_beside(self) -> bool:
         """Whether pictures are decoded while the caller does something else, once they have begun."""
-        return isinstance(self._video, Beginning)
+        return isinstance(self._video, Beginning) if self._upscaler is None else self._upscaler.works_beside
+
+    @property
+    def upscaler(self) -> Upscaler | None:
+        """What enlarges pictures; None where nothing does."""
+        return self._upscaler
 
     def decode(self, latents: LatentChunk) -> Chunk:
         """Decode the next chunk; chunks must come in order and none may be left out.
@@ -234,11 +256,11 @@ class PocketDecoder:
         """
         if latents.cut:
             # The picture must not smear over a cut.
-            self._video.reset()
+            self._reset_pictures()
         if latents.before is not None:
             # Only for the decoder's states: what it shows of the picture itself nobody sees.
-            advance(self._video, {"latent": latents.before})
-        fetch = begin(self._video, {"latent": latents.video}, _placed(latents, "video"))
+            self._advance_pictures({"latent": latents.before})
+        fetch = self._begin_pictures({"latent": latents.video}, _placed(latents, "video"))
         # Where pictures are decoded on a GPU, the sound is meanwhile, and while they come back.
         samples = self._sound.decode(latents)
 
@@ -251,8 +273,24 @@ class PocketDecoder:
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. `seed` None takes the seed in use again."""
-        self._video.reset()
+        self._reset_pictures()
         self._sound.reset(seed)
+
+    def _begin_pictures(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> Fetch:
+        if self._upscaler is None:
+            return begin(self._video, inputs, placed)
+        return self._upscaler.begin(self._video, inputs, placed)[0]
+
+    def _advance_pictures(self, inputs: Mapping[str, Array]) -> None:
+        if self._upscaler is None:
+            advance(self._video, inputs)
+        else:
+            self._upscaler.advance(self._video, inputs)
+
+    def _reset_pictures(self) -> None:
+        self._video.reset()
+        if self._upscaler is not None:
+            self._upscaler.reset()
 
 
 class SoundDecoder:

@@ -6,6 +6,7 @@
 from streamgen_engines.manifest.parts import (
     FORMAT,
     MANIFEST_FILE,
+    UPSCALE_GRAPH,
     VERSION,
     Abilities,
     AttentionPart,
@@ -36,6 +37,7 @@ from streamgen_engines.manifest.wan import WanAttention, WanAudio, WanDecoding, 
 __all__ = [
     "FORMAT",
     "MANIFEST_FILE",
+    "UPSCALE_GRAPH",
     "VERSION",
     "Abilities",
     "Attention",

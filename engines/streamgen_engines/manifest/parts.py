@@ -5,13 +5,24 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import PurePosixPath
-from typing import Annotated, ClassVar, Final, Literal, Self
+from typing import Annotated, Any, ClassVar, Final, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 FORMAT: Final = "streamgen-bundle"
 VERSION: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
+UPSCALE_GRAPH: Final = "upscale"
+"""An optional graph of every family: makes the pictures of `decode_video` a whole factor larger."""
 
 
 def _plain_path(value: str) -> str:
@@ -161,6 +172,15 @@ class Graph(Part):
     precision: Literal["fp32", "fp16", "bf16", "int8", "fp8"]
     states: tuple[State, ...] = ()
     weights: Weights | None = None
+    factor: Literal[2, 3, 4] | None = None  # of `upscale` alone: how many times as wide and high its pictures get
+
+    @model_serializer(mode="wrap")
+    def _without_idle_factor(self, serialise: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Written where there is one only: every other graph reads as it always did, in older versions too."""
+        document: dict[str, Any] = serialise(self)
+        if self.factor is None:
+            document.pop("factor", None)
+        return document
 
 
 class Manifest(Part):
@@ -201,6 +221,25 @@ class Manifest(Part):
         """Whether the past is read again where a prompt changes suddenly and nothing is asked."""
         return False
 
+    @property
+    def pictures_per_decoding(self) -> int:
+        """Pictures that one run of `decode_video` makes."""
+        return self.video.frames_per_chunk
+
+    @property
+    def upscale_factor(self) -> int:
+        """How many times as wide and high the graph `upscale` makes pictures; 1 where there is none."""
+        graph = self.graphs.get(UPSCALE_GRAPH)
+        return 1 if graph is None or graph.factor is None else graph.factor
+
+    def shown_size(self, *, upscale: bool) -> tuple[int, int]:
+        """Width and height of the pictures that come out of decoding, with the graph `upscale` or without, in pixels.
+
+        `video.width` and `video.height` are those of `decode_video` alone.
+        """
+        factor = self.upscale_factor if upscale else 1
+        return self.video.width * factor, self.video.height * factor
+
     def told(self, text: str, knobs: Mapping[str, str]) -> str:
         """A prompt with its knobs, in the words that the model learnt; knobs and values that it lacks are left out."""
         said = [values[knobs[name]] for name, values in self.knobs.items() if knobs.get(name) in values]
@@ -214,4 +253,15 @@ class Manifest(Part):
                 f"audio.samples_per_chunk is {self.audio.samples_per_chunk}, but {self.video.frames_per_chunk} "
                 f"pictures last exactly {float(samples):g} samples: a chunk must be exact on both sides"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _upscaling_has_a_factor(self) -> Self:
+        for name, graph in self.graphs.items():
+            if name == UPSCALE_GRAPH and graph.factor is None:
+                raise ValueError(
+                    f"graphs.{name}.factor is missing: say how many times larger it makes pictures, 2 to 4"
+                )
+            if name != UPSCALE_GRAPH and graph.factor is not None:
+                raise ValueError(f"graphs.{name}.factor is {graph.factor}, but only graphs.{UPSCALE_GRAPH} has one")
         return self

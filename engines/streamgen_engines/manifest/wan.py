@@ -132,6 +132,11 @@ class WanManifest(Manifest):
         return self.video.latent[1]
 
     @property
+    def pictures_per_decoding(self) -> int:
+        """Pictures that one run of `decode_video` makes: those of a latent frame."""
+        return PICTURES_PER_LATENT
+
+    @property
     def frame_tokens(self) -> int:
         """Tokens of a latent frame: rows of the ring that it takes."""
         _, rows, columns = self.attention.patch

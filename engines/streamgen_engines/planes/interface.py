@@ -35,7 +35,7 @@ class Beginning(Protocol):
         """Begin what `PlacingEngine.run_placed` does; states advance. Results are given by what is returned."""
         ...
 
-    def advance(self, inputs: Mapping[str, Array]) -> None:
+    def advance(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> None:
         """Run for the sake of the states; results of earlier runs stay what they are."""
         ...
 
@@ -48,9 +48,9 @@ def begin(engine: Engine, inputs: Mapping[str, Array], placed: Mapping[str, Plac
     return lambda: made
 
 
-def advance(engine: Engine, inputs: Mapping[str, Array]) -> None:
-    """Run for the sake of the states alone."""
+def advance(engine: Engine, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> None:
+    """Run for the sake of the states alone; with inputs from where they lie, if it can."""
     if isinstance(engine, Beginning):
-        engine.advance(inputs)
+        engine.advance(inputs, placed)
     else:
-        engine.run(inputs)
+        begin(engine, inputs, placed)()

@@ -29,6 +29,7 @@ from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
 from streamgen_engines.tensorrt.engine import TensorRtEngine
+from streamgen_engines.tensorrt.leaving import LeavingEngine
 
 if TYPE_CHECKING:
     from streamgen_engines.tensorrt.device_sampler import DeviceSampler
@@ -133,6 +134,7 @@ class BoundRuntime:
         self._name, self._sessions = name, sessions
         self._precision, self._records, self._gate = precision, records, gate
         self._buffered: list[DoubleBufferedEngine] = []
+        self._leaving: list[LeavingEngine] = []
         self._samplers: list[DeviceSampler] = []
         self._bound: list[BoundSession] = []
         self._engines: list[BoundEngine] = []
@@ -180,6 +182,23 @@ class BoundRuntime:
             OutOfMemoryError: graph and states do not fit into the device's memory.
         """
         return self._engine(self._prepared(path), path, states, threads, in_place=in_place, held=held)
+
+    def load_leaving(
+        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, fetches: bool = False
+    ) -> LeavingEngine:
+        """Load one graph whose results stay on the device, for another engine of this runtime; raises as `load` does.
+
+        Args:
+            path: the ONNX file.
+            states: what it carries from call to call.
+            threads: for operators that have no kernel for the device.
+            fetches: whether results come to the host as well.
+        """
+        inner = self._engine(self._prepared(path), path, states, threads, in_place=False, fetches=fetches)
+        with self._loading(path):
+            made = LeavingEngine(inner, name=path.name)
+        self._leaving.append(made)
+        return made
 
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
@@ -235,12 +254,13 @@ class BoundRuntime:
         What a GPU that is lost says against it is logged, and the rest is closed all the same.
         """
         steps: list[Step] = [buffered.close for buffered in reversed(self._buffered)]
+        steps += [leaving.close for leaving in reversed(self._leaving)]
         steps += [sampler.close for sampler in reversed(self._samplers)]
         steps += [engine.close for engine in reversed(self._engines)]
         steps += [session.close for session in reversed(self._bound)]
         steps += [device.close for device in reversed(self._devices)]
         take_every(steps, "the runtime")
-        for closed in (self._buffered, self._samplers, self._engines, self._bound, self._devices):
+        for closed in (self._buffered, self._leaving, self._samplers, self._engines, self._bound, self._devices):
             closed.clear()
 
     def _engine(

@@ -99,9 +99,35 @@ class PlacingEngine(Protocol):
         """Run once, as `Engine.run` does.
 
         Args:
-            inputs: all of them, for what cannot be taken from the device.
+            inputs: all of them, for what cannot be taken from the device; what is sure to lie there may be left out.
             placed: those that may be, by name.
         """
+        ...
+
+
+class Left(Protocol):
+    """What one run has left on the device, until the engine that made it runs again."""
+
+    def place(self, name: str, order: Sequence[int] | None = None) -> Placed:
+        """What copies a result to an input of another engine of the device, once the run is done; nobody waits here.
+
+        Args:
+            name: of the result.
+            order: which pieces of its first axis, one after the other; None is all of them as they lie.
+        """
+        ...
+
+    def fetch(self) -> dict[str, Array]:
+        """Wait for the run, and give those results that come to the host as well, as arrays of the caller's own."""
+        ...
+
+
+@runtime_checkable
+class Leaving(Protocol):
+    """An engine whose results lie on the device for another one there, which reads them on a stream of its own."""
+
+    def leave(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> Left:
+        """Begin what `PlacingEngine.run_placed` does, and leave the results where they are; states advance."""
         ...
 
 
@@ -129,6 +155,17 @@ class Runtime(Protocol):
 
         `held` names inputs that are given with `Engine.hold` instead of with every run: large ones that seldom change.
         """
+        ...
+
+
+@runtime_checkable
+class LeavingRuntime(Protocol):
+    """A runtime with a device of its own, where results of one graph can be inputs of the next without a detour."""
+
+    def load_leaving(
+        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, fetches: bool = False
+    ) -> Engine:
+        """Load a graph whose engine is `Leaving`; with `fetches`, its results come to the host as well."""
         ...
 
 

@@ -56,7 +56,14 @@ class OpenRuntimes:
     ) -> None:
         self.close()
 
-    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE) -> None:
+    def admit(
+        self,
+        bundle: Bundle,
+        planes: PlaneRequest | None = None,
+        texts: TextPlacement = IN_PLACE,
+        *,
+        upscale: bool = False,
+    ) -> None:
         """Log what a bundle needs of the GPU, and refuse one that does not fit, before anything of it is loaded.
 
         On a CPU nothing is done. ONNX Runtime on a GPU takes memory as it goes and says so when there is none left.
@@ -65,6 +72,7 @@ class OpenRuntimes:
             bundle: whose graphs.
             planes: what is taken of the pictures in place of RGB.
             texts: where texts are encoded; a graph that is elsewhere takes no room.
+            upscale: whether pictures are enlarged by the graph `upscale`; one that is not used takes none either.
 
         Raises:
             RuntimeUnavailableError: the runtime is not here, or finds no device that it can use.
@@ -75,7 +83,7 @@ class OpenRuntimes:
         if self._flavour is None:
             return
         self._first = self._first or self._tensorrt(self._flavour)
-        self._hashes = self._first.admit(bundle, planes, texts).hashes
+        self._hashes = self._first.admit(bundle, planes, texts, upscale=upscale).hashes
 
     def make(self) -> Runtime:
         """A runtime for one part of the model.

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError, GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
-from streamgen_engines.manifest import Graph
+from streamgen_engines.manifest import UPSCALE_GRAPH, Graph
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.interface import Engine, Runtime
 from streamgen_engines.tensorrt.builder import Built, Progress, build
@@ -110,7 +110,9 @@ class Compiler:
         precision: of every graph; None chooses for each.
         load: loads a plan onto the GPU; None when there is none.
         reference: ONNX Runtime, against which every plan is compared; None compares nothing.
-        planes: what a server takes from `decode_video` in place of RGB; the graph is then compiled in both forms.
+        planes: what a server takes in place of RGB from the graph that makes the pictures it shows; that graph is then
+            compiled in both forms.
+        upscale: whether that is `upscale`, else it is `decode_video`, and `upscale` is left out.
         texts: where texts are encoded; elsewhere than on the GPU, their graph is left out.
         progress: told (graph, phase, share done).
     """
@@ -126,6 +128,7 @@ class Compiler:
         load: LoadPlan | None = None,
         reference: Runtime | None = None,
         planes: PlaneRequest | None = None,
+        upscale: bool = False,
         texts: TextPlacement = IN_PLACE,
         progress: Callable[[str, str, float], None] = lambda graph, phase, share: None,
     ) -> None:
@@ -142,7 +145,7 @@ class Compiler:
             )
         self._bundle, self._flavour, self._gpu, self._plans = bundle, flavour, gpu, plans
         self._precision, self._load, self._reference, self._progress = precision, load, reference, progress
-        self._planes = planes
+        self._planes, self._shown = planes, UPSCALE_GRAPH if upscale else PICTURES
         self._texts, self._apart = texts, texts.apart(bundle.manifest)
         self._calls: dict[str, list[Call]] | None = None
         self._sampler = prepared_sampler(bundle.manifest)
@@ -155,12 +158,13 @@ class Compiler:
     def run(self, graphs: Sequence[str] = ()) -> Iterator[Outcome]:
         """Compile graphs one by one; one that fails does not stop the others.
 
-        By default all of them but those that run elsewhere. Those of the chunk loop come last, and are compared on
-        random inputs.
+        By default all of them but those that run elsewhere or not at all. Those of the chunk loop come last, and are
+        compared on random inputs.
         """
-        here = [name for name in self._bundle.manifest.graphs if name not in self._apart]
+        idle = {UPSCALE_GRAPH} - {self._shown}
+        here = [name for name in self._bundle.manifest.graphs if name not in self._apart and name not in idle]
         for name in graphs or (*here, *self._sampler):
-            forms = (None, self._planes) if name == PICTURES and self._planes is not None else (None,)
+            forms = (None, self._planes) if name == self._shown and self._planes is not None else (None,)
             for planes in forms:
                 told = name if planes is None else f"{name}, {planes}"
                 try:

@@ -98,7 +98,7 @@ class DoubleBufferedEngine:
         """Begin a run. It waits for the last one, but not for its results to come back.
 
         Args:
-            inputs: all of them, for what cannot be taken from the GPU.
+            inputs: all of them, for what cannot be taken from the GPU; what is sure to lie there may be left out.
             placed: those that may be, by name.
 
         Returns:
@@ -130,9 +130,9 @@ class DoubleBufferedEngine:
         """Run the graph once and wait for its results, which are valid until the run after the next begins."""
         return self.start(inputs)()
 
-    def advance(self, inputs: Mapping[str, Array]) -> None:
-        """Run for the sake of the states: no turn is taken, and nothing comes back."""
-        self._inner.enqueue(inputs, {})
+    def advance(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed] | None = None) -> None:
+        """Run for the sake of the states: no turn is taken, and nothing comes back. Arguments as of `start`."""
+        self._inner.enqueue(inputs, placed or {})
         self._inner.wait()
 
     def state(self, name: str) -> Array:

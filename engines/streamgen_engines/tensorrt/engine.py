@@ -160,12 +160,11 @@ class TensorRtEngine:
         """Run the graph once, with some inputs from where they already lie on the GPU; see `run`.
 
         Args:
-            inputs: all of them, for what cannot be taken from the GPU.
+            inputs: all of them, for what cannot be taken from the GPU; what is sure to lie there may be left out.
             placed: those that may be, by name.
         """
         self.enqueue(inputs, placed)
-        self.wait()
-        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+        return self.fetch()
 
     def enqueue(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
         """Begin what `run_placed` does, once the last run is done: its inputs lie where these will."""
@@ -175,6 +174,8 @@ class TensorRtEngine:
         self._device.use()
         self.wait()
         there = frozenset(name for name, copy in placed.items() if copy(self._device, self._inputs[name].address))
+        if away := [name for name in placed if name not in there and name not in inputs]:
+            raise GraphMismatchError(f"{self._name} needs input {away[0]}, which does not lie on its GPU")
         for name, tensor in self._inputs.items():
             if name not in there:
                 np.copyto(tensor.array, inputs[name])
@@ -194,9 +195,15 @@ class TensorRtEngine:
             self._device.synchronise()
             self._runs += 1
 
+    def fetch(self) -> dict[str, Array]:
+        """Wait for the last run; its results as `run` gives them."""
+        self.wait()
+        return {name: tensor.array.copy() for name, tensor in self._outputs.items()}
+
     def result(self, name: str) -> tuple[int, int]:
-        """Where a result is left on the GPU, and how many bytes it has; the next run writes over it."""
-        return self._left[name]
+        """Where a result lies on the GPU, and how many bytes it has; the next run writes over it."""
+        fetched = self._outputs.get(name)
+        return self._left[name] if fetched is None else (fetched.address, fetched.memory.nbytes)
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
         """Copy held inputs to the GPU, where they stay.
@@ -346,6 +353,8 @@ class TensorRtEngine:
     def _check(self, inputs: Mapping[str, Array], placed: Mapping[str, Placed]) -> None:
         refuse_held(self._signature, inputs, self._name)
         for name, spec in self._signature.inputs.items():
+            if name not in inputs and name in placed:
+                continue
             if name not in inputs:
                 raise GraphMismatchError(f"{self._name} needs input {name} ({spec})")
             array = inputs[name]
@@ -355,8 +364,7 @@ class TensorRtEngine:
         for name in placed:
             if name not in self._signature.inputs:
                 raise GraphMismatchError(f"{self._name} has no input {name} to be taken from the GPU")
-        if len(inputs) != len(self._signature.inputs):
-            unknown = ", ".join(sorted(inputs.keys() - self._signature.inputs.keys()))
+        if unknown := ", ".join(sorted(inputs.keys() - self._signature.inputs.keys())):
             raise GraphMismatchError(f"{self._name} has no input {unknown}")
 
     def _carried(self, state: State, spec: TensorSpec) -> _Carried:

@@ -13,7 +13,7 @@ from onnx import TensorProto, helper
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
-from streamgen_engines.manifest import Graph, Manifest, PocketManifest, State
+from streamgen_engines.manifest import UPSCALE_GRAPH, Graph, Manifest, PocketManifest, State
 from streamgen_engines.memory_plan import GraphMemory, MemoryPlan, Step, activation_peak
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.tensorrt.device import Gpu
@@ -29,7 +29,7 @@ from streamgen_engines.tensorrt.sampler_plans import prepared_sampler, sampler_e
 ON_THE_HOST: Final = frozenset({"encode_picture", "encode_video"})
 """Graphs that are never loaded onto the GPU: pictures to start from, or to make sound for, are encoded on the CPU."""
 PICTURES: Final = "decode_video"
-"""The graph to which planes are added."""
+"""The graph to which planes are added, where the graph `upscale` does not follow it."""
 LOOPED: Final = "denoise"
 """The graph that the chunk loop runs, on buffers of the loop's own."""
 CHUNK_LOOP: Final = "chunk loop"
@@ -63,6 +63,7 @@ def survey(
     plans: PlanCache | None = None,
     planes: PlaneRequest | None = None,
     apart: Mapping[str, str] | None = None,
+    upscale: bool = False,
 ) -> Survey:
     """What one channel of a bundle takes of a GPU.
 
@@ -74,6 +75,7 @@ def survey(
         plans: where plans are kept; without flavour, GPU and plans everything is estimated.
         planes: what is taken of the pictures in place of RGB, as a server does.
         apart: graphs that run elsewhere, and where, in words; they take nothing.
+        upscale: whether pictures are enlarged by the graph `upscale`; else it takes nothing.
 
     Raises:
         GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
@@ -89,7 +91,7 @@ def survey(
         return plans.memory(PlanKey(prepared.sha256, flavour.name, flavour.version, gpu.name, gpu.capability))
 
     for name, graph in bundle.manifest.graphs.items():
-        if name in ON_THE_HOST or name in elsewhere:
+        if name in ON_THE_HOST or name in elsewhere or (name == UPSCALE_GRAPH and not upscale):
             continue
         path, label = bundle.path(name), f"{bundle.manifest.name}/{name}"
         outside = _weights_outside(path, label)
@@ -97,12 +99,16 @@ def survey(
             usual = "fp16" if graph.precision == "fp32" else graph.precision  # as `prepare` chooses
             graphs.append(_memory(name, graph, outside, precision or usual))
             continue
-        wanted = planes if name == PICTURES else None
+        wanted = planes if name == (UPSCALE_GRAPH if upscale else PICTURES) else None
         prepared = prepare(path.read_bytes(), precision, name=label, planes=wanted)
         if wanted is None:  # with planes it is another graph of the same file
             hashes[path] = prepared.sha256
         turns = TURNS if wanted is not None else 0
-        graphs.append(graph_memory(name, graph, prepared.model, prepared.precision, told(prepared), turns=turns))
+        stays = results_stay(bundle.manifest, name, upscale=upscale)
+        made = graph_memory(
+            name, graph, prepared.model, prepared.precision, told(prepared), turns=turns, fetched=not stays
+        )
+        graphs.append(made)
     loop = {name: told(prepared) for name, prepared in prepared_sampler(bundle.manifest).items()}
     every = with_chunk_loop(bundle.manifest, graphs, loop)
     return Survey(MemoryPlan(bundle.manifest.name, every, apart=tuple(elsewhere.items())), hashes)
@@ -141,8 +147,23 @@ def with_chunk_loop(
     return (*(replace(graph, tensors=0, host=0) if graph.graph == LOOPED else graph for graph in graphs), loop)
 
 
+def results_stay(manifest: Manifest, name: str, *, upscale: bool) -> bool:
+    """Whether nobody fetches what a graph makes: pictures that are enlarged before anybody sees them.
+
+    In families whose sound is made from the pictures, these come to the host all the same.
+    """
+    return upscale and name == PICTURES and isinstance(manifest, PocketManifest)
+
+
 def graph_memory(
-    name: str, graph: Graph, model: bytes, precision: str, known: PlanMemory | None = None, *, turns: int = 0
+    name: str,
+    graph: Graph,
+    model: bytes,
+    precision: str,
+    known: PlanMemory | None = None,
+    *,
+    turns: int = 0,
+    fetched: bool = True,
 ) -> GraphMemory:
     """What one prepared graph takes.
 
@@ -153,8 +174,9 @@ def graph_memory(
         precision: of it.
         known: what TensorRT said when it loaded its plan; None estimates.
         turns: more buffers of each output, which take turns while results are copied to the host; 0 has none.
+        fetched: whether outputs come to the host at all.
     """
-    return _memory(name, graph, onnx.load_from_string(model), precision, known, turns)
+    return _memory(name, graph, onnx.load_from_string(model), precision, known, turns, fetched=fetched)
 
 
 def _weights_outside(path: Path, label: str) -> Any | None:
@@ -170,7 +192,14 @@ def _weights_outside(path: Path, label: str) -> Any | None:
 
 
 def _memory(
-    name: str, graph: Graph, model: Any, precision: str, known: PlanMemory | None = None, turns: int = 0
+    name: str,
+    graph: Graph,
+    model: Any,
+    precision: str,
+    known: PlanMemory | None = None,
+    turns: int = 0,
+    *,
+    fetched: bool = True,
 ) -> GraphMemory:
     types = types_of(model)
     sizes = {value: _size(kind, shape) for value, (kind, shape) in types.items() if shape is not None}
@@ -193,7 +222,7 @@ def _memory(
         states=sum(size if state in in_place else 2 * size for state, size in once.items()),
         tensors=given + made * (1 + turns),
         activations=activations,
-        host=given + made * max(turns, 1),
+        host=given + (made * max(turns, 1) if fetched else 0),
         estimated=known is None,
     )
 

@@ -8,7 +8,8 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.families import Condition, load
 from streamgen_engines.families.pocket import PICTURE_GRAPH, PictureEncoder
 from streamgen_engines.families.pocket_sound import VIDEO_GRAPH, VideoEncoder
-from streamgen_engines.manifest import State
+from streamgen_engines.families.upscaling import PICTURES
+from streamgen_engines.manifest import UPSCALE_GRAPH, State
 from streamgen_engines.runtimes.interface import Array, Engine, Runtime, Signature
 from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
@@ -39,18 +40,21 @@ def record_calls(
         texts: where texts are encoded; of a text graph that runs elsewhere, there are no calls.
     """
     recorder = RecordingRuntime(runtime)
+    upscale = UPSCALE_GRAPH in bundle.manifest.graphs
     # Known texts are left aside, because every graph has to run.
-    model = load(bundle, seed=seed, runtime=lambda: recorder, known_texts=False, texts=texts)
+    model = load(bundle, seed=seed, runtime=lambda: recorder, known_texts=False, texts=texts, upscale=upscale)
     prompts = [model.text.encode(prompt) for prompt in PROMPTS]
     model.close()
+    found = recorder.recording.calls
     shown = None
     for index in range(chunks):
-        shown = model.decoder.decode(model.generator.step(Condition(prompts[2 * index // max(chunks, 1)])))
+        shown = model.decoder.decode(model.generator.step(Condition(prompts[2 * index // max(chunks, 1)]))).video
+    if upscale and shown is not None:  # what is encoded again has the decoder's own size
+        shown = found[bundle.path(UPSCALE_GRAPH)][-1][PICTURES]
     if PICTURE_GRAPH in bundle.manifest.graphs and shown is not None:
-        PictureEncoder(bundle, recorder).encode(shown.video[-1])
+        PictureEncoder(bundle, recorder).encode(shown[-1])
     if VIDEO_GRAPH in bundle.manifest.graphs and shown is not None:
-        VideoEncoder(bundle, recorder).encode(shown.video)
-    found = recorder.recording.calls
+        VideoEncoder(bundle, recorder).encode(shown)
     return {name: found.get(bundle.path(name), []) for name in bundle.manifest.graphs}
 
 

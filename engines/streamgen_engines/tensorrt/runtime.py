@@ -25,6 +25,7 @@ from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
 from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
+from streamgen_engines.tensorrt.leaving import LeavingEngine
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
@@ -105,6 +106,7 @@ class TensorRt:
         self._kept: dict[PlanKey, bytes] = {}  # digest of the kernels that lie beside a plan now
         self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
         self._buffered: list[DoubleBufferedEngine] = []
+        self._leaving: list[LeavingEngine] = []
         self._samplers: list[DeviceSampler] = []
         self._executables: list[tuple[TensorRtExecutable, PlanKey]] = []  # of the samplers
         self._devices: list[CudaDevice] = [self._gpu]
@@ -119,13 +121,21 @@ class TensorRt:
         """The GPU."""
         return self._gpu
 
-    def admit(self, bundle: Bundle, planes: PlaneRequest | None = None, texts: TextPlacement = IN_PLACE) -> Survey:
+    def admit(
+        self,
+        bundle: Bundle,
+        planes: PlaneRequest | None = None,
+        texts: TextPlacement = IN_PLACE,
+        *,
+        upscale: bool = False,
+    ) -> Survey:
         """Log what a bundle needs of this GPU, before anything of it is loaded, and refuse one that does not fit.
 
         Args:
             bundle: whose graphs.
             planes: what is taken of the pictures in place of RGB.
             texts: where texts are encoded.
+            upscale: whether pictures are enlarged by the graph `upscale`.
 
         Raises:
             GraphLoadError: a graph cannot be read, or not be prepared for TensorRT.
@@ -141,6 +151,7 @@ class TensorRt:
             plans=self._plans,
             planes=planes,
             apart=texts.apart(bundle.manifest),
+            upscale=upscale,
         )
         self._hashes.update(found.hashes)
         free = self._gpu.free_bytes()
@@ -176,6 +187,28 @@ class TensorRt:
             OutOfMemoryError: plan, states and buffers do not fit into the GPU's memory.
             DeviceLostError: the GPU or its driver is gone.
         """
+        return self._loaded(path, states, held=held)
+
+    @_loading()
+    def load_leaving(
+        self, path: Path, states: Sequence[State] = (), *, threads: int = 1, fetches: bool = False
+    ) -> LeavingEngine:
+        """Load one graph whose results stay on the GPU, for another engine of this runtime; raises as `load` does.
+
+        Args:
+            path: the ONNX file.
+            states: what it carries from call to call.
+            threads: of no use on a GPU.
+            fetches: whether results come to the host as well.
+        """
+        made = LeavingEngine(self._loaded(path, states, fetches=fetches), name=path.name)
+        self._leaving.append(made)
+        return made
+
+    def _loaded(
+        self, path: Path, states: Sequence[State], *, held: Sequence[str] = (), fetches: bool = True
+    ) -> LoadedPlan:
+        """A graph as it is in the bundle, loaded."""
         prepared: Prepared | None = None
         if path not in self._hashes:
             prepared = prepare(path.read_bytes(), self._precision, name=path.name)
@@ -186,7 +219,7 @@ class TensorRt:
             return made.model
 
         def opened(data: bytes, key: PlanKey) -> LoadedPlan:
-            return self._opened(data, states, path.name, key, held=held)
+            return self._opened(data, states, path.name, key, held=held, fetches=fetches)
 
         return self._planned(self._hashes[path], model, states, path.name, opened, path.parent)
 
@@ -270,12 +303,13 @@ class TensorRt:
         """
         steps: list[Step] = [self.keep]
         steps += [buffered.close for buffered in reversed(self._buffered)]
+        steps += [leaving.close for leaving in reversed(self._leaving)]
         steps += [sampler.close for sampler in reversed(self._samplers)]
         steps += [executable.close for executable, _ in reversed(self._executables)]
         steps += [engine.close for engine, _ in reversed(self._engines)]
         steps += [device.close for device in reversed(self._devices)]
         take_every(steps, "the runtime")
-        for closed in (self._buffered, self._samplers, self._executables, self._engines):
+        for closed in (self._buffered, self._leaving, self._samplers, self._executables, self._engines):
             closed.clear()
 
     def _planned(

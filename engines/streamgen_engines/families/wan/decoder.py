@@ -4,7 +4,12 @@ Each latent frame makes four pictures, except a stream's first, which the autoen
 2.1, section 4.1.1). A chunk has to have its exact length, so that this picture is shown four times. There are two ways
 to decode it: with a graph of its own, whose states the steady graph goes on with, or with the steady graph from zero
 states, of whose pictures the first `lead` show nothing yet and are replaced by the one after them.
+
+Where pictures are enlarged, those of one latent frame are while the next one is decoded, on runtimes that can. The
+sound is made from the decoder's own.
 """
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,10 +17,13 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, Float32Array, LatentChunk, UInt8Array
 from streamgen_engines.condition import check_seed
 from streamgen_engines.errors import GraphRunError, NonFiniteError
+from streamgen_engines.families.upscaling import Decoded, Upscaler, load_decoder
 from streamgen_engines.families.wan.signatures import decode_signature
 from streamgen_engines.manifest import WanManifest
 from streamgen_engines.manifest.wan import FIRST_DECODER, PICTURES_PER_LATENT
-from streamgen_engines.runtimes.interface import Engine, Runtime
+from streamgen_engines.planes.interface import Fetch
+from streamgen_engines.planes.request import RGB_OUTPUT, PlaneRequest
+from streamgen_engines.runtimes.interface import Array, Engine, Runtime
 from streamgen_engines.sound import Sound
 
 
@@ -30,6 +38,8 @@ class WanDecoder:
         sound: Sound,
         *,
         threads: int = 1,
+        planes: PlaneRequest | None = None,
+        upscale: bool = False,
     ) -> None:
         """Load the graphs.
 
@@ -39,21 +49,30 @@ class WanDecoder:
             runtime: what the graphs run on.
             sound: makes the sound of the pictures.
             threads: compute threads.
+            planes: of enlarged pictures, what chunks shall have besides RGB, or in its place, where the runtime makes
+                it. The decoder's own pictures come as RGB, for the sound looks at them.
+            upscale: show the pictures larger, by the bundle's graph `upscale`.
 
         Raises:
+            MissingGraphError: the bundle has no such graph.
             BundleError: a graph does not load or does not fit the manifest.
         """
-        video = manifest.video
-        steady = manifest.graphs["decode_video"]
-        self._steady = runtime.load(bundle.path("decode_video"), steady.states, threads=threads)
+        self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes) if upscale else None
+
+        def loaded(graph: str) -> Engine:
+            if self._upscaler is not None:
+                return load_decoder(bundle, runtime, graph, threads=threads, fetches=True)
+            return runtime.load(bundle.path(graph), manifest.graphs[graph].states, threads=threads)
+
+        self._steady = loaded("decode_video")
         self._steady.signature.require(decode_signature(manifest), graph="decode_video")
         self._first: Engine | None = None
-        first = manifest.graphs.get(FIRST_DECODER)
-        if first is not None:
-            self._first = runtime.load(bundle.path(FIRST_DECODER), first.states, threads=threads)
+        if FIRST_DECODER in manifest.graphs:
+            self._first = loaded(FIRST_DECODER)
             self._first.signature.require(decode_signature(manifest, pictures=1), graph=FIRST_DECODER)
         self._lead = manifest.decoding.lead
-        self._shape = (video.frames_per_chunk, video.height, video.width, 3)
+        width, height = manifest.shown_size(upscale=upscale)
+        self._no_pictures = np.empty((0, height, width, 3), np.uint8)
         self._sound = sound
         self._sound_shape = (manifest.audio.channels, manifest.audio.samples_per_chunk)
         self._begun = False
@@ -67,14 +86,20 @@ class WanDecoder:
         """
         begins = latents.cut or not self._begun
         self._begun = False  # until all of it is decoded
-        pictures = np.empty(self._shape, np.uint8)
+        if begins and self._upscaler is not None:
+            self._upscaler.reset()
         self._sound.begin(latents.heard, latents.seed, cut=latents.cut)
+        shown = _Shown(latents.video.shape[2])
+        waiting: Fetch | None = None
         for frame in range(latents.video.shape[2]):
             latent = latents.video[:, :, frame : frame + 1]
-            shown = self._decode_first(latent) if begins and frame == 0 else self._run(self._steady, latent)
-            made = pictures[PICTURES_PER_LATENT * frame : PICTURES_PER_LATENT * (frame + 1)]
-            made[:] = shown
-            self._sound.see(made)
+            fetch, decoded = self._begin_first(latent) if begins and frame == 0 else self._begin(self._steady, latent)
+            if waiting is not None:  # what is enlarged on a device is, while the next latent frame is decoded there
+                shown.add(waiting())
+            waiting = fetch
+            self._sound.see(decoded())
+        if waiting is not None:
+            shown.add(waiting())
         samples = self._sound.finish()
         if samples.shape != self._sound_shape:
             raise GraphRunError(
@@ -83,7 +108,18 @@ class WanDecoder:
         if not np.isfinite(samples).all():
             raise NonFiniteError(f"the sound of chunk {latents.index} is not a number; reset the decoder")
         self._begun = True
-        return Chunk(latents.index, pictures, samples)
+        planes = {} if self._upscaler is None else self._upscaler.planes
+        return Chunk(
+            latents.index,
+            shown.results.get(RGB_OUTPUT, self._no_pictures),
+            samples,
+            {size: shown.results[name] for size, name in planes.items()},
+        )
+
+    @property
+    def upscaler(self) -> Upscaler | None:
+        """What enlarges pictures; None where nothing does."""
+        return self._upscaler
 
     def reset(self, seed: int | None = None) -> None:
         """Begin anew: silence and no picture before the next chunk. Each chunk brings its own seed for the sound."""
@@ -92,21 +128,47 @@ class WanDecoder:
         self._steady.reset()
         if self._first is not None:
             self._first.reset()
+        if self._upscaler is not None:
+            self._upscaler.reset()
         self._sound.reset()
         self._begun = False
 
-    def _decode_first(self, latent: Float32Array) -> UInt8Array:
+    def _begin_first(self, latent: Float32Array) -> tuple[Fetch, Decoded]:
         """Pictures of a stream's first latent frame: one, or one after the lead, in the place of all four."""
         if self._first is None:
             self._steady.reset()
-            frames = self._run(self._steady, latent)
-            frames[: self._lead] = frames[self._lead]
-            return frames
+            order = [max(place, self._lead) for place in range(PICTURES_PER_LATENT)]
+            return self._begin(self._steady, latent, order)
         self._first.reset()
-        frame = self._run(self._first, latent)
+        begun = self._begin(self._first, latent, [0] * PICTURES_PER_LATENT)
         self._steady.take_states(self._first)
-        return np.repeat(frame, PICTURES_PER_LATENT, axis=0)
+        return begun
 
-    def _run(self, engine: Engine, latent: Float32Array) -> UInt8Array:
-        frames: UInt8Array = engine.run({"latent": latent})["frames"]
-        return frames
+    def _begin(self, engine: Engine, latent: Float32Array, order: Sequence[int] | None = None) -> tuple[Fetch, Decoded]:
+        """Begin what makes the pictures of a latent frame; see `Upscaler.begin`."""
+        if self._upscaler is not None:
+            return self._upscaler.begin(engine, {"latent": latent}, order=order)
+        frames: UInt8Array = engine.run({"latent": latent})[RGB_OUTPUT]
+        pictures = frames if order is None else frames[order]
+        return lambda: {RGB_OUTPUT: pictures}, lambda: pictures
+
+
+class _Shown:
+    """What is shown of a chunk, latent frame by latent frame: engines may lend their results, and chunks own theirs.
+
+    Attributes:
+        results: pictures, or planes of each size, by the name of the graph's output.
+    """
+
+    def __init__(self, frames: int) -> None:
+        self.results: dict[str, Array] = {}
+        self._frames, self._next = frames, 0
+
+    def add(self, made: Mapping[str, Array]) -> None:
+        """Those of the next latent frame."""
+        for name, array in made.items():
+            count = len(array)
+            if name not in self.results:
+                self.results[name] = np.empty((self._frames * count, *array.shape[1:]), array.dtype)
+            self.results[name][self._next * count : (self._next + 1) * count] = array
+        self._next += 1
