@@ -16,6 +16,7 @@ from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.runtimes import RuntimeReport
 from streamgen_engines.text_placement import TextPlacement
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 SECRET = "0123456789abcdef0123456789abcdef"
 RANGE = PortRange(40_000, 40_100)
@@ -71,8 +72,11 @@ def test_the_chosen_runtime_is_needed() -> None:
 def test_the_runtime_of_the_settings_is_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[str] = []
 
-    def measured(bundle: Bundle, *, steps: int, runtime: str, gpu: GpuOptions, texts: TextPlacement) -> Speed:
+    def measured(
+        bundle: Bundle, *, steps: int, runtime: str, gpu: GpuOptions, texts: TextPlacement, upscale: bool
+    ) -> Speed:
         asked.append(runtime)
+        assert not upscale, "there is no graph for it"
         assert (gpu, texts) == (GpuOptions(device=1), TextPlacement("cpu"))
         return Speed(steps=steps, denoise_ms=1, rest_ms=1, chunk_ms=320)
 
@@ -246,13 +250,14 @@ def test_only_what_is_missing_makes_it_unhealthy() -> None:
 
 
 class Machine:
-    """Takes so long for a step of each bundle."""
+    """Takes so long for a step of each bundle, and for what comes behind; longer where pictures are enlarged."""
 
-    def __init__(self, **step_ms: float) -> None:
-        self.step_ms = step_ms
+    def __init__(self, *, enlarging: float = 0, **step_ms: float) -> None:
+        self.enlarging, self.step_ms = enlarging, step_ms
 
-    def __call__(self, bundle: Bundle, *, steps: int) -> Speed:
-        return Speed(steps, denoise_ms=steps * self.step_ms[bundle.manifest.name], rest_ms=50, chunk_ms=320)
+    def __call__(self, bundle: Bundle, *, steps: int, upscale: bool) -> Speed:
+        rest_ms = 50 + (self.enlarging if upscale else 0)
+        return Speed(steps, denoise_ms=steps * self.step_ms[bundle.manifest.name], rest_ms=rest_ms, chunk_ms=320)
 
 
 @pytest.fixture(scope="module")
@@ -282,8 +287,27 @@ def test_the_doctor_goes_down_the_same_ladder_as_serving(
     assert bool(check.fix) == (verdict == "warning")
 
 
+@pytest.mark.parametrize(
+    ("machine", "verdict", "detail"),
+    [
+        (Machine(tiny=60, enlarging=100), "ok", "tiny, 320x192: 1.33 times real time with 4 of 4 steps"),
+        (Machine(tiny=60, enlarging=400), "warning", "tiny, 160x96: 1.33 times real time with 4 of 4 steps"),
+        (Machine(tiny=400, tinier=40, enlarging=400), "warning", "tinier, 160x96: 2.00 times real time"),
+    ],
+    ids=["fast", "not enlarged", "the smaller one"],
+)
+def test_what_enlarges_pictures_is_left_out_before_a_step_is(
+    tmp_path: Path, machine: Machine, verdict: str, detail: str
+) -> None:
+    write_tiny_bundle(tmp_path / "tinier", name="tinier")
+    larger = add_upscaler(write_tiny_bundle(tmp_path / "tiny", smaller="tinier"))
+    check = doctor.check_speed(larger.root, machine, upscale=lambda manifest: True)
+    assert (check.verdict, bool(check.fix)) == (verdict, verdict == "warning")
+    assert detail in check.detail
+
+
 def test_what_cannot_be_measured_is_a_finding_and_no_crash(siblings: Path, tmp_path: Path) -> None:
-    def without_encoder(bundle: Bundle, *, steps: int) -> Speed:
+    def without_encoder(bundle: Bundle, *, steps: int, upscale: bool) -> Speed:
         raise EncoderUnavailableError("this build of PyAV lacks libvpx")
 
     check = doctor.check_speed(siblings, without_encoder)

@@ -11,7 +11,7 @@ from streamgen.cli import app
 
 
 def test_the_options_of_the_family_are_its_own() -> None:
-    with pytest.raises(exporting.ExportError, match="no exporter for 'sora', only for wan"):
+    with pytest.raises(exporting.ExportError, match="no exporter for 'sora', only for wan, upscaler"):
         exporting.export("sora", [])
 
 
@@ -31,3 +31,9 @@ def test_the_exporters_exit_status_is_the_commands(capfd: pytest.CaptureFixture[
     ran = CliRunner().invoke(app, ["export", "wan", "--variant", "nobody"])
     assert ran.exit_code == 2
     assert "--variant" in capfd.readouterr().err
+
+
+def test_a_graph_that_enlarges_pictures_has_an_exporter_of_its_own(capfd: pytest.CaptureFixture[str]) -> None:
+    ran = CliRunner().invoke(app, ["export", "upscaler", "--bundle", "testcard"])
+    assert ran.exit_code == 2
+    assert "--checkpoint" in capfd.readouterr().err

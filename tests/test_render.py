@@ -10,8 +10,9 @@ from rich.console import Console
 
 from streamgen.errors import OutputPathError, PromptTimelineError, RenderError
 from streamgen.render import TimedPrompt, parse_prompts, render
-from streamgen_engines.errors import BundleError
+from streamgen_engines.errors import BundleError, MissingGraphError
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 
 @pytest.fixture(scope="module")
@@ -98,6 +99,24 @@ def test_the_same_seed_renders_the_same_pictures(bundle: Path, tmp_path: Path, s
 def test_guidance_and_steps_reach_the_model(bundle: Path, tmp_path: Path) -> None:
     report = render(bundle, ["sun"], 0.5, tmp_path / "out.mp4", guidance=2.0, steps=2, seed=4, scale=1)
     assert {(record.guidance, record.steps, record.seed) for record in report.records} == {(2.0, 2, 4)}
+
+
+@pytest.mark.parametrize(("upscale", "size"), [(True, (320, 192)), (False, (160, 96)), (None, (160, 96))])
+def test_pictures_are_larger_where_the_bundle_can_enlarge_them(
+    tmp_path: Path, upscale: bool | None, size: tuple[int, int]
+) -> None:
+    larger = add_upscaler(write_tiny_bundle(tmp_path / "bundle"), 2).root
+    render(larger, ["a red sun"], 0.5, tmp_path / "out.mp4", scale=1, upscale=upscale)
+    pictures = decoded_pictures(tmp_path / "out.mp4")
+    assert {picture.shape for picture in pictures} == {(size[1], size[0], 3)}
+    render(larger, ["a red sun"], 0.5, tmp_path / "twice.mp4", scale=2, upscale=upscale)
+    assert decoded_pictures(tmp_path / "twice.mp4")[0].shape == (2 * size[1], 2 * size[0], 3)
+
+
+def test_a_bundle_that_cannot_enlarge_them_is_told_before_anything_is_written(bundle: Path, tmp_path: Path) -> None:
+    with pytest.raises(MissingGraphError, match=r"tiny cannot enlarge pictures.*streamgen export upscaler"):
+        render(bundle, ["sun"], 0.5, tmp_path / "out.mp4", upscale=True)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_progress_shows_the_prompt_as_it_is(bundle: Path, tmp_path: Path) -> None:

@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import av
 import numpy as np
 import pytest
 
+from streamgen.errors import RenderError
 from streamgen.log.contents import ChunkMade, Content, Decided, GeneratorStarted
 from streamgen.log.errors import ReplayError
 from streamgen.log.fingerprint import fingerprint
@@ -27,6 +29,7 @@ from streamgen_engines.prompt import transition
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime, runtime_named
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +306,26 @@ def test_a_file_is_made_with_one_model(tiny: Bundle, tmp_path: Path, monkeypatch
     monkeypatch.setattr(OnnxRuntimeCpu, "load", noted)
     assert replay_to_file(tmp_path, "main", tiny.root, tmp_path / "out.mp4")[0] == 4
     assert sorted(loaded) == sorted(set(loaded))
+
+
+def size_of(file: Path) -> tuple[int, int]:
+    with av.open(str(file)) as container:
+        return container.streams.video[0].width, container.streams.video[0].height
+
+
+def test_a_file_may_have_larger_pictures_than_the_channel_had(tiny: Bundle, tmp_path: Path) -> None:
+    show = Show(tiny)
+    show.start(5)
+    show.make(Condition(show.model.text.encode("calm sea at night")))
+    with ChannelLog(tmp_path, "main") as log:
+        for content in show.contents:
+            log.add(content, 0.0)
+    larger = add_upscaler(write_tiny_bundle(tmp_path / "larger"), 2).root
+    for upscale, scale, size in ((True, 1, (320, 192)), (None, 1, (160, 96)), (True, None, (640, 384))):
+        replay_to_file(tmp_path, "main", larger, tmp_path / "out.mp4", upscale=upscale, scale=scale)
+        assert size_of(tmp_path / "out.mp4") == size
+    with pytest.raises(RenderError, match="scale: pictures of 5120x3072 cannot be encoded"):
+        replay_to_file(tmp_path, "main", larger, tmp_path / "out.mp4", upscale=True, scale=16)
 
 
 def test_every_generator_begins_with_a_decoder_that_knows_nothing(tiny: Bundle) -> None:

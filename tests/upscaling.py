@@ -44,8 +44,8 @@ def upscale_model(count: int, height: int, width: int, factor: int, *, carries: 
     larger = net("Reshape", wide, net.shape(count, height, 1, width, 1, 3))
     larger = net("Expand", larger, net.shape(count, height, factor, width, factor, 3))
     larger = net("Reshape", larger, net.shape(count, height * factor, width * factor, 3))
-    inputs = {"pictures": (TensorProto.UINT8, shape)}
-    outputs = {"frames": (TensorProto.UINT8, (count, height * factor, width * factor, 3))}
+    inputs: dict[str, tuple[int, Any]] = {"pictures": (TensorProto.UINT8, shape)}
+    outputs: dict[str, tuple[int, Any]] = {"frames": (TensorProto.UINT8, (count, height * factor, width * factor, 3))}
     if carries:
         kept = net("Mul", larger, net.constant(1 - SHARE))
         larger = net("Floor", net("Add", kept, net("Mul", "level", net.constant(SHARE))))

@@ -37,7 +37,7 @@ class Plan:
 
     start_ns: int
     steps: int
-    upscale: bool = True
+    upscale: bool = False
 
 
 class Durations:
@@ -209,9 +209,9 @@ class Schedule:
         return max(0, self.epoch_ns + next_chunk * self._chunk_ns - now_ns)
 
     def behind(self, *, per_step: int) -> bool:
-        """Whether even the fewest steps do not keep up."""
+        """Whether even the fewest steps do not keep up, and there is nothing else to leave out."""
         slowest = max(self._typical_ns(self._min_steps, per_step), self._after.percentile(50))
-        return self.steps == self._min_steps and slowest > self._chunk_ns
+        return not self.upscales and self.steps == self._min_steps and slowest > self._chunk_ns
 
     def realtime_ratio(self, *, per_step: int) -> float:
         """Media time made per time that the slowest stage works; 0 while nothing was measured."""

@@ -79,6 +79,40 @@ def test_a_wrong_field_is_named(raw: dict[str, Any], path: tuple[str, ...], valu
         read(raw)
 
 
+UPSCALE: dict[str, object] = {"file": "upscale.onnx", "sha256": "0" * 64, "precision": "fp16", "factor": 4}
+
+
+def test_a_graph_that_enlarges_pictures_says_how_much(raw: dict[str, Any], tiny: Bundle) -> None:
+    raw["graphs"]["upscale"] = UPSCALE
+    manifest = read(raw)
+    width, height = tiny.manifest.video.width, tiny.manifest.video.height
+    assert (manifest.video.width, manifest.video.height) == (width, height)
+    assert manifest.shown_size(upscale=True) == (4 * width, 4 * height)
+    assert manifest.shown_size(upscale=False) == (width, height)
+    assert parse_manifest(manifest.model_dump_json()) == manifest
+    assert tiny.manifest.shown_size(upscale=True) == (width, height)
+
+
+@pytest.mark.parametrize(
+    ("graph", "factor", "message"),
+    [
+        ("upscale", 1, r"field graphs\.upscale\.factor: "),
+        ("upscale", 2.5, r"field graphs\.upscale\.factor: "),
+        ("upscale", None, r"graphs\.upscale\.factor is missing: .*2 to 4"),
+        ("denoise", 2, r"graphs\.denoise\.factor is 2, but only graphs\.upscale has one"),
+    ],
+)
+def test_a_wrong_factor_is_named(raw: dict[str, Any], graph: str, factor: object, message: str) -> None:
+    raw["graphs"].setdefault(graph, UPSCALE | {})
+    raw["graphs"][graph] |= {"factor": factor}
+    with pytest.raises(ManifestError, match=message):
+        read(raw)
+
+
+def test_other_graphs_are_written_as_they_always_were(tiny: Bundle) -> None:
+    assert "factor" not in tiny.manifest.model_dump_json()
+
+
 def test_a_missing_field_is_named(raw: dict[str, Any]) -> None:
     del raw["sampler"]
     with pytest.raises(ManifestError, match="field sampler: missing"):

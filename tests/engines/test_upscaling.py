@@ -1,4 +1,4 @@
-"""Pictures made larger by the bundle's own graph: on processors, on the device of ONNX Runtime, and on a strict fake GPU.
+"""Pictures made larger by the bundle's own graph: on processors, on ONNX Runtime's device, on a strict fake GPU.
 
 The fake's streams are ordered by events alone. Nothing here claims that CUDA ran.
 """

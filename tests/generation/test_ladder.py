@@ -10,6 +10,7 @@ from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.manifest import MANIFEST_FILE
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 
 def test_only_reports_in_a_row_exhaust_the_patience() -> None:
@@ -36,6 +37,12 @@ def shrink(bundle: Bundle, **video: Any) -> None:
 def test_half_the_size_is_shown_at_twice_the_scale(large: Bundle) -> None:
     shrink(large, width=80, height=48)
     assert smaller_sibling(large, 3) == (large.root.parent / "tinier", 6)
+
+
+def test_pictures_that_a_graph_has_enlarged_have_no_other_size_from_the_sibling(large: Bundle) -> None:
+    larger = add_upscaler(large.root, 3)
+    assert smaller_sibling(larger, 2, upscale=True) == (large.root.parent / "tinier", 6)
+    assert smaller_sibling(larger, 2) == (large.root.parent / "tinier", 2)
 
 
 @pytest.mark.parametrize(

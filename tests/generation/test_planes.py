@@ -19,10 +19,11 @@ from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.chunk import Chunk, LatentChunk, Size
 from streamgen_engines.errors import GraphRunError
-from streamgen_engines.families import PocketDecoder, load
+from streamgen_engines.families import Condition, PocketDecoder, load
 from streamgen_engines.manifest import Manifest
 from streamgen_engines.planes import PlaneRequest
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 EVERY = frozenset(Layer(codec, rung) for codec in VIDEO_CODECS for rung in range(3))  # at a scale of 4
 SIZES = ((640, 384), (426, 256), (320, 192))
@@ -74,6 +75,12 @@ def test_every_size_of_the_ladder_is_wanted_and_no_rgb(manifest: Manifest) -> No
         assert (request.rgb, request.order) == (False, "i420")
         stage.close()
     assert wanted_planes(manifest, 4).sizes == SIZES
+
+
+def test_enlarged_pictures_have_sizes_of_their_own(tmp_path: Path) -> None:
+    larger = add_upscaler(write_tiny_bundle(tmp_path), 2).manifest
+    assert wanted_planes(larger, 2, upscale=True).sizes == SIZES
+    assert wanted_planes(larger, 4).sizes == SIZES
 
 
 def test_packets_are_those_of_pictures_that_are_scaled_here(
@@ -247,3 +254,41 @@ def test_what_is_denoised_already_is_decoded_while_the_chunk_before_is_encoded(
         ]
     else:
         assert log == [f"{what} {index}" for index in range(4) for what in ("decode", "sent")]
+
+
+def test_a_chunk_that_is_not_enlarged_is_shown_at_the_same_size(tmp_path: Path) -> None:
+    """So no encoder sees another size, and no keyframe is needed: what changes is the picture."""
+    bundle = add_upscaler(write_tiny_bundle(tmp_path), 2)
+    model = load(bundle, upscale=True)
+    decode = DecodeStage(model.decoder)
+    assert decode.may_skip_upscaling
+    encode = EncodeStage(bundle.manifest, scale=2, upscale=True)
+    assert (encode.rungs[0].width, encode.rungs[0].height) == SIZES[0]
+    prompt = model.text.encode("a red sun")
+    sizes, keyframes = [], []
+    for index in range(4):
+        made = dataclasses.replace(denoised(index), latents=model.generator.step(Condition(prompt)), upscale=index != 2)
+        shown = decode.decode(made)
+        sizes.append(shown.chunk.video.shape[1:3])
+        assert (shown.record.timings_ms["upscale"] > 0) == made.upscale
+        assert shown.record.timings_ms["decode"] >= shown.record.timings_ms["upscale"]
+        encoded = encode.encode(shown, EVERY)
+        assert len(encoded.video) == 4 * len(EVERY)
+        keyframes += [packet.keyframe for packet in encoded.video if packet.layer == Layer("vp8", 0)]
+    encode.close()
+    assert sizes == [(192, 320), (192, 320), (96, 160), (192, 320)]
+    assert keyframes == [True, *[False] * 15]
+
+
+def test_pictures_of_another_size_than_either_are_refused(tmp_path: Path) -> None:
+    encode = EncodeStage(add_upscaler(write_tiny_bundle(tmp_path), 2).manifest, scale=1, upscale=True)
+    wrong = dataclasses.replace(decoded(0).chunk, video=np.zeros((4, 98, 160, 3), np.uint8))
+    with pytest.raises(ValueError, match="expected uint8"):
+        encode.encode(Decoded(wrong, decoded(0).record), frozenset({Layer("vp8", 0)}))
+    encode.close()
+
+
+def test_a_decoder_without_it_has_nothing_to_leave_out(tmp_path: Path) -> None:
+    stage = DecodeStage(load(Bundle.open(write_tiny_bundle(tmp_path))).decoder)
+    assert not stage.may_skip_upscaling
+    assert not DecodeStage(Scripted([])).may_skip_upscaling

@@ -20,18 +20,31 @@ EPOCH = 10_000 * MS
 SOUND = 7_500_000
 
 
-def make(*, max_steps: int = 4, min_steps: int = 1, epoch: int | None = EPOCH) -> Schedule:
-    schedule = Schedule(chunk_ns=CHUNK, max_steps=max_steps, min_steps=min_steps, sound_ahead_ns=SOUND)
+def make(*, max_steps: int = 4, min_steps: int = 1, epoch: int | None = EPOCH, upscales: bool = False) -> Schedule:
+    schedule = Schedule(
+        chunk_ns=CHUNK, max_steps=max_steps, min_steps=min_steps, sound_ahead_ns=SOUND, upscales=upscales
+    )
     schedule.epoch_ns = epoch
     return schedule
 
 
-def settle(schedule: Schedule, *, pass_ms: float, after_ms: float, count: int = WINDOW, per_step: int = 1) -> None:
-    """Feed constant measurements of chunks that were in time."""
+def settle(
+    schedule: Schedule,
+    *,
+    pass_ms: float,
+    after_ms: float,
+    upscale_ms: float = 0,
+    count: int = WINDOW,
+    per_step: int = 1,
+) -> None:
+    """Feed constant measurements of chunks that were in time. `upscale_ms` is a part of `after_ms`."""
     for _ in range(count):
         duration = round(pass_ms * MS) * passes(schedule.steps, per_step)
         schedule.denoised(duration, schedule.steps, per_step=per_step)
-        schedule.delivered(10, round(after_ms * MS), schedule.deadline_ns(10) - 200 * MS)
+        upscaling_ns = round(upscale_ms * MS) if schedule.upscales else 0
+        after_ns = round(after_ms * MS) - (0 if schedule.upscales else round(upscale_ms * MS))
+        lead_ns = schedule.deadline_ns(10) - 200 * MS
+        schedule.delivered(10, after_ns, lead_ns, upscaling_ns=upscaling_ns)
 
 
 def test_nothing_starts_without_an_epoch() -> None:
@@ -253,3 +266,59 @@ def test_after_a_pause_two_chunks_start_at_once_in_full_quality_and_nothing_is_l
     assert schedule.margin_ns <= margin_ns
     schedule.delivered(22, 10 * MS, long_after)
     assert schedule.margin_ns > margin_ns
+
+
+def test_a_late_chunk_is_not_enlarged_before_it_loses_a_step() -> None:
+    schedule = make(upscales=True)
+    settle(schedule, pass_ms=20, after_ms=150, upscale_ms=100)
+    latest = schedule.deadline_ns(9) - 150 * MS
+    for left_ms, steps, upscale in ((101, 4, True), (99, 4, False), (1, 4, False), (-1, 3, False), (-60, 1, False)):
+        plan = schedule.plan(9, latest - left_ms * MS, per_step=1)
+        assert plan is not None
+        assert (plan.steps, plan.upscale) == (steps, upscale), left_ms
+    assert schedule.upscales, "that was asked, and nothing was made"
+
+
+def test_a_chunk_that_was_late_once_is_forgotten_and_several_end_it() -> None:
+    schedule = make(upscales=True)
+    settle(schedule, pass_ms=20, after_ms=150, upscale_ms=100)
+    late, well = Plan(0, 4), Plan(0, 4, upscale=True)
+    for chunk in (3, 3 + WINDOW, 3 + 2 * WINDOW, 4 + 2 * WINDOW):
+        schedule.started(chunk - 1, well)
+        schedule.started(chunk, late)
+        assert schedule.upscales
+    schedule.started(5 + 2 * WINDOW, late)
+    assert not schedule.upscales
+    plan = schedule.plan(PRIMING_CHUNKS + 1, EPOCH, per_step=1)
+    assert plan is not None
+    assert not plan.upscale
+
+
+@pytest.mark.parametrize(("pass_ms", "after_ms", "upscale_ms"), [(10, 340, 250), (70, 200, 100)])
+def test_enlarging_is_given_up_for_good_before_a_step_is(pass_ms: float, after_ms: float, upscale_ms: float) -> None:
+    schedule = make(upscales=True)
+    steps = []
+    while schedule.upscales:
+        settle(schedule, pass_ms=pass_ms, after_ms=after_ms, upscale_ms=upscale_ms, count=1)
+        steps.append(schedule.steps)
+        assert len(steps) < WINDOW
+        assert not schedule.behind(per_step=1)
+    assert set(steps) == {4}
+    # What was measured beside it says nothing any more: the stages are measured anew, and are fast enough now.
+    settle(schedule, pass_ms=10, after_ms=after_ms, upscale_ms=upscale_ms)
+    assert (schedule.steps, schedule.upscales) == (4, False)
+    assert schedule._after.percentile(95) == round((after_ms - upscale_ms) * MS)
+
+
+def test_without_it_a_machine_that_is_still_too_slow_takes_fewer_steps() -> None:
+    schedule = make(upscales=True)
+    settle(schedule, pass_ms=100, after_ms=200, upscale_ms=100)
+    assert (schedule.steps, schedule.upscales) == (2, False)
+
+
+def test_a_hurried_chunk_says_nothing_of_those_that_are_not() -> None:
+    schedule = make(upscales=True)
+    settle(schedule, pass_ms=20, after_ms=150, upscale_ms=100, count=4)
+    for _ in range(WINDOW):
+        schedule.delivered(10, 50 * MS, schedule.deadline_ns(10) - 200 * MS)
+    assert (schedule._after.percentile(50), schedule._plainly.percentile(50)) == (150 * MS, 50 * MS)
