@@ -29,6 +29,18 @@ _KEYFRAME_S: Final = 0.15  # of the bitrate: what libvpx may spend on a keyframe
 _IN_VAIN: Final = 0.9  # a further attempt that saves less than a tenth shows that the coarsest quality is reached
 _MAX_EDGE: Final = 4096
 _ENCODERS: Final[dict[VideoCodec, str]] = {"vp8": "libvpx", "h264": "libx264"}
+_MACROBLOCK: Final = 16
+_LEVELS: Final = (
+    ("3.1", 3_600, 108_000),
+    ("3.2", 5_120, 216_000),
+    ("4.0", 8_192, 245_760),
+    ("4.2", 8_704, 522_240),
+    ("5.0", 22_080, 589_824),
+    ("5.1", 36_864, 983_040),
+    ("5.2", 36_864, 2_073_600),
+)
+"""Levels of H.264 with the macroblocks of a picture and of a second that they allow (H.264, table A-1); not below what
+browsers offer."""
 SMPTE_170M: Final = 6  # H.273 code for primaries, transfer and matrix: what browsers assume for untagged video
 
 
@@ -96,7 +108,9 @@ class VideoEncoder:
         context.colorspace = context.color_primaries = context.color_trc = SMPTE_170M
         buffer = max(1, round(BURST_S * target))
         context.options = (
-            _vp8_options(target, buffer, fps) if codec == "vp8" else _h264_options(target, buffer, context.gop_size)
+            _vp8_options(target, buffer, fps)
+            if codec == "vp8"
+            else _h264_options(target, buffer, context.gop_size, h264_level(rung.width, rung.height, fps))
         )
         context.open()
         self._context = context
@@ -159,6 +173,15 @@ def encoded_size(width: int, height: int, scale: int) -> tuple[int, int]:
     return size
 
 
+def h264_level(width: int, height: int, fps: tuple[int, int]) -> str:
+    """The least level of H.264, from 3.1 on, for pictures of this size (pixels) and rate; the highest where none is."""
+    blocks = -(-width // _MACROBLOCK) * -(-height // _MACROBLOCK)
+    for name, picture, second in _LEVELS:
+        if blocks <= picture and blocks * Fraction(*fps) <= second:
+            return name
+    return _LEVELS[-1][0]
+
+
 def _vp8_options(bitrate: int, buffer: int, fps: tuple[int, int]) -> dict[str, str]:
     """Constant bitrate: other modes overshoot more. Calm pictures stay far below it, because quality ends at qmin."""
     keyframe_percent = round(100 * _KEYFRAME_S * Fraction(*fps))
@@ -179,12 +202,12 @@ def _vp8_options(bitrate: int, buffer: int, fps: tuple[int, int]) -> dict[str, s
     }
 
 
-def _h264_options(bitrate: int, buffer: int, gop: int) -> dict[str, str]:
+def _h264_options(bitrate: int, buffer: int, gop: int, level: str) -> dict[str, str]:
     return {
         "preset": "ultrafast",
         "tune": "zerolatency",
         "profile": "baseline",  # x264's baseline never uses what constrained baseline forbids
-        "level": "3.1",
+        "level": level,
         "forced-idr": "1",
         "x264-params": (
             f"keyint={gop}:min-keyint=1:scenecut=0:repeat-headers=1:annexb=1:sliced-threads=0:"

@@ -15,6 +15,7 @@ from streamgen.media.video_encoder import (
     MAX_ATTEMPTS,
     VideoEncoder,
     encoded_size,
+    h264_level,
     ticks_per_picture,
     usual_scale,
 )
@@ -223,3 +224,29 @@ def test_rate_that_drifts_is_refused() -> None:
 
 def test_pictures_are_enlarged_until_they_can_be_watched() -> None:
     assert [usual_scale(height) for height in (96, 128, 256, 360, 720)] == [4, 3, 2, 1, 1]
+
+
+@pytest.mark.parametrize(
+    ("width", "height", "fps", "level"),
+    [
+        (160, 96, (25, 2), "3.1"),
+        (1280, 720, (30, 1), "3.1"),
+        (1280, 720, (60, 1), "3.2"),
+        (1282, 720, (25, 1), "3.2"),
+        (1792, 1024, (50, 3), "4.0"),
+        (1920, 1080, (60, 1), "4.2"),
+        (3328, 1920, (16, 1), "5.1"),
+        (4096, 4096, (60, 1), "5.2"),
+    ],
+)
+def test_a_level_is_told_that_has_room_for_the_picture(
+    width: int, height: int, fps: tuple[int, int], level: str
+) -> None:
+    assert h264_level(width, height, fps) == level
+
+
+def test_large_pictures_say_their_level() -> None:
+    encoder = VideoEncoder(Layer("h264", 0), Rung(1440, 1440, 5_000_000), fps=(25, 1))
+    packet = encoder.encode(np.full((2160, 1440), 128, np.uint8), 0)
+    sps = packet.data[packet.data.index(b"\x00\x00\x01\x67") + 4 :]
+    assert sps[2] == 40

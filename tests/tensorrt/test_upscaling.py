@@ -1,4 +1,4 @@
-"""The graph `upscale` behind the decoder, with TensorRT's runtime on a fake GPU of several streams; no GPU took part."""
+"""The graph `upscale` behind the decoder, with TensorRT's runtime on a fake GPU of several streams."""
 
 from collections.abc import Callable
 from pathlib import Path
