@@ -30,6 +30,7 @@ from tests.generation import stand_in_worker
 from tests.media.decoding import decode_opus, decode_video
 from tests.tensorrt.stand_in import fail, words
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
 
@@ -189,6 +190,22 @@ async def test_viewers_know_the_ladder_before_they_can_join_and_the_slate_is_in_
         assert {packet.layer for packet in channel.videos if packet.keyframe} >= {
             Layer(codec, rung) for codec in VIDEO_CODECS for rung in range(3)
         }
+
+
+async def test_pictures_that_a_graph_enlarges_make_another_ladder(tmp_path: Path) -> None:
+    larger = add_upscaler(write_tiny_bundle(tmp_path), 3).root
+    for upscale, size in ((True, (960, 576)), (None, (640, 384))):  # at 288 rows a scale of 2 is enough, at 96 it is 4
+        channel = StartingChannel(larger, upscale=upscale)
+        channel.videos, channel.audios, channel.records = [], [], []
+        async with asyncio.timeout(LIMIT_S), channel:
+            assert (channel.fanout.rungs[0].width, channel.fanout.rungs[0].height) == size
+            assert channel._generator_settings.upscale == (upscale is True)
+
+
+async def test_a_bundle_that_cannot_enlarge_pictures_is_refused_at_the_start(bundle: Path) -> None:
+    with pytest.raises(BundleError, match="tiny cannot enlarge pictures"):
+        async with StartingChannel(bundle, upscale=True):
+            pass
 
 
 async def test_the_programme_is_covered_without_the_generator_and_comes_back_with_a_keyframe(bundle: Path) -> None:

@@ -3,6 +3,7 @@ import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import pytest
@@ -23,6 +24,7 @@ from streamgen.packets import (
 )
 from tests.generation.running import LIMIT_S, is_chunk, running, shows, until
 from tests.tiny_bundle import write_tiny_bundle
+from tests.upscaling import add_upscaler
 
 
 @pytest.fixture(scope="module")
@@ -118,6 +120,16 @@ async def test_layers_of_several_sizes_come_with_their_chunks(settings: Generato
     assert [(packet.layer, packet.pts) for packet in chunk.video] == [
         (layer, n * 7_200) for n in range(4) for layer in layers
     ]
+
+
+async def test_pictures_that_a_graph_enlarges_are_encoded_at_their_size(tmp_path: Path) -> None:
+    larger = add_upscaler(write_tiny_bundle(tmp_path), 2).root
+    async with running(GeneratorSettings(bundle=larger, scale=1, upscale=True)) as generator:
+        assert (generator.ready.width, generator.ready.height) == (320, 192)
+        events = await until(generator, lambda event: is_chunk(event, 1))
+    chunks = [event for event in events if isinstance(event, EncodedChunk)]
+    assert all(len(chunk.video) == 4 for chunk in chunks)
+    assert all("upscale" in chunk.record.timings_ms for chunk in chunks)
 
 
 async def test_a_later_epoch_moves_the_start_of_chunks(settings: GeneratorSettings) -> None:
