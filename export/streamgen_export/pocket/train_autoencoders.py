@@ -17,6 +17,7 @@ from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder
 from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.critic import Adversary
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.orthogonal import Orthogonal
 from streamgen_export.pocket.precision import mixed
@@ -33,6 +34,8 @@ from streamgen_export.pocket.video_autoencoder import (
 SUBJECT_WEIGHT = 4.0
 FORGIVEN = 0.5
 """Highest noise in latents with which the picture decoder trains."""
+CRITICAL_FROM = 0.3
+"""Share of the budget after which the critic is heard: before, pictures are too bad to be judged."""
 LINEAR_CLIPS = 384
 """From which the linear code is taken."""
 LINEAR_SHARE = 0.1
@@ -65,6 +68,7 @@ class PictureTraining:
         self.config, self.folder, self.seed, self.device = config.sketched, folder, seed, torch.device(device)
         self.encoder, self.decoder = VideoEncoder(self.config).to(device), VideoDecoder(self.config).to(device)
         self.encoder.requires_grad_(requires_grad=False)
+        self.adversary = Adversary(config.video_channels, seed, self.device)
         self.step = 0
         self.known = known
 
@@ -132,7 +136,8 @@ class PictureTraining:
             torch.manual_seed(self.seed * 1_000_003 + step)
             alone = bool(lone) and step % LONE_EVERY == 0
             drawn = self._batch(lone, rng, batch, 1) if alone else self._batch(clips, rng, max(batch // 2, 1), 2)
-            loss = self._loss(*drawn)
+            critical = self.known is not None or budget.share(step) >= CRITICAL_FROM
+            loss = self._loss(*drawn, critical=critical)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step(rate * cosine(step, budget.share(step)))
@@ -160,21 +165,25 @@ class PictureTraining:
         # Contiguous: the loss is many passes over these, and slow where the colours lie innermost.
         return pictures_to_float(rgb).contiguous(), weight.unflatten(1, (chunks, 4))
 
-    def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
+    def _loss(self, true: Tensor, weight: Tensor, *, critical: bool) -> Tensor:
         with mixed(self.device):
             latents = self.encoder(true.flatten(0, 1)).unflatten(0, true.shape[:2])
             noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * FORGIVEN
-            made = self.decoder.clips(latents + noise * torch.randn_like(latents))
-        return reconstruction_loss(made.float(), true, weight)
+            latents = latents + noise * torch.randn_like(latents)
+            made = self.decoder.clips(latents).float()
+            loss = reconstruction_loss(made, true, weight)
+            return self.adversary.loss(made, true, latents, loss) if critical else loss
 
     def state(self) -> dict[str, object]:
-        """Everything but the optimiser."""
-        return {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict(), "step": self.step}
+        """Everything but the optimiser of the decoder."""
+        learnt = {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict()}
+        return {**learnt, "adversary": self.adversary.state_dict(), "step": self.step}
 
     def restore(self, state: dict[str, object]) -> None:
         """Take back what `state` gave."""
         self.encoder.load_state_dict(state["encoder"])  # type: ignore[arg-type]
         self.decoder.load_state_dict(state["decoder"])  # type: ignore[arg-type]
+        self.adversary.load_state_dict(state["adversary"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[call-overload]
 
 
@@ -188,6 +197,7 @@ class EnlargerTraining:
         self.decoder = known.video_decoder
         assert self.decoder.enlarger is not None
         self.enlarger = self.decoder.enlarger
+        self.adversary = Adversary(config.video_channels, seed, self.device)
         self.step = 0
 
     @property
@@ -204,6 +214,7 @@ class EnlargerTraining:
         state = checkpoint.load(self.path)
         if state is not None:
             self.enlarger.load_state_dict(state["enlarger"])
+            self.adversary.load_state_dict(state["adversary"])
             self.step = int(state["step"])
             optimiser.load_state_dict(state["optimiser"])
             budget.spent_s += state.get("spent_s", 0.0)
@@ -215,7 +226,7 @@ class EnlargerTraining:
                 break
             rng = np.random.default_rng([self.seed, 4, step])
             torch.manual_seed(self.seed * 1_000_003 + step)
-            loss = self._loss(clips, rng, batch, chunks)
+            loss = self._loss(clips, rng, batch, chunks, critical=budget.share(step) >= CRITICAL_FROM)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step(rate * cosine(step, budget.share(step)))
@@ -225,12 +236,14 @@ class EnlargerTraining:
             self.step = step + 1
             done = budget.over(self.step)
             if self.step % SAVE_EVERY == 0 or done:
-                state = {"enlarger": self.enlarger.state_dict(), "step": self.step}
-                spent = {"optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
+                state = {"enlarger": self.enlarger.state_dict(), "adversary": self.adversary.state_dict()}
+                spent = {"step": self.step, "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
                 checkpoint.save(self.path, {**state, **spent})
                 log.draw()
 
-    def _loss(self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int) -> Tensor:
+    def _loss(
+        self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int, *, critical: bool
+    ) -> Tensor:
         """Pictures of successive chunks of some clips, from latents about as inexact as the transformer's."""
         picked = [clips[int(rng.integers(len(clips)))] for _ in range(batch)]
         firsts = [4 * int(rng.integers(len(clip.captions) - chunks + 1)) for clip in picked]
@@ -244,9 +257,11 @@ class EnlargerTraining:
                 flat = shrunk(true.flatten(0, 1), self.config.upscale).contiguous(memory_format=torch.channels_last)
                 latents = self.known.video(flat).unflatten(0, true.shape[:2])
                 noise = torch.rand(batch, 1, 1, 1, 1, device=self.device) * FORGIVEN
-                small, features = self.decoder.sketches(latents + noise * torch.randn_like(latents))
-            made = self.enlarger(small, features).unflatten(0, true.shape[:2])
-        return reconstruction_loss(made.float(), true, weight.unflatten(1, (chunks, 4)))
+                latents = latents + noise * torch.randn_like(latents)
+                small, features = self.decoder.sketches(latents)
+            made = self.enlarger(small, features).unflatten(0, true.shape[:2]).float()
+            loss = reconstruction_loss(made, true, weight.unflatten(1, (chunks, 4)))
+            return self.adversary.loss(made, true, latents, loss) if critical else loss
 
 
 class AudioTraining:
