@@ -488,7 +488,7 @@ def _bundle(
     Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
     `PictureError` for a picture that it cannot start from.
     """
-    from streamgen.generation.pipeline import start_picture
+    from streamgen.generation.start_picture import start_picture
     from streamgen.media.video_encoder import encoded_size, usual_scale
     from streamgen.settings import SettingsError
     from streamgen_engines.bundle import bundle_at

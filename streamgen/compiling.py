@@ -67,7 +67,7 @@ def compile_bundle(
     apart = texts.apart(opened.manifest)
     flavour = load_flavour(name)
 
-    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.generation.encode_stage import wanted_planes
     from streamgen.media.video_encoder import usual_scale
     from streamgen_engines.runtimes import OnnxRuntimeCpu
     from streamgen_engines.tensorrt.compile import Compiler, gpu_here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamgen.generation.pipeline import start_picture
+from streamgen.generation.start_picture import start_picture
 from streamgen.log.reader import LogReader
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.replay import replay_whole

@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from streamgen.doctor import check_bundle
-from streamgen.generation.pipeline import DenoiseStage, Pipeline, start_picture
+from streamgen.generation.denoise_stage import DenoiseStage
+from streamgen.generation.pipeline import Pipeline
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.generation.prompts import Taken
 from streamgen.generation.schedule import Plan
+from streamgen.generation.start_picture import start_picture
 from streamgen.generation.worker import Worker, _Outbox, _warm_up
 from streamgen.http.server import moderation
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted

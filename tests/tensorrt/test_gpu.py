@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import LatentChunk

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.chunk import LatentChunk
