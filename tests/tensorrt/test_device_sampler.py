@@ -1,7 +1,5 @@
 """Chunks on a fake GPU whose plans compute the real graphs, against the chunks of the host."""
 
-import itertools
-import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -11,72 +9,28 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import LatentChunk
 from streamgen_engines.errors import ConditionError, GraphMismatchError, GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, PocketGenerator
-from streamgen_engines.manifest import ChannelRanges, Guard
-from streamgen_engines.prompt import Prompt, transition
+from streamgen_engines.prompt import Prompt
 from streamgen_engines.recipe import SamplingRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.chunk_block import MAX_STEPS
 from streamgen_engines.tensorrt.records import CAPACITY
-from streamgen_engines.text import TextEncoder
+from tests.pocket_loop import (
+    KINDS,
+    TOLERANCE,
+    Kind,
+    broken,
+    changing_shapes,
+    require_close,
+    require_mended,
+    run,
+    settling,
+    with_a_state_that_does_not_fit,
+    with_longer_texts,
+)
 from tests.tensorrt.fakes import FakeGpu
 from tests.tensorrt.on_fake_gpu import FakeRuntime
-from tests.tiny_bundle import AUDIO, VIDEO, WINDOW, write_tiny_bundle
-
-TOLERANCE = 1e-5
-CHUNKS = 12
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """With a limit and ranges that hold back most of what the tiny model makes."""
-    folder = write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "guarded")
-    narrow = {
-        side: ChannelRanges(mean=((-0.05, 0.1),) * channels, deviation=((0.2, 0.3),) * channels)
-        for side, channels in (("video", VIDEO.latent[0]), ("audio", AUDIO.latent[0]))
-    }
-    raw = json.loads((folder / "manifest.json").read_text())
-    raw["sampler"]["guard"] = Guard(limit=0.6, pull=0.5, **narrow).model_dump(mode="json")
-    (folder / "manifest.json").write_text(json.dumps(raw))
-    return Bundle.open(folder)
-
-
-@pytest.fixture(scope="module")
-def text(tiny: Bundle) -> TextEncoder:
-    return TextEncoder(tiny, OnnxRuntimeCpu())
-
-
-@pytest.fixture(scope="module")
-def ball(text: TextEncoder) -> Prompt:
-    return text.encode("a red ball bounces")
-
-
-@pytest.fixture(scope="module")
-def sea(text: TextEncoder) -> Prompt:
-    return text.encode("calm sea at night")
-
-
-@pytest.fixture(scope="module")
-def blended(text: TextEncoder) -> Prompt:
-    return text.blend([("rain", 1), ("a red ball bounces", 2), ("a green field", 3)])
-
-
-def run(generator: PocketGenerator, log: Sequence[Condition]) -> list[LatentChunk]:
-    return [generator.step(condition) for condition in log]
-
-
-def require_close(found: Sequence[LatentChunk], right: Sequence[LatentChunk]) -> None:
-    for a, b in zip(found, right, strict=True):
-        assert (a.index, a.seed, a.cut) == (b.index, b.seed, b.cut)
-        np.testing.assert_allclose(a.video, b.video, atol=TOLERANCE, rtol=TOLERANCE)
-        np.testing.assert_allclose(a.audio, b.audio, atol=TOLERANCE, rtol=TOLERANCE)
 
 
 def require_same_ring(runtime: FakeRuntime, host: PocketGenerator, bundle: Bundle) -> None:
@@ -96,50 +50,18 @@ def compare(bundle: Bundle, log: Sequence[Condition], runtime: FakeRuntime) -> N
     assert max(float(np.abs(chunk.video).max()) for chunk in right) > 0.3  # there is something to compare
 
 
-def program(first: Condition, other: Prompt, picture: Any) -> list[Condition]:
-    """Twelve chunks with everything that can happen between two of them."""
-    log = [first] * CHUNKS
-    log[3:] = [replace(first, prompt=other)] * (CHUNKS - 3)
-    log[5] = replace(log[5], cut=True)
-    log[7] = replace(log[7], keep=1)
-    log[8] = replace(log[8], picture=picture)
-    log[9] = replace(log[9], seed=11)
-    return log
-
-
 def test_the_fake_runtime_makes_whole_chunks() -> None:
     assert isinstance(FakeRuntime(), SamplingRuntime)
     assert not isinstance(OnnxRuntimeCpu(), SamplingRuntime)
 
 
 @pytest.mark.parametrize("record", [True, False], ids=["recorded", "step by step"])
-@pytest.mark.parametrize(
-    ("steps", "guidance", "split", "exact", "alone"),
-    list(itertools.product((None, 2), (1.0, 2.5), *[(False, True)] * 3)),
-)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_chunks_are_those_of_the_host(
-    tiny: Bundle,
-    ball: Prompt,
-    sea: Prompt,
-    blended: Prompt,
-    steps: int | None,
-    guidance: float,
-    split: bool,
-    exact: bool,
-    alone: bool,
-    record: bool,
+    tiny: Bundle, ball: Prompt, sea: Prompt, blended: Prompt, kind: Kind, record: bool
 ) -> None:
-    first = Condition(
-        blended if exact else ball,
-        steps=steps,
-        guidance=guidance,
-        sound=sea if split else None,
-        exact=exact,
-        alone_above=0.6 if alone else None,
-    )
-    picture = np.random.default_rng(1).standard_normal((1, *VIDEO.latent)).astype(np.float32)
     runtime = FakeRuntime(record=record)
-    compare(tiny, program(first, blended, picture), runtime)
+    compare(tiny, kind.programme(ball, sea, blended), runtime)
     assert (runtime.sampler.recorded >= 2) is record
 
 
@@ -151,19 +73,11 @@ def test_the_guard_and_the_limit_are_those_of_the_host(
 
 
 def test_shapes_may_change_from_chunk_to_chunk(tiny: Bundle, ball: Prompt, sea: Prompt, blended: Prompt) -> None:
-    each = [
-        Condition(ball, steps=1),
-        Condition(blended, exact=True),
-        Condition(blended, exact=True, sound=sea),
-        Condition(ball, sound=blended, exact=True, guidance=1),
-        Condition(sea, steps=6, guidance=1),
-    ]
-    compare(tiny, each * 4, FakeRuntime(FakeGpu(stirred=5)))
+    compare(tiny, changing_shapes(ball, sea, blended), FakeRuntime(FakeGpu(stirred=5)))
 
 
 def test_a_transition_and_a_settled_prompt_that_moves_the_sink(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
-    log = [Condition(transition(ball, sea, share), alone_above=0.6) for share in np.linspace(0, 1, 5)]
-    compare(tiny, [*[Condition(ball)] * 3, *log, *[Condition(sea)] * (WINDOW + 4)], FakeRuntime())
+    compare(tiny, settling(ball, sea), FakeRuntime())
 
 
 def test_a_gpu_that_cannot_record_makes_the_same(tiny: Bundle, ball: Prompt) -> None:
@@ -262,8 +176,7 @@ def test_what_was_lost_with_a_failure_is_brought_again(tiny: Bundle, ball: Promp
         generator.step(Condition(sea))
     runtime.device.waiting.clear()
     generator.reset()
-    made = run(generator, [Condition(sea)] * 3)
-    require_close([replace(chunk, index=index) for index, chunk in enumerate(made)], right)
+    require_mended(run(generator, [Condition(sea)] * 3), right)
 
 
 def test_a_record_that_fails_is_told_and_reset_mends_it(
@@ -281,12 +194,7 @@ def test_a_record_that_fails_is_told_and_reset_mends_it(
         with pytest.raises(GraphRunError, match="refuses"):
             generator.step(Condition(ball))
     generator.reset()
-    again = run(generator, [Condition(ball)] * 4)
-    require_close([replace(chunk, index=index) for index, chunk in enumerate(again)], first)
-
-
-def broken(prompt: Prompt) -> Prompt:
-    return Prompt("broken", prompt.context, prompt.context_bias, np.full_like(prompt.pooled, np.nan))
+    require_mended(run(generator, [Condition(ball)] * 4), first)
 
 
 def test_latents_that_run_away_are_refused_and_reset_mends_them(tiny: Bundle, ball: Prompt) -> None:
@@ -295,8 +203,7 @@ def test_latents_that_run_away_are_refused_and_reset_mends_them(tiny: Bundle, ba
     with pytest.raises(NonFiniteError, match="not numbers"):
         generator.step(Condition(broken(ball)))
     generator.reset()
-    again = run(generator, [Condition(ball)] * 3)
-    require_close([replace(chunk, index=index) for index, chunk in enumerate(again)], right)
+    require_mended(run(generator, [Condition(ball)] * 3), right)
 
 
 def test_what_a_clamp_hides_is_refused_too(tiny: Bundle, ball: Prompt, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,23 +233,16 @@ def test_more_steps_than_there_is_room_for_are_refused(tiny: Bundle, ball: Promp
 
 def test_a_graph_that_does_not_fit_gives_everything_back(tiny: Bundle) -> None:
     runtime = FakeRuntime()
-    wrong = replace(tiny, manifest=tiny.manifest.model_copy(deep=True))
-    states = wrong.manifest.graphs["denoise"].states
-    wrong.manifest.graphs["denoise"] = wrong.manifest.graphs["denoise"].model_copy(
-        update={"states": (*states[:-1], states[-1].model_copy(update={"shape": (1, 1, 2, 3)}))}
-    )
-    with pytest.raises(GraphMismatchError, match=states[-1].name):
+    wrong, state = with_a_state_that_does_not_fit(tiny)
+    with pytest.raises(GraphMismatchError, match=state):
         PocketGenerator(wrong, runtime)
     assert (runtime.gpu.memory, runtime.gpu.marks, runtime.device.pinned) == ({}, {}, [])
 
 
 def test_a_changed_manifest_is_noticed(tiny: Bundle, tmp_path: Path) -> None:
-    folder = write_tiny_bundle(tmp_path / "wide")
-    raw = json.loads((folder / "manifest.json").read_text())
-    raw["text"]["max_tokens"] += 1
-    (folder / "manifest.json").write_text(json.dumps(raw))
+    bundle = with_longer_texts(tmp_path / "wide")
     with pytest.raises(GraphMismatchError, match="context"):
-        PocketGenerator(Bundle.open(folder), FakeRuntime())
+        PocketGenerator(bundle, FakeRuntime())
 
 
 def test_there_is_no_engine_for_single_passes(tiny: Bundle) -> None:

@@ -13,20 +13,9 @@ from streamgen_engines.prompt import Prompt
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.tensorrt.resident import BUFFERS
 from streamgen_engines.text import TextEncoder
+from tests.pocket_loop import any_programme, decode, decode_behind, require_same_programme
 from tests.tensorrt.fakes import FakeDevice, FakeGpu
 from tests.tensorrt.on_fake_gpu import FakeRuntime
-from tests.tiny_bundle import write_tiny_bundle
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def prompts(tiny: Bundle) -> tuple[Prompt, Prompt]:
-    text = TextEncoder(tiny, OnnxRuntimeCpu())
-    return text.encode("a red ball bounces"), text.encode("calm sea at night")
 
 
 def resident(chunk: LatentChunk) -> Resident:
@@ -52,65 +41,65 @@ class Reader:
         return np.array_equal(found, chunk.video)
 
 
-def late_copy_is_right(tiny: Bundle, prompts: tuple[Prompt, Prompt], runtime: FakeRuntime, *, waits: bool) -> bool:
+def late_copy_is_right(tiny: Bundle, ball: Prompt, sea: Prompt, runtime: FakeRuntime, *, waits: bool) -> bool:
     """A copy is enqueued, and the sampler fills both buffers again before it is done."""
     generator = PocketGenerator(tiny, runtime)
-    first = generator.step(Condition(prompts[0]))
+    first = generator.step(Condition(ball))
     reader = Reader(runtime, first)
     if not waits:
         runtime.device.wait_event = lambda event: None  # type: ignore[method-assign]
     assert reader.take(first)
     for _ in range(BUFFERS):
-        generator.step(Condition(prompts[1]))
+        generator.step(Condition(sea))
     return reader.right(first)
 
 
-def test_a_buffer_is_not_filled_before_it_was_read(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
-    assert late_copy_is_right(tiny, prompts, FakeRuntime(), waits=True)
+def test_a_buffer_is_not_filled_before_it_was_read(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
+    assert late_copy_is_right(tiny, ball, sea, FakeRuntime(), waits=True)
 
 
-def test_without_the_event_the_fake_gpu_shows_the_fault(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
-    assert not late_copy_is_right(tiny, prompts, FakeRuntime(), waits=False)
+def test_without_the_event_the_fake_gpu_shows_the_fault(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
+    assert not late_copy_is_right(tiny, ball, sea, FakeRuntime(), waits=False)
 
 
-def test_two_buffers_take_turns(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
+def test_two_buffers_take_turns(tiny: Bundle, ball: Prompt, sea: Prompt) -> None:
     runtime = FakeRuntime()
     generator = PocketGenerator(tiny, runtime)
-    first = generator.step(Condition(prompts[0]))
+    first = generator.step(Condition(ball))
     reader = Reader(runtime, first)
-    second = generator.step(Condition(prompts[1]))
+    second = generator.step(Condition(sea))
     assert reader.take(first)
     assert reader.right(first)
     assert reader.take(second)
     assert reader.right(second)
 
 
-def test_who_comes_late_or_from_elsewhere_takes_the_arrays(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
+def test_who_comes_late_or_from_elsewhere_takes_the_arrays(tiny: Bundle, ball: Prompt) -> None:
     runtime = FakeRuntime()
     generator = PocketGenerator(tiny, runtime)
-    first = generator.step(Condition(prompts[0]))
+    first = generator.step(Condition(ball))
     reader, elsewhere = Reader(runtime, first), FakeDevice(gpu=FakeGpu(index=1))
     assert not resident(first).copy_to("video", elsewhere, elsewhere.allocate(reader.size))
     assert reader.take(first)
     assert reader.take(first)  # the same stream may read again
     assert not Reader(runtime, first).take(first)  # one event tells of one stream only
     for _ in range(BUFFERS):
-        generator.step(Condition(prompts[0]))
+        generator.step(Condition(ball))
     assert not reader.take(first)
 
 
-def test_a_reset_takes_everything_back(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
+def test_a_reset_takes_everything_back(tiny: Bundle, ball: Prompt) -> None:
     runtime = FakeRuntime()
     generator = PocketGenerator(tiny, runtime)
-    first = generator.step(Condition(prompts[0]))
+    first = generator.step(Condition(ball))
     reader = Reader(runtime, first)
     generator.reset()
     assert not reader.take(first)
 
 
-def test_closing_waits_for_a_copy_that_was_enqueued(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
+def test_closing_waits_for_a_copy_that_was_enqueued(tiny: Bundle, ball: Prompt) -> None:
     runtime = FakeRuntime()
-    first = PocketGenerator(tiny, runtime).step(Condition(prompts[0]))
+    first = PocketGenerator(tiny, runtime).step(Condition(ball))
     reader = Reader(runtime, first)
     assert reader.take(first)
     runtime.sampler.close()
@@ -118,13 +107,10 @@ def test_closing_waits_for_a_copy_that_was_enqueued(tiny: Bundle, prompts: tuple
 
 
 @pytest.mark.parametrize("stirred", [None, 1, 2])
-def test_pictures_and_sound_are_those_of_the_host(
-    tiny: Bundle, prompts: tuple[Prompt, Prompt], stirred: int | None
-) -> None:
+def test_pictures_and_sound_are_those_of_the_host(tiny: Bundle, ball: Prompt, sea: Prompt, stirred: int | None) -> None:
     """Decoded one chunk behind, as the stages of a stream are."""
-    log = [*[Condition(prompts[0])] * 4, Condition(prompts[1], cut=True), *[Condition(prompts[1])] * 4]
-    host = PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu())
-    right = [host[1].decode(host[0].step(condition)) for condition in log]
+    log = [*[Condition(ball)] * 4, Condition(sea, cut=True), *[Condition(sea)] * 4]
+    right = decode(PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu()), log)
     runtime = FakeRuntime(FakeGpu(stirred=stirred))
     generator, decoder = PocketGenerator(tiny, runtime), PocketDecoder(tiny, runtime)
     made: list[Chunk] = []
@@ -133,55 +119,30 @@ def test_pictures_and_sound_are_those_of_the_host(
         waiting.append(generator.step(condition))
         made.append(decoder.decode(waiting.pop(0)))
     made.append(decoder.decode(waiting.pop(0)))
-    for a, b in zip(made, right, strict=True):
-        assert np.abs(a.video.astype(int) - b.video).max() <= 1  # a level that lies between two
-        np.testing.assert_allclose(a.audio, b.audio, atol=1e-3)  # phases add up over chunks
+    require_same_programme(made, right)
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_programme_is_that_of_the_host_however_far_behind_the_decoder_is(tiny: Bundle, seed: int) -> None:
+def test_any_programme_is_that_of_the_host_however_far_behind_the_decoder_is(
+    tiny: Bundle, text: TextEncoder, seed: int
+) -> None:
     drawn = random.Random(seed)
-    text = TextEncoder(tiny, OnnxRuntimeCpu())
-    prompts = [text.encode("rain"), text.encode("sea"), text.blend([("rain", 1), ("sea", 2), ("a ball", 1)])]
-    log: list[Condition] = []
-    for _ in range(15):
-        log += [
-            Condition(
-                drawn.choice(prompts),
-                steps=drawn.choice([None, None, 1, 5]),
-                guidance=drawn.choice([None, 1.0, 3.0]),
-                exact=drawn.random() < 0.4,
-                sound=drawn.choice([None, *prompts]),
-                alone_above=drawn.choice([None, 0.6]),
-                seed=drawn.choice([None, None, 7]),
-                cut=drawn.random() < 0.1,
-            )
-        ] * drawn.choice([1, 2, 3])
-    host = PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu())
-    right = [host[1].decode(host[0].step(condition)) for condition in log]
+    log = any_programme(drawn, text, 15)
+    right = decode(PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu()), log)
     runtime = FakeRuntime(FakeGpu(stirred=seed or None))
     generator, decoder = PocketGenerator(tiny, runtime), PocketDecoder(tiny, runtime)
-    made: list[Chunk] = []
-    waiting: list[LatentChunk] = []
-    for condition in log:
-        waiting.append(generator.step(condition))
-        while len(waiting) > drawn.randrange(BUFFERS + 2):
-            made.append(decoder.decode(waiting.pop(0)))
-    made += [decoder.decode(latents) for latents in waiting]
-    for a, b in zip(made, right, strict=True):
-        assert np.abs(a.video.astype(int) - b.video).max() <= 1
-        np.testing.assert_allclose(a.audio, b.audio, atol=2e-3)
+    require_same_programme(decode_behind(generator, decoder, log, drawn), right, sound=2e-3)
 
 
-def test_latents_are_not_copied_to_the_gpu_again(tiny: Bundle, prompts: tuple[Prompt, Prompt]) -> None:
+def test_latents_are_not_copied_to_the_gpu_again(tiny: Bundle, ball: Prompt) -> None:
     runtime = FakeRuntime()
     generator, decoder = PocketGenerator(tiny, runtime), PocketDecoder(tiny, runtime)
     uploads = []
     for late in (False, False, False, True):
-        chunk = generator.step(Condition(prompts[0]))
+        chunk = generator.step(Condition(ball))
         if late:
             for _ in range(BUFFERS):
-                generator.step(Condition(prompts[0]))
+                generator.step(Condition(ball))
         runtime.device.synchronise()
         before = runtime.gpu.uploads
         decoder.decode(chunk)
