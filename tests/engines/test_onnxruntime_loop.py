@@ -84,7 +84,8 @@ def gpu() -> Iterator[OnFakeGpu]:
 
 
 def sampler_of(runtime: BoundRuntime) -> DeviceSampler:
-    return runtime._samplers[0]
+    (sampler,) = (each for each in runtime._owned if isinstance(each, DeviceSampler))
+    return sampler
 
 
 def session_of(runtime: BoundRuntime) -> BoundSession:

@@ -2,12 +2,21 @@
 
 import logging
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from streamgen_engines.errors import GraphRunError
 
 _log = logging.getLogger(__name__)
 
 Step = Callable[[], object]
+
+
+class Closable(Protocol):
+    """What holds something of a device."""
+
+    def close(self) -> None:
+        """Give it back. Idempotent."""
+        ...
 
 
 def take_every(steps: Sequence[Step], name: str) -> None:

@@ -17,8 +17,7 @@ is allocated when a state is asked for, because a ring may have gigabytes and no
 on from the states of another engine, inside the GPU where both are on the same one.
 """
 
-import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import prod
@@ -37,10 +36,9 @@ from streamgen_engines.runtimes.tensors import (
     require_states,
     take_held,
 )
+from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.device import Device
 from streamgen_engines.tensorrt.executable import Executable
-
-_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,16 +279,12 @@ class TensorRtEngine:
             return
         self._closed = True
         device = self._device
-        steps: list[Callable[[], None]] = [device.use]
+        steps: list[Step] = [device.use]
         steps += [partial(device.forget, record) for record in self._records.values()]
         steps.append(self._executable.close)
         steps += [partial(device.free, address) for address in reversed(self._addresses)]
         steps += [partial(device.free_staging, memory) for memory in reversed(self._memories)]
-        refusals = [refusal for step in steps if (refusal := _refused(step)) is not None]
-        if refusals:
-            _log.warning(
-                "%s: %d of %d parts cannot be given back: %s", self._name, len(refusals), len(steps), refusals[0]
-            )
+        take_every(steps, self._name)
         self._records.clear()
         self._addresses.clear()
         self._memories.clear()
@@ -392,15 +386,6 @@ class TensorRtEngine:
         address = self._device.allocate(size)
         self._addresses.append(address)
         return address
-
-
-def _refused(step: Callable[[], None]) -> GraphRunError | None:
-    """Take a step of closing; what the GPU says against it."""
-    try:
-        step()
-    except GraphRunError as error:
-        return error
-    return None
 
 
 def _size(spec: TensorSpec) -> int:
