@@ -33,7 +33,7 @@ def bundle_memory(
 
     from streamgen.generation.encode_stage import wanted_planes
     from streamgen.media.video_encoder import usual_scale
-    from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
+    from streamgen_engines.device.cuda import CudaDevice, gpu_count
     from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
     from streamgen_engines.tensorrt.footprint import survey
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder

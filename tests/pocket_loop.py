@@ -11,9 +11,9 @@ import numpy as np
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, LatentChunk
+from streamgen_engines.device.resident import BUFFERS
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.prompt import Prompt, transition
-from streamgen_engines.tensorrt.resident import BUFFERS
 from streamgen_engines.text import TextEncoder
 from tests.tiny_bundle import VIDEO, WINDOW, write_tiny_bundle
 

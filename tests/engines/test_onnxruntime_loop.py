@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.chunk_block import MAX_STEPS
+from streamgen_engines.device.device_sampler import DeviceSampler
+from streamgen_engines.device.resident import BUFFERS
 from streamgen_engines.errors import ConditionError, GraphMismatchError, GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.planes import PlaneRequest
@@ -19,9 +22,6 @@ from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.runtimes.bound_session import CAPACITY, BoundSession
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
-from streamgen_engines.tensorrt.chunk_block import MAX_STEPS
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler
-from streamgen_engines.tensorrt.resident import BUFFERS
 from streamgen_engines.text import TextEncoder
 from tests.engines.fake_cuda_ort import AddressedGpu, FakeCudaOrt
 from tests.engines.host_device import HostDevice

@@ -30,9 +30,9 @@ from streamgen_engines.tensorrt.lint import lint
 from streamgen_engines.tensorrt.plans import PlanCache
 from streamgen_engines.tensorrt.prepare import Precision, prepare
 from streamgen_engines.tensorrt.runtime import TensorRt
-from tests.tensorrt.fakes import FakeExecutable
+from tests.device.fakes import FakeExecutable
+from tests.device.streams import FakeStream
 from tests.tensorrt.rtx import needs_rtx, rtx
-from tests.tensorrt.streams import FakeStream
 
 POCKET = bundled("pocket")
 DECODER = POCKET.path("decode_video").read_bytes()

@@ -19,8 +19,8 @@ from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
-from tests.tensorrt.computing import executable
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.device.computing import executable
+from tests.device.fakes import FakeDevice, FakeExecutable
 
 X = TensorSpec((64,), "float32")
 CARD = bundled("testcard")

@@ -1,9 +1,9 @@
 """ONNX Runtime on a device of its own: graphs as sessions whose tensors lie on the device, and whole chunks made there.
 
-Engines, the chunk loop and the planes are those of TensorRT (`tensorrt/engine.py`, `device_sampler.py`,
-`double_buffered.py`): they know a `Device` and `Executable`s, and here a `BoundSession` is the executable. Graphs are
-rewritten as for TensorRT too (`tensorrt/prepare.py`), because what is made for CPUs has operators without a kernel for
-GPUs.
+Engines, the chunk loop and the planes are those of TensorRT as well (`device/engine.py`, `device/device_sampler.py`,
+`device/double_buffered.py`): they know a `Device` and `Executable`s, and here a `BoundSession` is the executable.
+Graphs are rewritten as for TensorRT too (`tensorrt/prepare.py`), because what is made for CPUs has operators without a
+kernel for GPUs.
 
 What is written in place is what a `TensorScatter` writes, where the caller allows it. Any other state has two buffers,
 and its new value is copied over the old one on the device, so that no address ever changes.
@@ -17,6 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.closing import Closable, take_every
+from streamgen_engines.device.double_buffered import TURNS, DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import State, pocket_manifest
@@ -25,13 +29,9 @@ from streamgen_engines.runtimes.bound_session import BoundSession
 from streamgen_engines.runtimes.capture_gate import PROCESS_GATE, CaptureGate
 from streamgen_engines.runtimes.failures import load_error, loading
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS
-from streamgen_engines.tensorrt.closing import Closable, take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
 
 if TYPE_CHECKING:
-    from streamgen_engines.tensorrt.device_sampler import DeviceSampler
+    from streamgen_engines.device.device_sampler import DeviceSampler
 
 _log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class Sessions(Protocol):
         ...
 
 
-class BoundEngine(TensorRtEngine):
+class BoundEngine(DeviceEngine):
     """An engine on a session. It records nothing itself: the session does."""
 
     def __init__(
@@ -203,7 +203,7 @@ class BoundRuntime:
         """
         path = bundle.path("denoise")
         source = self._prepared(path)
-        from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
+        from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
         from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
 
         manifest = pocket_manifest(bundle.manifest)

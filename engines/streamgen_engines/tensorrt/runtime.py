@@ -7,19 +7,19 @@ from pathlib import Path
 from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.closing import Closable, take_every
+from streamgen_engines.device.cuda import CudaDevice
+from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.device.double_buffered import TURNS, DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.failures import loading, no_room
 from streamgen_engines.tensorrt.builder import build
-from streamgen_engines.tensorrt.closing import Closable, take_every
 from streamgen_engines.tensorrt.compile import plan_key
-from streamgen_engines.tensorrt.cuda import CudaDevice
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
-from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
 from streamgen_engines.tensorrt.footprint import Survey, survey
@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
 
 
-class LoadedPlan(TensorRtEngine):
+class LoadedPlan(DeviceEngine):
     """An engine with what TensorRT says of it."""
 
     def __init__(

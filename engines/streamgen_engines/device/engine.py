@@ -2,11 +2,11 @@
 
 Every buffer that a run uses is allocated when the engine is made, and never moves. A run copies its inputs to
 page-locked memory of the host; from there on everything is in the order of one stream: inputs to the GPU, the graph,
-states to where the next run reads them, outputs to the host. The first run does this step by step, for TensorRT may
+states to where the next run reads them, outputs to the host. The first run does this step by step, for a runtime may
 still compile and allocate; the second records the steps as a CUDA graph; all later ones play that record, which costs
 one call. Where the GPU cannot record them, they are done step by step for good.
 
-A state that TensorRT writes in place (a KV cache) has one buffer. Any other has two, and the new value is copied over
+A state that the graph writes in place (a KV cache) has one buffer. Any other has two, and the new value is copied over
 the old one behind the graph: copies inside a GPU are cheap, and all addresses stay what was recorded.
 
 Held inputs have their place on the GPU as well. They are copied there when they are given, through one piece of
@@ -25,6 +25,9 @@ from math import prod
 import numpy as np
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.closing import Step, take_every
+from streamgen_engines.device.executable import Executable
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Array, Engine, Placed, Signature, TensorSpec
@@ -36,9 +39,6 @@ from streamgen_engines.runtimes.tensors import (
     require_states,
     take_held,
 )
-from streamgen_engines.tensorrt.closing import Step, take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.executable import Executable
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +65,7 @@ class _Carried:
         return self.written == self.read
 
 
-class TensorRtEngine:
+class DeviceEngine:
     """One graph on the GPU with its states. One thread at a time may call it.
 
     Args:
@@ -245,7 +245,7 @@ class TensorRtEngine:
             GraphRunError: they cannot be copied.
         """
         self._require_open()
-        if not isinstance(other, TensorRtEngine) or other.device.index != self._device.index:
+        if not isinstance(other, DeviceEngine) or other.device.index != self._device.index:
             copy_states(self, self._states, other, self._name)
             return
         specs = {name: carried.spec for name, carried in other._states.items()}

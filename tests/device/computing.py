@@ -7,7 +7,7 @@ import onnxruntime
 from numpy.typing import NDArray
 
 from streamgen_engines.runtimes.interface import TensorSpec
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.device.fakes import FakeDevice, FakeExecutable
 
 TYPES: Final = {"tensor(float)": "float32", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import RuntimeUnavailableError
 from streamgen_engines.runtimes.failures import cuda_error
-from streamgen_engines.tensorrt.device import Gpu
 
 
 def gpu_count() -> int:
@@ -97,7 +97,7 @@ class CudaDevice:
 
     @property
     def stream(self) -> int:
-        """Its stream, as TensorRT takes it."""
+        """Its stream, as runtimes take it."""
         return int(self._stream)
 
     def use(self) -> None:

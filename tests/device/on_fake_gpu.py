@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.sampler_graphs import sampler_graphs
 from streamgen_engines.manifest import State, pocket_manifest
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
-from streamgen_engines.tensorrt.engine import TensorRtEngine
-from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
-from tests.tensorrt.computing import executable
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
+from tests.device.computing import executable
+from tests.device.fakes import FakeDevice, FakeExecutable, FakeGpu
 
 
 class FakeRuntime:
@@ -42,10 +42,10 @@ class FakeRuntime:
         threads: int = 1,
         in_place: bool = False,
         held: Sequence[str] = (),
-    ) -> TensorRtEngine:
+    ) -> DeviceEngine:
         device, record = FakeDevice(gpu=self.gpu), self.record
         loaded = executable(device, path.read_bytes())
-        return TensorRtEngine(loaded, device, states, name=path.name, record=record, held=held)
+        return DeviceEngine(loaded, device, states, name=path.name, record=record, held=held)
 
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         self.device = FakeDevice(gpu=self.gpu, captures=self.captures)

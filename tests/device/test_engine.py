@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamgen_engines.device.engine import DeviceEngine
 from streamgen_engines.errors import DeviceLostError, GraphMismatchError, GraphRunError, OutOfMemoryError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Signature, TensorSpec
-from streamgen_engines.tensorrt.engine import TensorRtEngine
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
+from tests.device.fakes import FakeDevice, FakeExecutable, FakeGpu
 
 Arrays = dict[str, NDArray[Any]]
 VECTOR = TensorSpec((4,), "float32")
@@ -35,8 +35,8 @@ def plan(device: FakeDevice, **options: Any) -> FakeExecutable:
     return FakeExecutable(device, inputs, outputs, compute, aliases={"k_0_out": "k_0"}, **options)
 
 
-def engine(device: FakeDevice, **options: Any) -> TensorRtEngine:
-    return TensorRtEngine(plan(device, **options), device, [SUM, RING], name="test")
+def engine(device: FakeDevice, **options: Any) -> DeviceEngine:
+    return DeviceEngine(plan(device, **options), device, [SUM, RING], name="test")
 
 
 def call(value: float, row: int = 0) -> Arrays:
@@ -178,7 +178,7 @@ def test_inputs_that_do_not_fit_are_named(inputs: Arrays, said: str) -> None:
 def test_a_state_that_the_plan_has_not_is_named() -> None:
     device = FakeDevice()
     with pytest.raises(GraphMismatchError, match="state other should be input other"):
-        TensorRtEngine(plan(device), device, [State(name="other", shape=(1,), dtype="float32")], name="test")
+        DeviceEngine(plan(device), device, [State(name="other", shape=(1,), dtype="float32")], name="test")
 
 
 def test_an_output_that_is_to_share_with_another_input_is_refused_and_nothing_leaks() -> None:
@@ -186,7 +186,7 @@ def test_an_output_that_is_to_share_with_another_input_is_refused_and_nothing_le
     executable = plan(device)
     executable.aliases = {"k_0_out": "sum"}
     with pytest.raises(GraphMismatchError, match="share the memory of sum"):
-        TensorRtEngine(executable, device, [SUM, RING], name="test")
+        DeviceEngine(executable, device, [SUM, RING], name="test")
     assert device.memory == {}
     assert device.pinned == []
 
@@ -207,7 +207,7 @@ def test_closing_frees_the_plan_after_its_record_and_before_its_memory() -> None
     """The fake executable checks the order: its record is gone. What it is bound to is not."""
     device = FakeDevice()
     executable = plan(device)
-    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    tested = DeviceEngine(executable, device, [SUM, RING], name="test")
     for each in CALLS[:3]:
         tested.run(call(*each))
     assert tested.recorded
@@ -217,7 +217,7 @@ def test_closing_frees_the_plan_after_its_record_and_before_its_memory() -> None
 
 
 @pytest.mark.parametrize("use", [lambda e: e.run(call(1.0)), lambda e: e.reset(), lambda e: e.state("sum")])
-def test_use_after_close_is_named(use: Callable[[TensorRtEngine], object]) -> None:
+def test_use_after_close_is_named(use: Callable[[DeviceEngine], object]) -> None:
     tested = engine(FakeDevice())
     tested.close()
     with pytest.raises(GraphRunError, match="test has been closed; load it again"):
@@ -228,7 +228,7 @@ def test_closing_after_a_failed_run_gives_everything_back() -> None:
     device = FakeDevice()
     executable = plan(device, fails_in=3)
     executable.recordable = False
-    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    tested = DeviceEngine(executable, device, [SUM, RING], name="test")
     for each in CALLS[:2]:
         tested.run(call(*each))
     with pytest.raises(GraphRunError, match="refuses"):
@@ -242,7 +242,7 @@ def test_closing_on_a_gpu_that_is_lost_frees_the_plan_and_says_what_it_could_not
 ) -> None:
     device = FakeDevice()
     executable = plan(device)
-    tested = TensorRtEngine(executable, device, [SUM, RING], name="test")
+    tested = DeviceEngine(executable, device, [SUM, RING], name="test")
     for each in CALLS[:3]:
         tested.run(call(*each))
     device.lost = True
@@ -260,17 +260,17 @@ def test_buffers_without_room_are_want_of_memory_and_nothing_leaks() -> None:
     device.room = 60  # x, write_index and y fit, the states do not
     executable = plan(device)
     with pytest.raises(OutOfMemoryError, match="full"):
-        TensorRtEngine(executable, device, [SUM, RING], name="test")
+        DeviceEngine(executable, device, [SUM, RING], name="test")
     assert (device.memory, device.pinned, executable.closed) == ({}, [], True)
 
 
-def holding(device: FakeDevice, **options: Any) -> TensorRtEngine:
+def holding(device: FakeDevice, **options: Any) -> DeviceEngine:
     """An engine that adds the held inputs `a` and `b` to `x`."""
     inputs = {"x": VECTOR, "a": VECTOR, "b": TensorSpec((2,), "float32")}
     executable = FakeExecutable(
         device, inputs, {"y": VECTOR}, lambda given: {"y": given["x"] + given["a"] + given["b"].sum()}, **options
     )
-    return TensorRtEngine(executable, device, [], name="test", held=("a", "b"))
+    return DeviceEngine(executable, device, [], name="test", held=("a", "b"))
 
 
 def vector(value: float, size: int = 4) -> NDArray[Any]:

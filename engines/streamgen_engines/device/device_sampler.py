@@ -18,21 +18,21 @@ from typing import Final, NamedTuple
 import numpy as np
 
 from streamgen_engines.chunk import Float32Array, Latents
+from streamgen_engines.device.allocations import Allocations
+from streamgen_engines.device.chunk_block import BlockLayout, ChunkBlock, Pair
+from streamgen_engines.device.closing import take_every
+from streamgen_engines.device.executable import Executable
+from streamgen_engines.device.interface import Device
+from streamgen_engines.device.passes import Passes
+from streamgen_engines.device.prompt_slots import PromptSlots, SlotLayout
+from streamgen_engines.device.records import Records
+from streamgen_engines.device.resident import BUFFERS, LatentBuffer, Outcome
 from streamgen_engines.errors import ConditionError, GraphRunError, NonFiniteError
 from streamgen_engines.host_sampler import require_finite
 from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED, Prompt, null_prompt
 from streamgen_engines.recipe import Made, Recipe
 from streamgen_engines.runtimes.interface import Signature
-from streamgen_engines.tensorrt.allocations import Allocations
-from streamgen_engines.tensorrt.chunk_block import BlockLayout, ChunkBlock, Pair
-from streamgen_engines.tensorrt.closing import take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.executable import Executable
-from streamgen_engines.tensorrt.passes import Passes
-from streamgen_engines.tensorrt.prompt_slots import PromptSlots, SlotLayout
-from streamgen_engines.tensorrt.records import Records
-from streamgen_engines.tensorrt.resident import BUFFERS, LatentBuffer, Outcome
 
 # Slots of prompts.
 _NULL: Final = 0

@@ -7,15 +7,15 @@ import pytest
 
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import Chunk, LatentChunk, Resident
+from streamgen_engines.device.resident import BUFFERS
 from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.prompt import Prompt
 from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.tensorrt.resident import BUFFERS
 from streamgen_engines.text import TextEncoder
+from tests.device.fakes import FakeDevice, FakeGpu
+from tests.device.on_fake_gpu import FakeRuntime
 from tests.pocket_loop import any_programme, decode, decode_behind, require_same_programme
-from tests.tensorrt.fakes import FakeDevice, FakeGpu
-from tests.tensorrt.on_fake_gpu import FakeRuntime
 
 
 def resident(chunk: LatentChunk) -> Resident:

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from streamgen_engines.device.cuda import CudaDevice, gpu_count, gpus
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import DeviceLostError, GraphRunError, OutOfMemoryError, RuntimeUnavailableError
-from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count, gpus
-from streamgen_engines.tensorrt.device import Gpu
 
 
 class Error(IntEnum):

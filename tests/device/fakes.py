@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.allocations import ALIGNMENT, aligned
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import DeviceLostError, GraphRunError, OutOfMemoryError
 from streamgen_engines.runtimes.interface import TensorSpec
-from streamgen_engines.tensorrt.allocations import ALIGNMENT, aligned
-from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.plans import PlanMemory
 
 Work = Callable[[], None]

@@ -4,8 +4,8 @@ from functools import partial
 from typing import Final
 
 from streamgen_engines.chunk import UInt8Array
-from streamgen_engines.tensorrt.closing import Step, take_every
-from streamgen_engines.tensorrt.device import Device
+from streamgen_engines.device.closing import Step, take_every
+from streamgen_engines.device.interface import Device
 
 ALIGNMENT: Final = 256
 """Bytes: where a tensor may begin (TensorRT, `setTensorAddress`). What CUDA allocates begins there."""

@@ -1,6 +1,6 @@
 """Streams of one fake GPU, the first of which makes it."""
 
-from tests.tensorrt.fakes import FakeDevice
+from tests.device.fakes import FakeDevice
 
 
 class FakeStream(FakeDevice):

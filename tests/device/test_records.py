@@ -2,10 +2,10 @@
 
 import pytest
 
+from streamgen_engines.device.records import Records
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.runtimes.interface import TensorSpec
-from streamgen_engines.tensorrt.records import Records
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.device.fakes import FakeDevice, FakeExecutable
 
 
 class World:

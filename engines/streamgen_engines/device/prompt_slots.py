@@ -4,10 +4,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamgen_engines.device.allocations import Allocations, Layout
+from streamgen_engines.device.interface import Device
 from streamgen_engines.manifest import Text
 from streamgen_engines.prompt import Prompt
-from streamgen_engines.tensorrt.allocations import Allocations, Layout
-from streamgen_engines.tensorrt.device import Device
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,12 @@ from math import prod
 import numpy as np
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.closing import Step, take_every
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import GraphRunError
 from streamgen_engines.planes.interface import Fetch
 from streamgen_engines.runtimes.interface import Array, Engine, Placed, Signature, TensorSpec
-from streamgen_engines.tensorrt.closing import Step, take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.engine import TensorRtEngine
 
 TURNS = 2
 
@@ -62,7 +62,7 @@ class DoubleBufferedEngine:
         name: how error messages name it.
     """
 
-    def __init__(self, inner: TensorRtEngine, copying: Sequence[Device], *, name: str) -> None:
+    def __init__(self, inner: DeviceEngine, copying: Sequence[Device], *, name: str) -> None:
         """Allocate what both turns need.
 
         Raises:
@@ -140,11 +140,11 @@ class DoubleBufferedEngine:
         return self._inner.state(name)
 
     def take_states(self, other: Engine) -> None:
-        """Go on from the states of another engine; see `TensorRtEngine.take_states`."""
+        """Go on from the states of another engine; see `DeviceEngine.take_states`."""
         self._inner.take_states(other._inner if isinstance(other, DoubleBufferedEngine) else other)
 
     def hold(self, arrays: Mapping[str, Array]) -> None:
-        """Copy held inputs to the GPU, where they stay; see `TensorRtEngine.hold`."""
+        """Copy held inputs to the GPU, where they stay; see `DeviceEngine.hold`."""
         self._inner.hold(arrays)
 
     def reset(self) -> None:

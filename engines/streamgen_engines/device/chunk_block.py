@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 
 from streamgen_engines.chunk import Float32Array, Latents
+from streamgen_engines.device.allocations import ALIGNMENT, Allocations, Layout, aligned
+from streamgen_engines.device.interface import Device
+from streamgen_engines.device.sampler_graphs import COEFFICIENTS
 from streamgen_engines.errors import ConditionError
 from streamgen_engines.manifest import PocketManifest
 from streamgen_engines.prompt import MAX_BLENDED
 from streamgen_engines.recipe import Recipe
-from streamgen_engines.tensorrt.allocations import ALIGNMENT, Allocations, Layout, aligned
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.sampler_graphs import COEFFICIENTS
 
 MAX_STEPS: Final = 64
 """Denoising steps that there is room for; models take 4, and more than some tens change nothing any more."""

@@ -5,10 +5,10 @@ from collections.abc import Callable, Hashable, Sequence
 from functools import partial
 from typing import Final
 
+from streamgen_engines.device.closing import take_every
+from streamgen_engines.device.executable import Executable
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import GraphRunError
-from streamgen_engines.tensorrt.closing import take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.executable import Executable
 
 CAPACITY: Final = 16
 """Kinds of work that are known at once. Full-policy: the one not used for longest is dropped, and begins anew."""
@@ -48,7 +48,7 @@ class Records:
         """
         known = self._known.get(kind)
         if known is None:
-            work()  # TensorRT may still compile and allocate, which cannot be recorded
+            work()  # a runtime may still compile and allocate, which cannot be recorded
             if self._enabled:
                 self._known[kind] = _SEEN
                 self._drop()

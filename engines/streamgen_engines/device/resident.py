@@ -16,9 +16,9 @@ from typing import Final
 import numpy as np
 
 from streamgen_engines.chunk import Latents, Side
+from streamgen_engines.device.allocations import Allocations, Layout
+from streamgen_engines.device.interface import Device
 from streamgen_engines.manifest import PocketManifest
-from streamgen_engines.tensorrt.allocations import Allocations, Layout
-from streamgen_engines.tensorrt.device import Device
 
 BUFFERS: Final = 2
 

@@ -1,4 +1,4 @@
-"""The arithmetic between the passes of a chunk as small ONNX graphs, which TensorRT compiles like any other.
+"""The arithmetic between the passes of a chunk as small ONNX graphs, which a runtime loads like any other.
 
 They compute what `sampler.py` and `guard.py` compute on the host. What changes from chunk to chunk (noise levels,
 guidance, shares) are inputs, so that work recorded once serves every value; what the bundle fixes are constants.

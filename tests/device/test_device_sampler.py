@@ -9,13 +9,15 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.chunk_block import MAX_STEPS
+from streamgen_engines.device.records import CAPACITY
 from streamgen_engines.errors import ConditionError, GraphMismatchError, GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, PocketGenerator
 from streamgen_engines.prompt import Prompt
 from streamgen_engines.recipe import SamplingRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu
-from streamgen_engines.tensorrt.chunk_block import MAX_STEPS
-from streamgen_engines.tensorrt.records import CAPACITY
+from tests.device.fakes import FakeGpu
+from tests.device.on_fake_gpu import FakeRuntime
 from tests.pocket_loop import (
     KINDS,
     TOLERANCE,
@@ -29,8 +31,6 @@ from tests.pocket_loop import (
     with_a_state_that_does_not_fit,
     with_longer_texts,
 )
-from tests.tensorrt.fakes import FakeGpu
-from tests.tensorrt.on_fake_gpu import FakeRuntime
 
 
 def require_same_ring(runtime: FakeRuntime, host: PocketGenerator, bundle: Bundle) -> None:

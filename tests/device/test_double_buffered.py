@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from streamgen_engines.device.double_buffered import DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
 from streamgen_engines.errors import GraphMismatchError, GraphRunError
 from streamgen_engines.manifest import State
 from streamgen_engines.planes.interface import Beginning, advance, begin
 from streamgen_engines.runtimes.interface import Signature, TensorSpec
-from streamgen_engines.tensorrt.double_buffered import DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
-from tests.tensorrt.fakes import FakeExecutable
-from tests.tensorrt.streams import FakeStream
+from tests.device.fakes import FakeExecutable
+from tests.device.streams import FakeStream
 
 Arrays = dict[str, NDArray[Any]]
 VECTOR = TensorSpec((4,), "float32")
@@ -35,7 +35,7 @@ class Rig:
         self.copying = [FakeStream(self.device, deaf=deaf) for _ in range(2)]
         inputs, outputs = {"x": VECTOR, "sum": VECTOR}, {"y": VECTOR, "picture": PICTURE, "sum_out": VECTOR}
         executable = FakeExecutable(self.device, inputs, outputs, compute, **options)
-        self.inner = TensorRtEngine(executable, self.device, [SUM], name="test", fetches=False)
+        self.inner = DeviceEngine(executable, self.device, [SUM], name="test", fetches=False)
         self.engine = DoubleBufferedEngine(self.inner, self.copying, name="test")
 
     def close(self) -> None:
@@ -130,7 +130,7 @@ def test_an_engine_that_cannot_begin_does_the_run_whole() -> None:
     executable = FakeExecutable(
         device, {"x": VECTOR, "sum": VECTOR}, {"y": VECTOR, "picture": PICTURE, "sum_out": VECTOR}, compute
     )
-    plain = TensorRtEngine(executable, device, [SUM], name="plain")
+    plain = DeviceEngine(executable, device, [SUM], name="plain")
     assert not isinstance(plain, Beginning)
     advance(plain, call(1.0))
     fetch = begin(plain, call(2.0))
@@ -189,7 +189,7 @@ def test_closing_gives_everything_back_once() -> None:
 def test_nothing_leaks_where_the_gpu_has_no_room(monkeypatch: pytest.MonkeyPatch) -> None:
     device = FakeStream()
     executable = FakeExecutable(device, {"x": VECTOR}, {"y": VECTOR}, lambda given: {"y": given["x"]})
-    inner = TensorRtEngine(executable, device, [], name="test", fetches=False)
+    inner = DeviceEngine(executable, device, [], name="test", fetches=False)
     before = (len(device.memory), len(device.pinned))
     allocate, left = device.allocate, [1]
 
@@ -208,7 +208,7 @@ def test_nothing_leaks_where_the_gpu_has_no_room(monkeypatch: pytest.MonkeyPatch
 def test_each_turn_needs_a_stream() -> None:
     device = FakeStream()
     executable = FakeExecutable(device, {"x": VECTOR}, {"y": VECTOR}, lambda given: {"y": given["x"]})
-    inner = TensorRtEngine(executable, device, [], name="test", fetches=False)
+    inner = DeviceEngine(executable, device, [], name="test", fetches=False)
     with pytest.raises(ValueError, match="2 turns, and 1 streams"):
         DoubleBufferedEngine(inner, [FakeStream(device)], name="test")
 

@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import Latents
+from streamgen_engines.device.sampler_graphs import SamplerGraphs, sampler_graphs
 from streamgen_engines.guard import StatisticsGuard
 from streamgen_engines.manifest import ChannelRanges, Guard, PocketManifest, pocket_manifest
 from streamgen_engines.sampler import guided, noised, sample, weighted
 from streamgen_engines.tensorrt.builder import build
 from streamgen_engines.tensorrt.lint import lint
 from streamgen_engines.tensorrt.prepare import prepare
-from streamgen_engines.tensorrt.sampler_graphs import SamplerGraphs, sampler_graphs
 from tests.tensorrt.rtx import needs_rtx, rtx
 
 Arrays = dict[str, NDArray[np.float32]]

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.allocations import Allocations
+from streamgen_engines.device.closing import take_every
+from streamgen_engines.device.double_buffered import DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
 from streamgen_engines.errors import GraphLoadError, GraphRunError
 from streamgen_engines.families import Condition, PocketGenerator
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import TensorSpec
-from streamgen_engines.tensorrt.allocations import Allocations
-from streamgen_engines.tensorrt.closing import take_every
-from streamgen_engines.tensorrt.double_buffered import DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.text import TextEncoder
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
-from tests.tensorrt.on_fake_gpu import FakeRuntime
+from tests.device.fakes import FakeDevice, FakeExecutable, FakeGpu
+from tests.device.on_fake_gpu import FakeRuntime
 from tests.tiny_bundle import write_tiny_bundle
 
 X = TensorSpec((2,), "float32")
@@ -99,7 +99,7 @@ def test_an_engine_with_two_turns_gives_back_all_but_what_is_refused(
     gpu = FakeGpu()
     device, copying = FakeDevice(gpu=gpu), [FakeDevice(gpu=gpu) for _ in range(2)]
     executable = FakeExecutable(device, {"x": X}, {"y": X}, lambda given: {"y": given["x"]})
-    inner = TensorRtEngine(executable, device, [], name="test", fetches=False)
+    inner = DeviceEngine(executable, device, [], name="test", fetches=False)
     engine = DoubleBufferedEngine(inner, copying, name="test")
     engine.start({"x": np.ones(2, np.float32)})
     refuse_once(monkeypatch, device, method)

@@ -40,7 +40,7 @@ class Device(Protocol):
 
     @property
     def stream(self) -> int:
-        """Its stream, as TensorRT takes it."""
+        """Its stream, as runtimes take it."""
         ...
 
     def use(self) -> None:

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import numpy as np
 
+from streamgen_engines.device.allocations import Allocations
+from streamgen_engines.device.chunk_block import Pair
+from streamgen_engines.device.executable import Executable
+from streamgen_engines.device.interface import Device
+from streamgen_engines.device.prompt_slots import PromptPlace
 from streamgen_engines.errors import GraphMismatchError
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes.interface import Signature
 from streamgen_engines.runtimes.tensors import without_states
-from streamgen_engines.tensorrt.allocations import Allocations
-from streamgen_engines.tensorrt.chunk_block import Pair
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.executable import Executable
-from streamgen_engines.tensorrt.prompt_slots import PromptPlace
 
 
 @dataclass(frozen=True, slots=True)
