@@ -9,7 +9,7 @@ CLIENT_PACKAGES := coturn gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good python3-gi
 
 # Tests that only compute run two at a time; those that stream have both cores to themselves.
-COMPUTING := tests/engines tests/export tests/tensorrt
+COMPUTING := tests/device tests/engines tests/export tests/tensorrt
 
 .PHONY: test serve setup browser check-page client-packages npm-clients clean
 

@@ -3,25 +3,37 @@
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
 
-import asyncio
-import contextlib
 import json
-import logging
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from streamgen.cli_choices import (
+    chosen_bundle,
+    chosen_gpu,
+    chosen_runtime,
+    chosen_tensorrt,
+    chosen_texts,
+    page_address,
+)
+from streamgen.cli_options import (
+    BundleArgument,
+    BundleOption,
+    ConfigOption,
+    DeviceOption,
+    GuidanceOption,
+    OutArgument,
+    PictureOption,
+    PlanCacheOption,
+    PrecisionOption,
+    RuntimeOption,
+    ScaleOption,
+    TensorRtOption,
+    TextEncoderOption,
+)
 from streamgen.errors import StreamgenError
 from streamgen.version import __version__
-
-if TYPE_CHECKING:
-    from streamgen.settings import Settings
-    from streamgen_engines.gpu_options import GpuOptions
-    from streamgen_engines.runtime_name import RuntimeName
-    from streamgen_engines.text_placement import TextPlacement
 
 app = typer.Typer(
     name="streamgen",
@@ -32,60 +44,6 @@ app = typer.Typer(
 )
 
 EXIT_ERROR: Final = 1
-_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-BundleOption = Annotated[
-    Path | None,
-    typer.Option("--bundle", help="Folder of the model or name of a bundled one.", metavar="MODEL"),
-]
-
-# Checked by the settings or by `_runtime`; the names are in `streamgen_engines.runtime_name`.
-RuntimeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--runtime",
-        help="onnxruntime-cpu, onnxruntime-cuda, openvino, tensorrt or tensorrt-rtx. [onnxruntime-cpu]",
-        metavar="NAME",
-    ),
-]
-
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        help="On a GPU: fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]",
-        metavar="NAME",
-    ),
-]
-
-PlanCacheOption = Annotated[
-    Path | None,
-    typer.Option("--plan-cache", help="TensorRT: folder of the plans. [the user's folder for caches]", metavar="DIR"),
-]
-
-DeviceOption = Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU. [0]")]
-
-TextEncoderOption = Annotated[
-    str | None,
-    typer.Option(
-        "--text-encoder",
-        help="Where texts are encoded: where the model runs (model), cpu, or the URL of a text service. [model]",
-        metavar="PLACE",
-    ),
-]
-
-TensorRtOption = Annotated[
-    str | None, typer.Option("--runtime", help="tensorrt or tensorrt-rtx. [tensorrt-rtx]", metavar="NAME")
-]
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE"),
-]
-
-PictureOption = Annotated[
-    Path | None, typer.Option("--picture", help="Picture that the stream starts from.", metavar="FILE")
-]
 
 
 def main() -> None:
@@ -113,13 +71,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one. [8000]")] = None,
     bundle: BundleOption = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
-    ] = None,
+    config: ConfigOption = None,
     prompt: Annotated[str | None, typer.Option(help="What plays until somebody steers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
     picture: PictureOption = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
+    guidance: GuidanceOption = None,
     scale: Annotated[
         int | None, typer.Option(help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
@@ -197,44 +153,25 @@ def serve(
         settings = sources.load(flags, config=config)
     except StreamgenError as error:
         _fail(error)
-    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
-    if settings.log_level != "debug":
-        # It tells each candidate pair of each viewer, which buries what an operator looks for.
-        logging.getLogger("aioice").setLevel(logging.WARNING)
 
-    from streamgen.http.listener import listen
-
-    try:
-        socket = listen(settings.host, settings.port)
-    except StreamgenError as error:
-        _fail(error)
-
-    from streamgen.http import server
+    from streamgen import serving
     from streamgen_engines.errors import EngineError
 
     try:
-        with contextlib.closing(socket) as listener:
-            _runtime(settings.runtime)
-            root, _ = _bundle(settings.bundle, settings.scale, settings.picture, texts=settings.texts)
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(server.run(settings, root, listener, _announce))
+        serving.serve(settings)
     except (StreamgenError, EngineError) as error:
         _fail(error)
-    except asyncio.CancelledError:
-        typer.echo("stopped before it was ready", err=True)
 
 
 @app.command()
 def render(
-    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    out: OutArgument,
     prompt: Annotated[list[str], typer.Option(help='What to show; more than one with times: "@5 it starts to rain".')],
     seconds: Annotated[float, typer.Option(help="Length.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed, prompts and model give the same programme.")] = 0,
     picture: PictureOption = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
-    scale: Annotated[
-        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
-    ] = None,
+    guidance: GuidanceOption = None,
+    scale: ScaleOption = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
     runtime: RuntimeOption = None,
     precision: PrecisionOption = None,
@@ -250,9 +187,9 @@ def render(
     from streamgen_engines.errors import EngineError
 
     try:
-        wanted = _runtime(runtime)
-        texts = _texts(text_encoder)
-        root, fitting = _bundle(bundle, scale, texts=texts)
+        wanted = chosen_runtime(runtime)
+        texts = chosen_texts(text_encoder)
+        root, fitting = chosen_bundle(bundle, scale, texts=texts)
         report = rendering.render(
             root,
             prompt,
@@ -264,7 +201,7 @@ def render(
             scale=fitting,
             threads=threads,
             runtime=wanted,
-            gpu=_gpu(precision, plan_cache, device),
+            gpu=chosen_gpu(precision, plan_cache, device),
             texts=texts,
             console=Console(stderr=True),
         )
@@ -279,15 +216,13 @@ def render(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder of the log (log_folder).", metavar="LOG")],
-    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    out: OutArgument,
     channel: Annotated[str, typer.Option(help="Name of the channel.")] = "main",
     generator: Annotated[
         int | None, typer.Option(help="Of this generator alone, the first is 1. [all]", metavar="N")
     ] = None,
     picture: PictureOption = None,
-    scale: Annotated[
-        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
-    ] = None,
+    scale: ScaleOption = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
     text_encoder: TextEncoderOption = None,
@@ -298,11 +233,11 @@ def replay(
     from streamgen_engines.errors import EngineError
 
     try:
-        texts = _texts(text_encoder)
-        root, fitting = _bundle(bundle, scale, texts=texts)
+        texts = chosen_texts(text_encoder)
+        root, fitting = chosen_bundle(bundle, scale, texts=texts)
         # Without a flag and without a service, the log says where.
         placed = texts if text_encoder is not None or texts.url is not None else None
-        gpu = _gpu(None, plan_cache, device)
+        gpu = chosen_gpu(None, plan_cache, device)
         chunks, seconds = replay_to_file(
             folder, channel, root, out, life=generator, picture=picture, scale=fitting, gpu=gpu, texts=placed
         )
@@ -324,9 +259,7 @@ def token(
     count: Annotated[int, typer.Option(help="How many, for NAME-1, NAME-2 and so on.")] = 1,
     as_csv: Annotated[bool, typer.Option("--csv", help="Links with tokens, as a table.")] = False,
     url: Annotated[str | None, typer.Option(help="Address of the page, for the links.", metavar="URL")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
-    ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Issue tokens, signed with the secret of the settings (token_secret)."""
     import time
@@ -353,7 +286,7 @@ def token(
                 now_s=time.time(),
             )
             if as_csv:
-                typer.echo(issuing.as_csv(every, _page(settings) if url is None else url), nl=False)
+                typer.echo(issuing.as_csv(every, page_address(settings) if url is None else url), nl=False)
             else:
                 for each in every:
                     typer.echo(each.token)
@@ -365,7 +298,7 @@ def token(
 
 @app.command(name="compile")
 def compile_(
-    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    bundle: BundleArgument = None,
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
@@ -396,9 +329,9 @@ def compile_(
     try:
         failed = compiling.compile_bundle(
             bundle,
-            runtime=_tensorrt(runtime, config),
-            gpu=_gpu(precision, plan_cache, device, config),
-            texts=_texts(text_encoder, config),
+            runtime=chosen_tensorrt(runtime, config),
+            gpu=chosen_gpu(precision, plan_cache, device, config),
+            texts=chosen_texts(text_encoder, config),
             dry_run=dry_run,
             check=check,
             prune=prune,
@@ -431,7 +364,7 @@ def export(
 
 @app.command()
 def memory(
-    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    bundle: BundleArgument = None,
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
@@ -444,9 +377,9 @@ def memory(
     from streamgen_engines.errors import EngineError
 
     try:
-        gpu = _gpu(precision, plan_cache, device, config)
-        texts = _texts(text_encoder, config)
-        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu, texts=texts):
+        gpu = chosen_gpu(precision, plan_cache, device, config)
+        texts = chosen_texts(text_encoder, config)
+        for line in bundle_memory(bundle, runtime=chosen_tensorrt(runtime, config), gpu=gpu, texts=texts):
             typer.echo(line)
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -480,78 +413,6 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle(
-    path: Path | None, scale: int | None, picture: Path | None = None, *, texts: "TextPlacement"
-) -> tuple[Path, int]:
-    """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
-
-    Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
-    `PictureError` for a picture that it cannot start from.
-    """
-    from streamgen.generation.pipeline import start_picture
-    from streamgen.media.video_encoder import encoded_size, usual_scale
-    from streamgen.settings import SettingsError
-    from streamgen_engines.bundle import bundle_at
-
-    found = bundle_at(path, texts.absent)
-    texts.of(found.manifest)
-    width, height = found.manifest.video.width, found.manifest.video.height
-    fitting = usual_scale(height) if scale is None else scale
-    try:
-        encoded_size(width, height, fitting)
-    except ValueError as error:
-        raise SettingsError(f"scale: {error}") from None
-    start_picture(found, picture)
-    return found.root, fitting
-
-
-def _runtime(name: str | None) -> "RuntimeName":
-    """The runtime asked for, looked for without loading it. Raises `RuntimeUnavailableError` when it is not here."""
-    from streamgen_engines.runtime_name import DEFAULT_RUNTIME
-    from streamgen_engines.runtimes import require
-
-    return require(DEFAULT_RUNTIME if name is None else name)
-
-
-def _gpu(
-    precision: str | None, plan_cache: Path | None, device: int | None, config: Path | None = None
-) -> "GpuOptions":
-    """What a runtime on a GPU is told: the flags, and else what `serve` is told, so that each finds the others' plans.
-
-    Raises `SettingsError` or `UnknownPrecisionError`.
-    """
-    from streamgen.settings import load
-    from streamgen_engines.gpu_options import GpuOptions, read_precision
-
-    wanted = read_precision(precision)
-    served = load(config=config).gpu
-    return GpuOptions(
-        served.precision if wanted is None else wanted,
-        served.plan_cache if plan_cache is None else plan_cache,
-        served.device if device is None else device,
-    )
-
-
-def _texts(text_encoder: str | None, config: Path | None = None) -> "TextPlacement":
-    """Where texts are encoded: where the flag says, and else where `serve` is told; the service's token is a setting.
-
-    Raises `SettingsError` or `TextPlacementError`.
-    """
-    from streamgen.settings import load
-
-    served = load(config=config)
-    return served.texts if text_encoder is None else served.texts_at(text_encoder)
-
-
-def _tensorrt(runtime: str | None, config: Path | None) -> str:
-    """Which TensorRT: the one asked for, and else the one that `serve` runs on. Raises `SettingsError`."""
-    from streamgen.settings import load
-    from streamgen_engines.tensorrt.flavour import FLAVOURS
-
-    served = load(config=config).runtime
-    return runtime or (served if served in FLAVOURS else "tensorrt-rtx")
-
-
 def _lifetime_s(text: str) -> int:
     from streamgen.access.issue import read_duration
 
@@ -559,39 +420,6 @@ def _lifetime_s(text: str) -> int:
         return read_duration(text)
     except ValueError as error:
         raise ValueError(f"expires: {error}") from None
-
-
-def _page(settings: "Settings") -> str:
-    """Where people find the page: behind the proxy if there is one, else where the server listens."""
-    from streamgen.http.listener import ANY_ADDRESS, network_addresses
-
-    if settings.allowed_hosts:
-        return f"https://{settings.allowed_hosts[0]}/"
-    host = settings.host.strip("[]")
-    if host in ANY_ADDRESS:
-        host = next(iter(network_addresses()), "localhost")
-    return f"http://[{host}]:{settings.port}/" if ":" in host else f"http://{host}:{settings.port}/"
-
-
-def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
-
-
-def _announce(url: str, operator_link: str | None) -> None:
-    typer.echo(f"streamgen {__version__} serves channel main")
-    typer.echo(f"  page:     {url}")
-    if operator_link is None:
-        typer.echo(f"  operator: {url} (everybody on this machine may steer)")
-    else:
-        typer.echo(f"  operator: {operator_link}")
-    query = "" if operator_link is None else f"?{urlsplit(operator_link).query}"
-    typer.echo(f"  console:  {url}operator{query}")
-    typer.echo("  stop it with Ctrl+C")
-    sys.stdout.flush()
 
 
 def _fail(error: Exception) -> NoReturn:

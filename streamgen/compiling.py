@@ -67,7 +67,7 @@ def compile_bundle(
     apart = texts.apart(opened.manifest)
     flavour = load_flavour(name)
 
-    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.generation.encode_stage import wanted_planes
     from streamgen.media.video_encoder import usual_scale
     from streamgen_engines.runtimes import OnnxRuntimeCpu
     from streamgen_engines.tensorrt.compile import Compiler, gpu_here
@@ -139,8 +139,8 @@ def flavour_named(runtime: str) -> FlavourName:
 
 def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
     """Remove what nothing here can use; what it was, in a line."""
+    from streamgen_engines.device.cuda import gpus
     from streamgen_engines.errors import RuntimeUnavailableError
-    from streamgen_engines.tensorrt.cuda import gpus
 
     versions: dict[str, str] = {}
     for name in FLAVOURS:
@@ -156,7 +156,7 @@ def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
 
 def _memory(bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apart: Mapping[str, str]) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
-    from streamgen_engines.tensorrt.double_buffered import TURNS
+    from streamgen_engines.device.double_buffered import TURNS
     from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, with_chunk_loop
 
     # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.

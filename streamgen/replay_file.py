@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from streamgen.generation.pipeline import start_picture
+from streamgen.generation.start_picture import start_picture
 from streamgen.log.reader import LogReader
 from streamgen.media.mp4 import FileWriter, check_output
-from streamgen.replay import replay_whole
+from streamgen.replay import replay
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.text_placement import TextPlacement
@@ -66,7 +66,7 @@ def replay_to_file(
     ) as writer:
         pictures = () if start is None else (start,)
         contents = (each.content for each in reader)
-        whole = replay_whole(contents, opened, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
+        whole = replay(contents, opened, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
         for latents, decoder in whole:
             chunk = decoder.decode(latents)
             writer.write(chunk.video, chunk.audio)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,9 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, control_loss, scaled
 from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
@@ -21,6 +18,7 @@ from streamgen_export.pocket.critic import Adversary
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.orthogonal import Orthogonal
 from streamgen_export.pocket.precision import mixed
+from streamgen_export.pocket.training_steps import resume, steps
 from streamgen_export.pocket.video_autoencoder import (
     VideoDecoder,
     VideoEncoder,
@@ -44,7 +42,6 @@ IMPACT_WEIGHT = 3.0
 LONE_EVERY = 2
 """Every so manieth step takes clips of one chunk: more worlds than the longer clips have."""
 SAVE_EVERY = 200
-LOG_EVERY = 20
 
 
 def cosine(step: int, share: float, warmup: int = 50) -> float:
@@ -118,38 +115,20 @@ class PictureTraining:
         for module in (self.encoder, self.decoder):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = self._optimiser()
-        state = checkpoint.load(self.path)
-        if state is None:
+        if not resume(self, optimiser, budget):
             self._begin(clips)
-        else:
-            self.restore(state)
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
-        log = checkpoint.LossLog(self.folder / "video_autoencoder.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="pictures", unit="step")
-        for step in bar:
-            if done:
-                break
-            # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
-            rng = np.random.default_rng([self.seed, 1, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            alone = bool(lone) and step % LONE_EVERY == 0
-            drawn = self._batch(lone, rng, batch, 1) if alone else self._batch(clips, rng, max(batch // 2, 1), 2)
-            critical = self.known is not None or budget.share(step) >= CRITICAL_FROM
+        for step in steps(self, optimiser, budget, name="pictures", draws=1, save_every=SAVE_EVERY):
+            alone = bool(lone) and step.number % LONE_EVERY == 0
+            if alone:
+                drawn = self._batch(lone, step.rng, batch, 1)
+            else:
+                drawn = self._batch(clips, step.rng, max(batch // 2, 1), 2)
+            critical = self.known is not None or budget.share(step.number) >= CRITICAL_FROM
             loss = self._loss(*drawn, critical=critical)
             optimiser.zero_grad()
             loss.backward()
-            optimiser.step(rate * cosine(step, budget.share(step)))
-            if step % LOG_EVERY == 0:
-                log.write(step, {"pictures": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % SAVE_EVERY == 0 or done:
-                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, state)
-                log.draw()
+            optimiser.step(rate * cosine(step.number, budget.share(step.number)))
+            step.loss = loss.detach()
 
     def _batch(
         self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int
@@ -211,35 +190,13 @@ class EnlargerTraining:
         """Train until the budget is spent, on clips at full size."""
         self.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = Orthogonal(list(self.enlarger.parameters()))
-        state = checkpoint.load(self.path)
-        if state is not None:
-            self.enlarger.load_state_dict(state["enlarger"])
-            self.adversary.load_state_dict(state["adversary"])
-            self.step = int(state["step"])
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
-        log = checkpoint.LossLog(self.folder / "enlarger.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="full size", unit="step")
-        for step in bar:
-            if done:
-                break
-            rng = np.random.default_rng([self.seed, 4, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            loss = self._loss(clips, rng, batch, chunks, critical=budget.share(step) >= CRITICAL_FROM)
+        resume(self, optimiser, budget)
+        for step in steps(self, optimiser, budget, name="full size", draws=4, save_every=SAVE_EVERY):
+            loss = self._loss(clips, step.rng, batch, chunks, critical=budget.share(step.number) >= CRITICAL_FROM)
             optimiser.zero_grad()
             loss.backward()
-            optimiser.step(rate * cosine(step, budget.share(step)))
-            if step % LOG_EVERY == 0:
-                log.write(step, {"full size": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % SAVE_EVERY == 0 or done:
-                state = {"enlarger": self.enlarger.state_dict(), "adversary": self.adversary.state_dict()}
-                spent = {"step": self.step, "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, {**state, **spent})
-                log.draw()
+            optimiser.step(rate * cosine(step.number, budget.share(step.number)))
+            step.loss = loss.detach()
 
     def _loss(
         self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int, *, critical: bool
@@ -263,6 +220,17 @@ class EnlargerTraining:
             loss = reconstruction_loss(made, true, weight.unflatten(1, (chunks, 4)))
             return self.adversary.loss(made, true, latents, loss) if critical else loss
 
+    def state(self) -> dict[str, object]:
+        """Everything but the optimiser of the last stage."""
+        learnt = {"enlarger": self.enlarger.state_dict(), "adversary": self.adversary.state_dict()}
+        return {**learnt, "step": self.step}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Take back what `state` gave."""
+        self.enlarger.load_state_dict(state["enlarger"])  # type: ignore[arg-type]
+        self.adversary.load_state_dict(state["adversary"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]
+
 
 class AudioTraining:
     """The sound autoencoder in training; `run` resumes where the last run stopped."""
@@ -285,25 +253,14 @@ class AudioTraining:
     def run(self, clips: list[ClipArrays], budget: Budget, *, batch: int = 32, rate: float = 2e-3) -> None:
         """Train until the budget is spent."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
-        state = checkpoint.load(self.path)
-        if state is not None:
-            self.restore(state)
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
+        resume(self, optimiser, budget)
         controls = scaled(torch.from_numpy(np.stack([clip.controls for clip in clips])).to(self.device))
         impacts = torch.from_numpy(np.stack([clip.impact for clip in clips])).to(self.device)
         weights = 1.0 + IMPACT_WEIGHT * impacts.float()
-        log = checkpoint.LossLog(self.folder / "audio_autoencoder.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="sound", unit="step")
-        for step in bar:
-            if done:
-                break
-            rng = np.random.default_rng([self.seed, 2, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            rows = torch.from_numpy(rng.integers(len(clips), size=batch)).to(self.device)
+        for step in steps(self, optimiser, budget, name="sound", draws=2, save_every=SAVE_EVERY * 2):
+            rows = torch.from_numpy(step.rng.integers(len(clips), size=batch)).to(self.device)
             for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, budget.share(step))
+                group["lr"] = rate * cosine(step.number, budget.share(step.number))
             latents = self.encoder(controls[rows])
             noisy = latents + torch.rand(batch, 1, 1, device=self.device) * 0.2 * torch.randn_like(latents)
             made, _, _ = self.decoder(noisy, *self.decoder.start(batch))
@@ -314,15 +271,7 @@ class AudioTraining:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
             optimiser.step()
-            if step % LOG_EVERY == 0:
-                log.write(step, {"sound": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % (SAVE_EVERY * 2) == 0 or done:
-                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, state)
-                log.draw()
+            step.loss = loss.detach()
 
     def state(self) -> dict[str, object]:
         """Everything but the optimiser."""
