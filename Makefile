@@ -8,8 +8,9 @@ CLIENTS := tests/clients
 CLIENT_PACKAGES := coturn gir1.2-gst-plugins-bad-1.0 gstreamer1.0-nice gstreamer1.0-plugins-bad \
 	gstreamer1.0-plugins-base gstreamer1.0-plugins-good python3-gi
 
-# Tests that only compute run two at a time; those that stream have both cores to themselves.
-COMPUTING := tests/engines tests/export tests/tensorrt
+# Tests that only compute run two at a time, the longest first; those that stream have both cores to themselves.
+COMPUTING := tests/export tests/engines tests/tensorrt tests/device tests/test_compiling.py tests/test_replay.py \
+	tests/test_render.py tests/media tests/audience tests/rtp tests/moderation tests/log tests/timeline tests/access
 
 .PHONY: test serve setup browser check-page client-packages npm-clients clean
 

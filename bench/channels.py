@@ -15,7 +15,7 @@ from typing import Final
 
 from bench import record
 from bench.figures import percentile
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.video_encoder import usual_scale
 from streamgen_engines.families import Condition, load
 from streamgen_engines.runtimes import Runtime, runtime_named

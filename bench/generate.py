@@ -25,8 +25,9 @@ from bench import record
 from bench.dequantised import dequantised
 from bench.figures import Summary
 from bench.prompts import PROMPTS
-from streamgen.generation.decoding import DecodeStage, Denoised
-from streamgen.generation.pipeline import DenoiseStage, EncodeStage
+from streamgen.generation.decode_stage import DecodeStage
+from streamgen.generation.denoise_stage import Denoised, DenoiseStage
+from streamgen.generation.encode_stage import EncodeStage
 from streamgen.generation.prompts import Taken
 from streamgen.generation.schedule import passes
 from streamgen.media.audio_encoder import AudioEncoder

@@ -19,7 +19,7 @@ from bench import channels, loop_overhead, record
 from bench.cards import card_named, installed
 from bench.figures import Summary, percentile
 from bench.roofline import line, roofline, roofline_of, told
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.video_encoder import usual_scale
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import EngineError

@@ -22,6 +22,11 @@ from bench import record
 from bench.figures import Summary
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.allocations import aligned
+from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.device.executable import Executable
+from streamgen_engines.device.interface import Gpu
+from streamgen_engines.device.sampler_graphs import sampler_graphs
 from streamgen_engines.errors import EngineError
 from streamgen_engines.families import Condition, PocketGenerator
 from streamgen_engines.manifest import pocket_manifest
@@ -30,11 +35,6 @@ from streamgen_engines.recipe import ChunkSampler
 from streamgen_engines.runtimes import Engine
 from streamgen_engines.runtimes.bound_session import BoundSession
 from streamgen_engines.runtimes.interface import TensorSpec
-from streamgen_engines.tensorrt.allocations import aligned
-from streamgen_engines.tensorrt.device import Gpu
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
-from streamgen_engines.tensorrt.executable import Executable
-from streamgen_engines.tensorrt.sampler_graphs import sampler_graphs
 
 CHUNKS: Final = 2000
 WARM_UP: Final = 10  # past recording

@@ -14,7 +14,7 @@ from typing import Final
 
 import numpy as np
 
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen.media.video_encoder import usual_scale
 from streamgen_engines.bundle import bundle_at

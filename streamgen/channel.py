@@ -9,23 +9,27 @@ generator cannot keep up even with its fewest steps, the next one runs the bundl
 import asyncio
 import logging
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NoReturn, Self
+from typing import NoReturn, Self
 
 from streamgen.audience.proposals import PROPOSAL_ID
+from streamgen.channel_cover import ChannelCover
 from streamgen.channel_health import tell_health
-from streamgen.errors import GenerationError, GeneratorTooSlowError, GeneratorUnresponsiveError
+from streamgen.channel_stats import ChannelStats
+from streamgen.errors import GeneratorTooSlowError, GeneratorUnresponsiveError
 from streamgen.generation.ladder import Patience, smaller_sibling
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
+from streamgen.generation.restarts import FIRST_RESTART_S, Restarts
 from streamgen.log.contents import ChunkMade, ChunkShown, Content, GeneratorStarted
 from streamgen.log.fingerprint import fingerprint
 from streamgen.log.writer import ChannelLog
 from streamgen.media.layers import Rung, ladder
-from streamgen.media.pacer import Pacer, PacerStats
+from streamgen.media.pacer import Pacer
 from streamgen.media.pacing import PlayState
-from streamgen.media.standby import Segments, make_standby
+from streamgen.media.standby import make_standby
+from streamgen.media.underruns import UnderrunReports
 from streamgen.media.video_encoder import DEFAULT_BITRATE, encoded_size, usual_scale
 from streamgen.packets import (
     AudioPacket,
@@ -55,7 +59,7 @@ from streamgen.steering.session import SteeringSession
 from streamgen.steering.voting import Voting
 from streamgen.upscaling import upscales
 from streamgen.version import __version__
-from streamgen.webrtc.fanout import Fanout, FanoutStats
+from streamgen.webrtc.fanout import Fanout
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.manifest import Manifest
@@ -63,27 +67,6 @@ from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
 from streamgen_engines.text_placement import IN_PLACE, TextPlacement
 
 logger = logging.getLogger(__name__)
-
-FIRST_RESTART_S: Final = 0.25
-MAX_RESTART_S: Final = 10.0
-REPORT_INTERVAL_S: Final = 10.0  # underruns in between are counted
-SETTLED_S: Final = 30.0  # a generator that lived this long starts the pauses anew
-
-
-@dataclass(frozen=True, slots=True)
-class ChannelStats:
-    """How a channel goes; counts since its start."""
-
-    generator: GeneratorStats | None  # the newest report, None before the first
-    pacer: PacerStats
-    fanout: FanoutStats
-    restarts: int  # of the generator process
-    media_time_s: float
-
-    @property
-    def underruns(self) -> int:
-        """How often the media stood still because a chunk came too late."""
-        return self.pacer.underruns
 
 
 class Channel:
@@ -156,9 +139,6 @@ class Channel:
         )
         self._scale, self._upscale = scale, upscale
         self._rungs: tuple[Rung, ...] = ()  # known once the bundle is open
-        self._slate: Segments = ()
-        self._black: Segments = ()
-        self._first_restart_s = first_restart_s
         self.fanout = Fanout(on_watched=self._on_watched, on_keyframe_request=self._on_keyframe_request)
         self.steering = SteeringHub(
             SteeringSession(name, prompt=prompt, moderated=moderated, reserved=None if voting is None else PROPOSAL_ID),
@@ -170,15 +150,15 @@ class Channel:
         )
         self._generator: GeneratorProcess | None = None  # set while it takes commands
         self._generator_stats: GeneratorStats | None = None
-        self._restarts = 0
+        self._restarts = Restarts(first_restart_s)
         self._chunks = 0  # that generators have made
         self._smaller: tuple[Path, int] | None = None  # bundle and scale to fall back on
         self._patience = Patience()
-        self._unreported_underruns = 0
-        self._quiet_until_s = 0.0  # monotonic time of the next report of underruns
+        self._underruns = UnderrunReports()
         self._pacer: Pacer | None = None
+        self._cover: ChannelCover | None = None
         self._pacer_runs = asyncio.Event()
-        self._supervisor: asyncio.Task[None] | None = None
+        self._supervisor: asyncio.Task[NoReturn] | None = None
         self._health: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
@@ -204,17 +184,20 @@ class Channel:
         self._generator_settings = replace(self._generator_settings, scale=scale, upscale=upscale)
         self._set_rungs(_rungs(bundle.manifest, self._generator_settings))
         self._smaller = await asyncio.to_thread(smaller_sibling, bundle, scale, upscale=upscale)
-        self._supervisor = asyncio.create_task(self._supervise(), name=f"channel {self.name}")
+        self._supervisor = asyncio.create_task(
+            self._restarts.keep_going(self._run_generator), name=f"channel {self.name}"
+        )
         try:
-            self._slate, self._black, quiet = await asyncio.to_thread(make_standby, bundle.manifest, self._rungs)
+            slate, black, quiet = await asyncio.to_thread(make_standby, bundle.manifest, self._rungs)
             self._pacer = Pacer(
                 self,
-                slate=self._slate,
+                slate=slate,
                 silence=quiet,
                 on_state=self._on_state,
                 on_shift=self._on_shift,
                 paused=lambda: self.steering.paused,
             )
+            self._cover = ChannelCover(self._pacer, slate=slate, black=black, ask_keyframes=self._ask_keyframes)
             await self._pacer.__aenter__()
         except BaseException:
             await self.close()
@@ -260,7 +243,7 @@ class Channel:
     @property
     def _life(self) -> int:
         """Number of the generator in the log, which other servers may have written before."""
-        return (0 if self._log is None else self._log.last_life) + self._restarts + 1
+        return (0 if self._log is None else self._log.last_life) + self._restarts.count + 1
 
     def stats(self) -> ChannelStats:
         """How the channel goes. Only while it runs."""
@@ -269,55 +252,14 @@ class Channel:
             generator=self._generator_stats,
             pacer=self._pacer.stats(),
             fanout=self.fanout.stats(),
-            restarts=self._restarts,
+            restarts=self._restarts.count,
             media_time_s=self.media_time_s,
         )
 
-    # What covers the programme. It acts within a slot of 20 ms and asks nothing of the generator.
-
-    def hold(self) -> None:
-        """Keep the last picture, in silence, until `resume`."""
-        assert self._pacer is not None, "the channel has not been started"
-        self._pacer.hold()
-
-    def show_black(self) -> None:
-        """Show black, in silence, until `resume`."""
-        assert self._pacer is not None, "the channel has not been started"
-        self._pacer.show_standby(self._black)
-
-    def show_slate(self) -> None:
-        """Show the slate until `resume`."""
-        assert self._pacer is not None, "the channel has not been started"
-        self._pacer.show_standby(self._slate)
-
-    def resume(self) -> None:
-        """Show the programme again, from the next keyframe on, which is asked for here."""
-        assert self._pacer is not None, "the channel has not been started"
-        if self._pacer.state not in ("held", "standby"):
-            return
-        self._pacer.resume()
-        for layer in self.fanout.watched:
-            self._command(RequestKeyframe(layer))
-
-    def mute(self, *, on: bool) -> None:
-        """Let nothing be heard, whatever is shown, until it is taken back."""
-        assert self._pacer is not None, "the channel has not been started"
-        self._pacer.mute(on=on)
-
     def panic(self, action: PanicAction) -> None:
-        """What steering calls: one of the above, or all of it taken back."""
-        match action:
-            case "hold":
-                self.hold()
-            case "slate":
-                self.show_slate()
-            case "black":
-                self.show_black()
-            case "mute":
-                self.mute(on=True)
-            case "off":
-                self.mute(on=False)
-                self.resume()
+        """Cover the programme or take the cover away, as steering asks. Only while the channel runs."""
+        assert self._cover is not None, "the channel has not been started"
+        self._cover.panic(action)
 
     # The pacer's sink.
 
@@ -387,47 +329,22 @@ class Channel:
     def _on_keyframe_request(self, layer: Layer) -> None:
         self._command(RequestKeyframe(layer))
 
+    def _ask_keyframes(self) -> None:
+        for layer in self.fanout.watched:
+            self._command(RequestKeyframe(layer))
+
     def _on_shift(self, programme_epoch_ns: int) -> None:
         self._command(SetEpoch(programme_epoch_ns))
 
     def _on_state(self, state: PlayState) -> None:
         if state == "buffering" and not self.steering.paused:
-            self._report_underrun()
+            self._underruns.add(self.media_time_s, time.monotonic())
         # `live` is announced with the chunk that starts it, so that both say the same media time. What covers the
         # programme is announced by whoever covers it.
         if state in ("buffering", "slate"):
             self.steering.set_status(state)
 
-    def _report_underrun(self) -> None:
-        self._unreported_underruns += 1
-        now_s = time.monotonic()
-        if now_s >= self._quiet_until_s:
-            logger.warning(
-                "underrun at %.2f s of media: a chunk is late (%d since the last report)",
-                self.media_time_s,
-                self._unreported_underruns,
-            )
-            self._unreported_underruns = 0
-            self._quiet_until_s = now_s + REPORT_INTERVAL_S
-
     # The generator.
-
-    async def _supervise(self) -> None:
-        pause_s = self._first_restart_s
-        while True:
-            started_s = time.monotonic()
-            try:
-                await self._run_generator()
-            except GenerationError as error:
-                logger.error("%s", error)
-            except Exception:
-                logger.exception("the generator's supervision failed")
-            if time.monotonic() - started_s >= SETTLED_S:
-                pause_s = self._first_restart_s
-            logger.warning("the slate plays; the generator starts again in %.2f s", pause_s)
-            await asyncio.sleep(pause_s)
-            pause_s = min(2 * pause_s, MAX_RESTART_S)
-            self._restarts += 1
 
     async def _run_generator(self) -> None:
         """One life of a generator process; always ends by raising."""

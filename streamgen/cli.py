@@ -3,25 +3,39 @@
 Heavy modules are imported by the command that needs them, so `--help` and mistakes answer at once.
 """
 
-import asyncio
-import contextlib
 import json
-import logging
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
-from urllib.parse import urlsplit
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
+from streamgen.cli_choices import (
+    chosen_bundle,
+    chosen_gpu,
+    chosen_runtime,
+    chosen_tensorrt,
+    chosen_texts,
+    chosen_upscale,
+    page_address,
+)
+from streamgen.cli_options import (
+    BundleArgument,
+    BundleOption,
+    ConfigOption,
+    DeviceOption,
+    GuidanceOption,
+    OutArgument,
+    PictureOption,
+    PlanCacheOption,
+    PrecisionOption,
+    RuntimeOption,
+    ScaleOption,
+    TensorRtOption,
+    TextEncoderOption,
+    UpscaleOption,
+)
 from streamgen.errors import StreamgenError
 from streamgen.version import __version__
-
-if TYPE_CHECKING:
-    from streamgen.settings import Settings
-    from streamgen_engines.gpu_options import GpuOptions
-    from streamgen_engines.runtime_name import RuntimeName
-    from streamgen_engines.text_placement import TextPlacement
 
 app = typer.Typer(
     name="streamgen",
@@ -32,67 +46,6 @@ app = typer.Typer(
 )
 
 EXIT_ERROR: Final = 1
-_LOG_FORMAT: Final = "%(asctime)s %(levelname)s %(name)s: %(message)s"
-
-BundleOption = Annotated[
-    Path | None,
-    typer.Option("--bundle", help="Folder of the model or name of a bundled one.", metavar="MODEL"),
-]
-
-# Checked by the settings or by `_runtime`; the names are in `streamgen_engines.runtime_name`.
-RuntimeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--runtime",
-        help="onnxruntime-cpu, onnxruntime-cuda, openvino, tensorrt or tensorrt-rtx. [onnxruntime-cpu]",
-        metavar="NAME",
-    ),
-]
-
-PrecisionOption = Annotated[
-    str | None,
-    typer.Option(
-        "--precision",
-        help="On a GPU: fp32, fp16, bf16, fp8 or int8. [what each graph was made in, or fp16]",
-        metavar="NAME",
-    ),
-]
-
-PlanCacheOption = Annotated[
-    Path | None,
-    typer.Option("--plan-cache", help="TensorRT: folder of the plans. [the user's folder for caches]", metavar="DIR"),
-]
-
-DeviceOption = Annotated[int | None, typer.Option("--device", min=0, help="Number of the GPU. [0]")]
-
-TextEncoderOption = Annotated[
-    str | None,
-    typer.Option(
-        "--text-encoder",
-        help="Where texts are encoded: where the model runs (model), cpu, or the URL of a text service. [model]",
-        metavar="PLACE",
-    ),
-]
-
-UpscaleOption = Annotated[
-    bool | None,
-    typer.Option(
-        "--upscale/--no-upscale", help="Enlarge pictures with the model's graph for it, before --scale. [on a GPU]"
-    ),
-]
-
-TensorRtOption = Annotated[
-    str | None, typer.Option("--runtime", help="tensorrt or tensorrt-rtx. [tensorrt-rtx]", metavar="NAME")
-]
-
-ConfigOption = Annotated[
-    Path | None,
-    typer.Option("--config", help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE"),
-]
-
-PictureOption = Annotated[
-    Path | None, typer.Option("--picture", help="Picture that the stream starts from.", metavar="FILE")
-]
 
 
 def main() -> None:
@@ -120,13 +73,11 @@ def serve(
     host: Annotated[str | None, typer.Option(help="Address to listen on; 0.0.0.0 is every one. [127.0.0.1]")] = None,
     port: Annotated[int | None, typer.Option(help="TCP port; 0 picks a free one. [8000]")] = None,
     bundle: BundleOption = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
-    ] = None,
+    config: ConfigOption = None,
     prompt: Annotated[str | None, typer.Option(help="What plays until somebody steers.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the noise that everything is made from. [0]")] = None,
     picture: PictureOption = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
+    guidance: GuidanceOption = None,
     scale: Annotated[
         int | None, typer.Option(help="Whole factor by which pictures are enlarged. [360 rows at least]")
     ] = None,
@@ -206,51 +157,25 @@ def serve(
         settings = sources.load(flags, config=config)
     except StreamgenError as error:
         _fail(error)
-    logging.basicConfig(level=settings.log_level.upper(), format=_LOG_FORMAT, stream=sys.stderr)
-    if settings.log_level != "debug":
-        # It tells each candidate pair of each viewer, which buries what an operator looks for.
-        logging.getLogger("aioice").setLevel(logging.WARNING)
 
-    from streamgen.http.listener import listen
-
-    try:
-        socket = listen(settings.host, settings.port)
-    except StreamgenError as error:
-        _fail(error)
-
-    from streamgen.http import server
+    from streamgen import serving
     from streamgen_engines.errors import EngineError
 
     try:
-        with contextlib.closing(socket) as listener:
-            wanted = _runtime(settings.runtime)
-            root, _ = _bundle(
-                settings.bundle,
-                settings.scale,
-                settings.picture,
-                texts=settings.texts,
-                runtime=wanted,
-                upscale=settings.upscale,
-            )
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(server.run(settings, root, listener, _announce))
+        serving.serve(settings)
     except (StreamgenError, EngineError) as error:
         _fail(error)
-    except asyncio.CancelledError:
-        typer.echo("stopped before it was ready", err=True)
 
 
 @app.command()
 def render(
-    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    out: OutArgument,
     prompt: Annotated[list[str], typer.Option(help='What to show; more than one with times: "@5 it starts to rain".')],
     seconds: Annotated[float, typer.Option(help="Length.")] = 20.0,
     seed: Annotated[int, typer.Option(help="The same seed, prompts and model give the same programme.")] = 0,
     picture: PictureOption = None,
-    guidance: Annotated[float | None, typer.Option(help="How closely to follow the prompt. [the model's own]")] = None,
-    scale: Annotated[
-        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
-    ] = None,
+    guidance: GuidanceOption = None,
+    scale: ScaleOption = None,
     upscale: UpscaleOption = None,
     threads: Annotated[int, typer.Option(min=1, help="Compute threads of denoising and of decoding.")] = 1,
     runtime: RuntimeOption = None,
@@ -267,10 +192,10 @@ def render(
     from streamgen_engines.errors import EngineError
 
     try:
-        wanted = _runtime(runtime)
-        texts = _texts(text_encoder)
-        enlarged = _upscale(upscale)
-        root, fitting = _bundle(bundle, scale, texts=texts, runtime=wanted, upscale=enlarged)
+        wanted = chosen_runtime(runtime)
+        texts = chosen_texts(text_encoder)
+        enlarged = chosen_upscale(upscale)
+        root, fitting = chosen_bundle(bundle, scale, texts=texts, runtime=wanted, upscale=enlarged)
         report = rendering.render(
             root,
             prompt,
@@ -282,7 +207,7 @@ def render(
             scale=fitting,
             threads=threads,
             runtime=wanted,
-            gpu=_gpu(precision, plan_cache, device),
+            gpu=chosen_gpu(precision, plan_cache, device),
             texts=texts,
             upscale=enlarged,
             console=Console(stderr=True),
@@ -298,15 +223,13 @@ def render(
 @app.command()
 def replay(
     folder: Annotated[Path, typer.Argument(help="Folder of the log (log_folder).", metavar="LOG")],
-    out: Annotated[Path, typer.Argument(help="File to write: .mp4 or .webm.", metavar="OUT")],
+    out: OutArgument,
     channel: Annotated[str, typer.Option(help="Name of the channel.")] = "main",
     generator: Annotated[
         int | None, typer.Option(help="Of this generator alone, the first is 1. [all]", metavar="N")
     ] = None,
     picture: PictureOption = None,
-    scale: Annotated[
-        int | None, typer.Option(min=1, help="Whole factor by which pictures are enlarged. [360 rows at least]")
-    ] = None,
+    scale: ScaleOption = None,
     upscale: UpscaleOption = None,
     plan_cache: PlanCacheOption = None,
     device: DeviceOption = None,
@@ -318,11 +241,11 @@ def replay(
     from streamgen_engines.errors import EngineError
 
     try:
-        texts = _texts(text_encoder)
-        root, _ = _bundle(bundle, scale, texts=texts)
+        texts = chosen_texts(text_encoder)
+        root, _ = chosen_bundle(bundle, scale, texts=texts)
         # Without a flag and without a service, the log says where.
         placed = texts if text_encoder is not None or texts.url is not None else None
-        gpu = _gpu(None, plan_cache, device)
+        gpu = chosen_gpu(None, plan_cache, device)
         chunks, seconds = replay_to_file(
             folder,
             channel,
@@ -333,7 +256,7 @@ def replay(
             scale=scale,
             gpu=gpu,
             texts=placed,
-            upscale=_upscale(upscale),
+            upscale=chosen_upscale(upscale),
         )
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -353,9 +276,7 @@ def token(
     count: Annotated[int, typer.Option(help="How many, for NAME-1, NAME-2 and so on.")] = 1,
     as_csv: Annotated[bool, typer.Option("--csv", help="Links with tokens, as a table.")] = False,
     url: Annotated[str | None, typer.Option(help="Address of the page, for the links.", metavar="URL")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="Configuration file. [streamgen.toml, if there is one]", metavar="FILE")
-    ] = None,
+    config: ConfigOption = None,
 ) -> None:
     """Issue tokens, signed with the secret of the settings (token_secret)."""
     import time
@@ -382,7 +303,7 @@ def token(
                 now_s=time.time(),
             )
             if as_csv:
-                typer.echo(issuing.as_csv(every, _page(settings) if url is None else url), nl=False)
+                typer.echo(issuing.as_csv(every, page_address(settings) if url is None else url), nl=False)
             else:
                 for each in every:
                     typer.echo(each.token)
@@ -394,7 +315,7 @@ def token(
 
 @app.command(name="compile")
 def compile_(
-    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    bundle: BundleArgument = None,
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
@@ -425,12 +346,12 @@ def compile_(
     try:
         failed = compiling.compile_bundle(
             bundle,
-            runtime=_tensorrt(runtime, config),
-            gpu=_gpu(precision, plan_cache, device, config),
-            texts=_texts(text_encoder, config),
+            runtime=chosen_tensorrt(runtime, config),
+            gpu=chosen_gpu(precision, plan_cache, device, config),
+            texts=chosen_texts(text_encoder, config),
             dry_run=dry_run,
             check=check,
-            upscale=_upscale(None, config),
+            upscale=chosen_upscale(None, config),
             prune=prune,
             say=typer.echo,
             console=Console(stderr=True),
@@ -461,7 +382,7 @@ def export(
 
 @app.command()
 def memory(
-    bundle: Annotated[Path | None, typer.Argument(help="Folder of the model or name of a bundled one.")] = None,
+    bundle: BundleArgument = None,
     runtime: TensorRtOption = None,
     precision: PrecisionOption = None,
     device: DeviceOption = None,
@@ -474,10 +395,12 @@ def memory(
     from streamgen_engines.errors import EngineError
 
     try:
-        gpu = _gpu(precision, plan_cache, device, config)
-        texts = _texts(text_encoder, config)
-        enlarged = _upscale(None, config)
-        for line in bundle_memory(bundle, runtime=_tensorrt(runtime, config), gpu=gpu, texts=texts, upscale=enlarged):
+        gpu = chosen_gpu(precision, plan_cache, device, config)
+        texts = chosen_texts(text_encoder, config)
+        upscale = chosen_upscale(None, config)
+        for line in bundle_memory(
+            bundle, runtime=chosen_tensorrt(runtime, config), gpu=gpu, texts=texts, upscale=upscale
+        ):
             typer.echo(line)
     except (StreamgenError, EngineError) as error:
         _fail(error)
@@ -511,94 +434,6 @@ def doctor(
         raise typer.Exit(EXIT_ERROR)
 
 
-def _bundle(
-    path: Path | None,
-    scale: int | None,
-    picture: Path | None = None,
-    *,
-    texts: "TextPlacement",
-    runtime: "RuntimeName | None" = None,
-    upscale: bool | None = None,
-) -> tuple[Path, int]:
-    """The folder of the model, opened once to see that it is whole and can show what is asked for, and the scale.
-
-    Without a runtime it is not known yet whether its pictures are enlarged by a graph, and the decoder's are looked at.
-    Raises `BundleError`, `SettingsError`, `TextPlacementError` for texts that cannot be encoded there, or
-    `PictureError` for a picture that it cannot start from.
-    """
-    from streamgen.generation.pipeline import start_picture
-    from streamgen.media.video_encoder import encoded_size, usual_scale
-    from streamgen.settings import SettingsError
-    from streamgen.upscaling import upscales
-    from streamgen_engines.bundle import bundle_at
-
-    found = bundle_at(path, texts.absent)
-    texts.of(found.manifest)
-    enlarged = runtime is not None and upscales(found.manifest, runtime, upscale)
-    width, height = found.manifest.shown_size(upscale=enlarged)
-    fitting = usual_scale(height) if scale is None else scale
-    try:
-        encoded_size(width, height, fitting)
-    except ValueError as error:
-        raise SettingsError(f"scale: {error}") from None
-    start_picture(found, picture)
-    return found.root, fitting
-
-
-def _runtime(name: str | None) -> "RuntimeName":
-    """The runtime asked for, looked for without loading it. Raises `RuntimeUnavailableError` when it is not here."""
-    from streamgen_engines.runtime_name import DEFAULT_RUNTIME
-    from streamgen_engines.runtimes import require
-
-    return require(DEFAULT_RUNTIME if name is None else name)
-
-
-def _gpu(
-    precision: str | None, plan_cache: Path | None, device: int | None, config: Path | None = None
-) -> "GpuOptions":
-    """What a runtime on a GPU is told: the flags, and else what `serve` is told, so that each finds the others' plans.
-
-    Raises `SettingsError` or `UnknownPrecisionError`.
-    """
-    from streamgen.settings import load
-    from streamgen_engines.gpu_options import GpuOptions, read_precision
-
-    wanted = read_precision(precision)
-    served = load(config=config).gpu
-    return GpuOptions(
-        served.precision if wanted is None else wanted,
-        served.plan_cache if plan_cache is None else plan_cache,
-        served.device if device is None else device,
-    )
-
-
-def _texts(text_encoder: str | None, config: Path | None = None) -> "TextPlacement":
-    """Where texts are encoded: where the flag says, and else where `serve` is told; the service's token is a setting.
-
-    Raises `SettingsError` or `TextPlacementError`.
-    """
-    from streamgen.settings import load
-
-    served = load(config=config)
-    return served.texts if text_encoder is None else served.texts_at(text_encoder)
-
-
-def _upscale(upscale: bool | None, config: Path | None = None) -> bool | None:
-    """Whether the graph `upscale` is used: as the flag says, and else as `serve` is told. Raises `SettingsError`."""
-    from streamgen.settings import load
-
-    return load(config=config).upscale if upscale is None else upscale
-
-
-def _tensorrt(runtime: str | None, config: Path | None) -> str:
-    """Which TensorRT: the one asked for, and else the one that `serve` runs on. Raises `SettingsError`."""
-    from streamgen.settings import load
-    from streamgen_engines.tensorrt.flavour import FLAVOURS
-
-    served = load(config=config).runtime
-    return runtime or (served if served in FLAVOURS else "tensorrt-rtx")
-
-
 def _lifetime_s(text: str) -> int:
     from streamgen.access.issue import read_duration
 
@@ -606,39 +441,6 @@ def _lifetime_s(text: str) -> int:
         return read_duration(text)
     except ValueError as error:
         raise ValueError(f"expires: {error}") from None
-
-
-def _page(settings: "Settings") -> str:
-    """Where people find the page: behind the proxy if there is one, else where the server listens."""
-    from streamgen.http.listener import ANY_ADDRESS, network_addresses
-
-    if settings.allowed_hosts:
-        return f"https://{settings.allowed_hosts[0]}/"
-    host = settings.host.strip("[]")
-    if host in ANY_ADDRESS:
-        host = next(iter(network_addresses()), "localhost")
-    return f"http://[{host}]:{settings.port}/" if ":" in host else f"http://{host}:{settings.port}/"
-
-
-def _loop_factory() -> Any:
-    if sys.platform == "win32":
-        return None
-    import uvloop
-
-    return uvloop.new_event_loop
-
-
-def _announce(url: str, operator_link: str | None) -> None:
-    typer.echo(f"streamgen {__version__} serves channel main")
-    typer.echo(f"  page:     {url}")
-    if operator_link is None:
-        typer.echo(f"  operator: {url} (everybody on this machine may steer)")
-    else:
-        typer.echo(f"  operator: {operator_link}")
-    query = "" if operator_link is None else f"?{urlsplit(operator_link).query}"
-    typer.echo(f"  console:  {url}operator{query}")
-    typer.echo("  stop it with Ctrl+C")
-    sys.stdout.flush()
 
 
 def _fail(error: Exception) -> NoReturn:

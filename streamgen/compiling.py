@@ -69,7 +69,7 @@ def compile_bundle(
     apart = texts.apart(opened.manifest)
     flavour = load_flavour(name)
 
-    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.generation.encode_stage import wanted_planes
     from streamgen.media.video_encoder import usual_scale
     from streamgen.upscaling import upscales
     from streamgen_engines.runtimes import OnnxRuntimeCpu
@@ -145,8 +145,8 @@ def flavour_named(runtime: str) -> FlavourName:
 
 def _pruned(plans: "PlanCache", *, dry_run: bool) -> str:
     """Remove what nothing here can use; what it was, in a line."""
+    from streamgen_engines.device.cuda import gpus
     from streamgen_engines.errors import RuntimeUnavailableError
-    from streamgen_engines.tensorrt.cuda import gpus
 
     versions: dict[str, str] = {}
     for name in FLAVOURS:
@@ -164,7 +164,7 @@ def _memory(
     bundle: Bundle, outcomes: Sequence["Outcome"], free: int | None, apart: Mapping[str, str], *, upscale: bool
 ) -> Iterator[str]:
     """The table of what one channel takes of the GPU, as far as its graphs could be prepared."""
-    from streamgen_engines.tensorrt.double_buffered import TURNS
+    from streamgen_engines.device.double_buffered import TURNS
     from streamgen_engines.tensorrt.footprint import ON_THE_HOST, graph_memory, results_stay, with_chunk_loop
 
     # Where planes are added a server loads that form alone, and the name of the other is followed by nothing.

@@ -38,10 +38,10 @@ def bundle_memory(
     opened = bundle_at(bundle, texts.absent)
     apart = texts.apart(opened.manifest)
 
-    from streamgen.generation.pipeline import wanted_planes
+    from streamgen.generation.encode_stage import wanted_planes
     from streamgen.media.video_encoder import usual_scale
     from streamgen.upscaling import upscales
-    from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
+    from streamgen_engines.device.cuda import CudaDevice, gpu_count
     from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
     from streamgen_engines.tensorrt.footprint import survey
     from streamgen_engines.tensorrt.plans import PlanCache, user_folder

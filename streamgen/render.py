@@ -18,8 +18,9 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
 from streamgen.errors import PromptTimelineError, RenderError
-from streamgen.generation.decoding import Decoded
-from streamgen.generation.pipeline import Pipeline, start_picture
+from streamgen.generation.decode_stage import Decoded
+from streamgen.generation.pipeline import Pipeline
+from streamgen.generation.start_picture import start_picture
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.media.video_encoder import DEFAULT_SCALE
 from streamgen.packets import ChunkRecord, SetPrompt

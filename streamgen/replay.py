@@ -68,21 +68,6 @@ def replay(
     threads: int | None = None,
     gpu: GpuOptions | None = None,
     texts: TextPlacement | None = None,
-) -> Iterator[LatentChunk]:
-    """Make the latents of a log again, one chunk after the other; arguments and errors are those of `replay_whole`."""
-    whole = replay_whole(contents, bundle, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts)
-    return (latents for latents, _ in whole)
-
-
-def replay_whole(
-    contents: Iterable[Content],
-    bundle: Bundle,
-    *,
-    life: int | None = None,
-    pictures: Sequence[Float32Array] = (),
-    threads: int | None = None,
-    gpu: GpuOptions | None = None,
-    texts: TextPlacement | None = None,
     upscale: bool = False,
 ) -> Iterator[tuple[LatentChunk, Decoder]]:
     """Make the latents of a log again, one chunk after the other, each with what turns it into pictures.

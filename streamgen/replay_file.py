@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 from streamgen.errors import RenderError
-from streamgen.generation.pipeline import start_picture
+from streamgen.generation.start_picture import start_picture
 from streamgen.log.contents import GeneratorStarted
 from streamgen.log.reader import LogReader
 from streamgen.media.mp4 import FileWriter, check_output
 from streamgen.media.video_encoder import encoded_size, usual_scale
-from streamgen.replay import replay_whole
+from streamgen.replay import replay
 from streamgen.upscaling import upscales
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.gpu_options import GpuOptions
@@ -81,7 +81,7 @@ def replay_to_file(
     ) as writer:
         pictures = () if start is None else (start,)
         contents = (each.content for each in reader)
-        whole = replay_whole(
+        whole = replay(
             contents, opened, life=life, pictures=pictures, threads=threads, gpu=gpu, texts=texts, upscale=enlarged
         )
         for latents, decoder in whole:

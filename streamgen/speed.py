@@ -5,7 +5,8 @@ import statistics
 from dataclasses import dataclass
 from typing import Final
 
-from streamgen.generation.pipeline import Pipeline, wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
+from streamgen.generation.pipeline import Pipeline
 from streamgen.media.video_encoder import usual_scale
 from streamgen.packets import Layer, SetPrompt
 from streamgen_engines.bundle import Bundle

@@ -17,8 +17,9 @@ from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import ladder
+from streamgen.media.standby import Segments
 from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
-from streamgen.protocol import ConfigUpdate, Health, Panic, PromptSet, ServerMessage
+from streamgen.protocol import ConfigUpdate, Health, Panic, PanicAction, PromptSet, ServerMessage
 from streamgen.replay import lives
 from streamgen.replay_file import replay_to_file
 from streamgen.steering.hub import Connection
@@ -213,20 +214,25 @@ async def test_the_programme_is_covered_without_the_generator_and_comes_back_wit
         viewer = channel.fanout.add("vp8")
         await channel.until(lambda: channel.stats().pacer.state == "live" and len(channel.videos) > 8)
 
-        channel.hold()
+        channel.panic("hold")
         shown = len(channel.videos)
         await channel.until_live()  # it plays on beneath
         assert channel.stats().pacer.state == "held"
         assert len(channel.videos) == shown
 
-        for cover, segments in ((channel.show_black, channel._black), (channel.show_slate, channel._slate)):
-            cover()
+        assert channel._cover is not None
+        covers: tuple[tuple[PanicAction, Segments], ...] = (
+            ("black", channel._cover.black),
+            ("slate", channel._cover.slate),
+        )
+        for action, segments in covers:
+            channel.panic(action)
             shown = len(channel.videos)
             await channel.until(lambda least=shown + 3: len(channel.videos) >= least)  # type: ignore[misc]
             prepared = {packet.data for segment in segments for packet in segment.video}
             assert {packet.data for packet in channel.videos[shown:]} <= prepared
 
-        channel.resume()
+        channel.panic("off")
         shown, chunks = len(channel.videos), len(channel.records)
         await channel.until(lambda: len(channel.videos) > shown)
         assert channel.videos[shown].keyframe
@@ -247,7 +253,8 @@ async def test_an_operator_covers_a_channel_whose_generator_is_dead(bundle: Path
             channel.steering.take(operator, Panic(id="b", action="mute"))
             shown, heard = len(channel.videos), len(channel.audios)
             await channel.until(lambda: len(channel.videos) >= shown + 3 and len(channel.audios) >= heard + 10)
-            black = {packet.data for segment in channel._black for packet in segment.video}
+            assert channel._cover is not None
+            black = {packet.data for segment in channel._cover.black for packet in segment.video}
             assert {packet.data for packet in channel.videos[shown:]} <= black
             assert {packet.data for packet in channel.audios[-4:]} == {silence()}
             assert (channel.steering.state().cover, channel.steering.state().muted) == ("black", True)

@@ -30,11 +30,11 @@ from streamgen.protocol import (
     TimelineDocument,
     TimelineLoad,
 )
-from streamgen.replay import replay
 from streamgen.steering.hub import Connection
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import load
+from tests.replayed import replayed
 from tests.test_channel import TapedChannel, answers, running
 from tests.tiny_bundle import write_tiny_bundle
 
@@ -89,7 +89,7 @@ async def test_scheduled_prompts_are_in_the_media_at_their_exact_chunks_and_are_
     made = [each for each in contents if isinstance(each, ChunkMade)]
     # What a generator makes that is told the same, chunk by chunk, and nothing else.
     model = load(opened, seed=0)
-    again = list(replay(contents, opened))
+    again = list(replayed(contents, opened))
     told = dict(wanted.values())
     text = ""
     for content, latents in zip(made, again, strict=True):

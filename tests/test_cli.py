@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from streamgen.access.keys import TokenKeys
 from streamgen.access.tokens import read_token
-from streamgen.cli import _announce, app
+from streamgen.cli import app
 from streamgen.errors import RenderError
 from streamgen.version import __version__
 from streamgen_engines.gpu_options import GpuOptions
@@ -238,17 +238,6 @@ def test_tokens_that_cannot_be_issued(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "printable characters" in failure("token", "--role", "vote", "--subject", "")
     assert "printable characters" in failure("token", "--role", "vote", "--channel", "")
     assert CliRunner().invoke(app, ["token"]).exit_code == 2
-
-
-def test_the_operators_link_is_always_told(capsys: pytest.CaptureFixture[str]) -> None:
-    _announce("http://127.0.0.1:8000/", None)
-    told = capsys.readouterr().out
-    assert "operator: http://127.0.0.1:8000/ (everybody" in told
-    assert "console:  http://127.0.0.1:8000/operator\n" in told
-    _announce("http://192.0.2.7:8000/", "http://192.0.2.7:8000/?token=x")
-    told = capsys.readouterr().out
-    assert "operator: http://192.0.2.7:8000/?token=x\n" in told
-    assert "console:  http://192.0.2.7:8000/operator?token=x\n" in told
 
 
 def test_the_doctor_speaks_to_people_and_programs(bundle: Path) -> None:

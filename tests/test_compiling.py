@@ -7,9 +7,9 @@ import pytest
 from typer.testing import CliRunner
 
 from streamgen.cli import app
+from streamgen_engines.device.cuda import gpu_count
 from streamgen_engines.gpu_options import GpuOptions
 from streamgen_engines.tensorrt import compile as compiling
-from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.flavour import load_flavour
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey
 from tests.tensorrt.rtx import needs_rtx

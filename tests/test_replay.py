@@ -18,7 +18,7 @@ from streamgen.log.fingerprint import fingerprint
 from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
 from streamgen.packets import Shares
-from streamgen.replay import lives, replay, replay_whole
+from streamgen.replay import lives, replay
 from streamgen.replay_file import replay_to_file
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.chunk import LatentChunk, picture_name
@@ -28,6 +28,7 @@ from streamgen_engines.manifest import Weights
 from streamgen_engines.prompt import transition
 from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName, read_runtime
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime, runtime_named
+from tests.replayed import replayed
 from tests.tiny_bundle import write_tiny_bundle
 from tests.upscaling import add_upscaler
 
@@ -130,7 +131,7 @@ def test_each_generator_is_replayed_on_the_runtime_that_it_had(tiny: Bundle, mon
         show.start(3, runtime=read_runtime(runtime), precision=read_precision(precision))
         for _ in range(3):
             show.make(Condition(show.model.text.encode("calm sea at night")))
-    check(show, replay(show.contents, tiny))
+    check(show, replayed(show.contents, tiny))
     assert asked == 3 * ["onnxruntime-cpu"] + 3 * ["openvino"]  # one for each part of the model
     assert precisions == 3 * [None] + 3 * ["fp16"]
 
@@ -171,13 +172,13 @@ def test_a_replay_is_the_same_to_the_last_bit(tiny: Bundle, show: Show, tmp_path
     with ChannelLog(tmp_path, "main", max_bytes=2000) as log:
         for i, content in enumerate(show.contents):
             log.add(content, i * 0.32)
-    made = list(replay((each.content for each in LogReader(tmp_path, "main")), tiny))
+    made = list(replayed((each.content for each in LogReader(tmp_path, "main")), tiny))
     check(show, made)
     assert [chunk.index for chunk in made[-5:]] == [27, 0, 1, 2, 3]
 
 
 def test_one_generator_can_be_replayed_alone(tiny: Bundle, show: Show) -> None:
-    made = list(replay(show.contents, tiny, life=2))
+    made = list(replayed(show.contents, tiny, life=2))
     assert len(made) == 4
     assert all(equal(a, b) for a, b in zip(made, show.latents[-4:], strict=True))
 
@@ -206,7 +207,7 @@ def test_every_field_counts(tiny: Bundle, field: str) -> None:
         else content
         for content in show.contents
     ]
-    made = list(replay(changed, tiny))
+    made = list(replayed(changed, tiny))
     assert not all(equal(a, b) for a, b in zip(made, show.latents, strict=True))
 
 
@@ -220,7 +221,7 @@ def test_without_the_told_texts_the_prompt_and_its_knobs_are_told(tiny: Bundle) 
         content.model_copy(update={"prompt": "calm sea at night"}) if isinstance(content, ChunkMade) else content
         for content in show.contents
     ]
-    check(show, replay(contents, tiny))
+    check(show, replayed(contents, tiny))
 
 
 def test_a_programme_that_starts_from_a_picture(tiny: Bundle) -> None:
@@ -230,9 +231,9 @@ def test_a_programme_that_starts_from_a_picture(tiny: Bundle) -> None:
     prompt = show.model.text.encode("calm sea at night")
     show.make(Condition(prompt, picture=picture))
     show.make(Condition(prompt))
-    check(show, replay(show.contents, tiny, pictures=[picture + 1, picture]))
+    check(show, replayed(show.contents, tiny, pictures=[picture + 1, picture]))
     with pytest.raises(ReplayError, match="starts from a picture"):
-        list(replay(show.contents, tiny))
+        list(replayed(show.contents, tiny))
 
 
 def test_what_cannot_be_replayed_says_why(tiny: Bundle, show: Show, tmp_path: Path) -> None:
@@ -244,10 +245,10 @@ def test_what_cannot_be_replayed_says_why(tiny: Bundle, show: Show, tmp_path: Pa
         (show.contents, 7, "no chunk of generator 7"),
     ):
         with pytest.raises(ReplayError, match=message):
-            list(replay(contents, tiny, life=life))
+            list(replayed(contents, tiny, life=life))
     other = Bundle.open(write_tiny_bundle(tmp_path / "other", guidance=2.0))
     with pytest.raises(ReplayError, match="ran another bundle"):
-        list(replay(show.contents, other))
+        list(replayed(show.contents, other))
 
 
 def test_the_generators_of_a_log_are_listed(show: Show) -> None:
@@ -334,7 +335,7 @@ def test_every_generator_begins_with_a_decoder_that_knows_nothing(tiny: Bundle) 
         show.start(5)
         for _ in range(2):
             show.make(Condition(show.model.text.encode("calm sea at night")))
-    shown = [decoder.decode(latents) for latents, decoder in replay_whole(show.contents, tiny)]
+    shown = [decoder.decode(latents) for latents, decoder in replay(show.contents, tiny)]
     for first, second in zip(shown[:2], shown[2:], strict=True):
         assert np.array_equal(first.video, second.video)
         assert np.array_equal(first.audio, second.audio)

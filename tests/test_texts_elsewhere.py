@@ -37,7 +37,6 @@ from streamgen.packets import (
     SetPrompt,
 )
 from streamgen.render import render
-from streamgen.replay import replay
 from streamgen.settings import Settings
 from streamgen_engines.bundle import Bundle
 from streamgen_engines.errors import TextPlacementError, TextServiceError, TextServiceUnavailableError
@@ -47,6 +46,7 @@ from streamgen_engines.prompt import Prompt
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text_placement import CPU, IN_PLACE, TextPlacement
 from tests.generation.running import LIMIT_S, shows, until
+from tests.replayed import replayed
 from tests.text_serving import TOKEN, nobody, serving
 from tests.tiny_bundle import write_tiny_bundle
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
@@ -110,9 +110,9 @@ async def test_a_generator_whose_bundle_has_no_text_graph_plays_prompts_and_its_
     )
     contents: list[Content] = [started, *(ChunkMade.of(chunk.record, 1) for chunk in chunks)]
     with pytest.raises(ReplayError, match=r"a text service encoded the texts of generator 1; name it with"):
-        list(replay(contents, opened))
-    again = list(replay(contents, Bundle.open(beheaded, service.absent), texts=service))
-    here = list(replay([started.model_copy(update={"texts": "cpu"}), *contents[1:]], opened))
+        list(replayed(contents, opened))
+    again = list(replayed(contents, Bundle.open(beheaded, service.absent), texts=service))
+    here = list(replayed([started.model_copy(update={"texts": "cpu"}), *contents[1:]], opened))
     assert len(again) == len(chunks)
     assert all((one.video == other.video).all() for one, other in zip(again, here, strict=True))
 

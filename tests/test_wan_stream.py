@@ -13,10 +13,12 @@ import numpy as np
 import pytest
 
 from streamgen.doctor import check_bundle
-from streamgen.generation.pipeline import DenoiseStage, Pipeline, start_picture
+from streamgen.generation.denoise_stage import DenoiseStage
+from streamgen.generation.pipeline import Pipeline
 from streamgen.generation.process import GeneratorProcess, GeneratorSettings
 from streamgen.generation.prompts import Taken
 from streamgen.generation.schedule import Plan
+from streamgen.generation.start_picture import start_picture
 from streamgen.generation.worker import Worker, _Outbox, _warm_up
 from streamgen.http.server import moderation
 from streamgen.log.contents import ChunkMade, Content, GeneratorStarted
@@ -39,7 +41,6 @@ from streamgen.packets import (
     VideoPacket,
 )
 from streamgen.render import render
-from streamgen.replay import replay
 from streamgen.replay_file import replay_to_file
 from streamgen.settings import Settings
 from streamgen.speed import measure
@@ -51,6 +52,7 @@ from streamgen_engines.families import WanDecoder, load
 from tests.counting_engine import CountingEngine
 from tests.generation.running import LIMIT_S, is_chunk, shows, until
 from tests.media.decoding import decode_opus
+from tests.replayed import replayed
 from tests.tiny_wan_bundle import write_tiny_wan_bundle
 
 VP8 = frozenset({Layer("vp8", 0)})
@@ -279,7 +281,7 @@ async def test_a_generator_process_plays_it_and_its_log_gives_the_same_pictures(
         for content in contents:
             log.add(content, 0.0)
     read = [each.content for each in LogReader(tmp_path, "main")]
-    made, again = list(replay(read, bundle)), list(replay(contents, bundle))
+    made, again = list(replayed(read, bundle)), list(replayed(contents, bundle))
     assert all(_equal(a, b) for a, b in zip(made, again, strict=True))
     # What the process has shown is what the replay decodes.
     out = tmp_path / "replayed.mp4"
@@ -293,7 +295,7 @@ async def test_a_generator_process_plays_it_and_its_log_gives_the_same_pictures(
             content.model_copy(update={field: value}) if isinstance(content, ChunkMade) else content
             for content in contents
         ]
-        assert not all(_equal(a, b) for a, b in zip(made, replay(left_out, bundle), strict=True)), field
+        assert not all(_equal(a, b) for a, b in zip(made, replayed(left_out, bundle), strict=True)), field
 
 
 def _equal(one: LatentChunk, other: LatentChunk) -> bool:

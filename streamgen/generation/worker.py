@@ -30,10 +30,14 @@ from typing import Final
 
 import psutil
 
-from streamgen.generation.decoding import Decoded, DecodeStage, Denoised, with_timings
-from streamgen.generation.pipeline import DenoiseStage, EncodeStage, encode_request, start_picture, wanted_planes
+from streamgen.generation.decode_stage import Decoded, DecodeStage
+from streamgen.generation.denoise_stage import Denoised, DenoiseStage
+from streamgen.generation.encode_stage import EncodeStage, wanted_planes
+from streamgen.generation.encoded_prompt import encode_request
 from streamgen.generation.process import GeneratorSettings
 from streamgen.generation.schedule import Durations, Plan, Schedule
+from streamgen.generation.start_picture import start_picture
+from streamgen.generation.timings import with_timings
 from streamgen.generation.turns import Turn, Turns
 from streamgen.packets import (
     AUDIO_CLOCK_HZ,

@@ -29,12 +29,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def page_url(host: str, listener: socket.socket) -> str:
-    """The address to open in a browser."""
+def page_url(host: str, port: int) -> str:
+    """The address to open in a browser, for a server that listens there."""
     host = host.strip("[]")
     if host in ANY_ADDRESS:
         host = next(iter(network_addresses()), "localhost")
-    port: int = listener.getsockname()[1]
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 

@@ -23,7 +23,7 @@ STATUSES: Final = ("starting", "live", "buffering", "slate")
 
 
 class ChannelStats(Protocol):
-    """What a channel counts; `streamgen.channel.ChannelStats` is the real one."""
+    """What a channel counts; `streamgen.channel_stats.ChannelStats` is the real one."""
 
     @property
     def generator(self) -> GeneratorStats | None:

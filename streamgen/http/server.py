@@ -56,7 +56,7 @@ async def run(
     None where everybody may steer.
     """
     access = OperatorAccess.for_settings(settings)
-    url = page_url(settings.host, listener)
+    url = page_url(settings.host, listener.getsockname()[1])
     operator_link = None if access.token is None else f"{url}?token={quote(access.token, safe='')}"
     task = asyncio.current_task()
     assert task is not None

@@ -6,13 +6,13 @@ import pytest
 
 from bench import gpu, record
 from streamgen_engines.bundle import bundled
+from streamgen_engines.device.cuda import gpu_count
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.manifest import State
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import Array, Engine, Signature
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 from streamgen_engines.tensorrt import runtime as module
-from streamgen_engines.tensorrt.cuda import gpu_count
-from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.inspection import EngineReport
 from tests.engines.fake_cuda_ort import FakeCudaOrt
 from tests.tensorrt.stand_in import fail, install

@@ -1,6 +1,6 @@
 """ONNX Runtime's CUDA provider on a fake GPU, written by hand: strict where the provider and CUDA graphs are.
 
-The fake GPU is that of `tests.tensorrt.fakes`, with real addresses, so that ONNX Runtime's CPU kernels compute on its
+The fake GPU is that of `tests.device.fakes`, with real addresses, so that ONNX Runtime's CPU kernels compute on its
 memory. A run is enqueued on the stream that the session was made for, and done when somebody waits.
 
 What it knows of graphs, by the number that a run is told (`gpu_graph_id`; -1 is a plain run):
@@ -24,8 +24,8 @@ import onnx
 import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from tests.device.fakes import FakeDevice, FakeGpu
 from tests.engines.host_device import addressed
-from tests.tensorrt.fakes import FakeDevice, FakeGpu
 
 HOST_ONLY: Final = frozenset({"DynamicQuantizeLinear", "MatMulInteger"})
 """Operators without a kernel for GPUs, as the bundled int8 graphs have them."""

@@ -9,8 +9,8 @@ from typing import ClassVar, Final
 import numpy as np
 
 from streamgen_engines.chunk import UInt8Array
-from streamgen_engines.tensorrt.allocations import ALIGNMENT
-from streamgen_engines.tensorrt.device import Gpu
+from streamgen_engines.device.allocations import ALIGNMENT
+from streamgen_engines.device.interface import Gpu
 
 STREAM: Final = 77
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import onnxruntime
 
+from streamgen_engines.device.interface import Device
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.runtimes.onnxruntime_session import session_options
-from streamgen_engines.tensorrt.device import Device
 from tests.engines.host_device import HostDevice
 
 

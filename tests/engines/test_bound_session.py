@@ -16,9 +16,9 @@ from streamgen_engines.runtimes import bound_session as module
 from streamgen_engines.runtimes.bound_session import BoundSession
 from streamgen_engines.runtimes.capture_gate import CaptureGate
 from streamgen_engines.runtimes.onnxruntime_cuda import CudaSessions
+from tests.device.fakes import FakeDevice
 from tests.engines.fake_cuda_ort import FakeCudaOrt
 from tests.engines.graphs import ring_graph
-from tests.tensorrt.fakes import FakeDevice
 
 SHAPES: dict[str, tuple[tuple[int, ...], Any]] = {
     "new": ((1, 1, 2, 2), np.float32),

@@ -16,6 +16,7 @@ from streamgen_engines.prompt import Prompt, transition
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.text import TextEncoder
 from tests.counting_engine import CountingEngine
+from tests.pocket_loop import equal
 from tests.tiny_bundle import TOKENS, WINDOW
 
 STEPS = 4
@@ -42,25 +43,6 @@ def watched(bundle: Bundle) -> tuple[PocketGenerator, Watched]:
     engine = Watched(generator._engine)
     generator._engine = engine
     return generator, engine
-
-
-@pytest.fixture(scope="module")
-def text(tiny: Bundle) -> TextEncoder:
-    return TextEncoder(tiny, OnnxRuntimeCpu())
-
-
-@pytest.fixture(scope="module")
-def ball(text: TextEncoder) -> Prompt:
-    return text.encode("a red ball bounces")
-
-
-@pytest.fixture(scope="module")
-def sea(text: TextEncoder) -> Prompt:
-    return text.encode("calm sea at night")
-
-
-def equal(a: LatentChunk, b: LatentChunk) -> bool:
-    return np.array_equal(a.video, b.video) and np.array_equal(a.audio, b.audio)
 
 
 def run(bundle: Bundle, conditions: list[Condition]) -> list[LatentChunk]:
@@ -241,3 +223,17 @@ def test_a_past_that_is_cut_off_cannot_be_read_again(ball: Prompt) -> None:
     with pytest.raises(ConditionError, match="recache reads the past again, but cut drops it"):
         Condition(ball, recache=True, cut=True)
     assert Condition(ball, recache=False, cut=True).cut
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"guidance": -1.0}, "guidance is -1"),
+        ({"guidance": float("nan")}, "guidance is nan"),
+        ({"seed": -1}, "seed is -1"),
+        ({"steps": 0}, "steps is 0"),
+    ],
+)
+def test_settings_out_of_range_are_refused(ball: Prompt, settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConditionError, match=message):
+        Condition(ball, **settings)

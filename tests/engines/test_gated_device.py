@@ -11,7 +11,7 @@ import pytest
 
 from streamgen_engines.runtimes.capture_gate import CaptureGate
 from streamgen_engines.runtimes.gated_device import GatedCudaDevice
-from tests.tensorrt.test_cuda import Binding
+from tests.device.test_cuda import Binding
 
 
 class NotingGate(CaptureGate):

@@ -10,12 +10,12 @@ import onnxruntime
 import pytest
 
 from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.device.cuda import gpu_count
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator, load
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 from streamgen_engines.runtimes.report import cuda_report
-from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.text import TextEncoder
 from tests.engines.graphs import LAST, RING, feed, last_graph, ring_graph
 

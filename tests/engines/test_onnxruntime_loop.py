@@ -1,7 +1,5 @@
 """Whole chunks by ONNX Runtime on a device (the host's memory, or a strict fake GPU) against those of the host."""
 
-import itertools
-import json
 import random
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -12,28 +10,40 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.chunk import Chunk, LatentChunk
+from streamgen_engines.device.chunk_block import MAX_STEPS
+from streamgen_engines.device.device_sampler import DeviceSampler
+from streamgen_engines.device.resident import BUFFERS
 from streamgen_engines.errors import ConditionError, GraphMismatchError, GraphRunError, NonFiniteError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
-from streamgen_engines.manifest import ChannelRanges, Guard
 from streamgen_engines.planes import PlaneRequest
-from streamgen_engines.prompt import Prompt, transition
+from streamgen_engines.prompt import Prompt
 from streamgen_engines.recipe import SamplingRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.runtimes.bound_session import CAPACITY, BoundSession
 from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
-from streamgen_engines.tensorrt.chunk_block import MAX_STEPS
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler
-from streamgen_engines.tensorrt.resident import BUFFERS
 from streamgen_engines.text import TextEncoder
 from tests.engines.fake_cuda_ort import AddressedGpu, FakeCudaOrt
 from tests.engines.host_device import HostDevice
 from tests.engines.on_host import OnHost
-from tests.tensorrt.test_device_sampler import program, require_close, run
-from tests.tiny_bundle import AUDIO, VIDEO, WINDOW, write_tiny_bundle
-
-TOLERANCE = 1e-5
+from tests.pocket_loop import (
+    KINDS,
+    TOLERANCE,
+    Kind,
+    any_programme,
+    broken,
+    changing_shapes,
+    decode,
+    decode_behind,
+    require_close,
+    require_mended,
+    require_same_programme,
+    run,
+    settling,
+    with_a_state_that_does_not_fit,
+    with_longer_texts,
+)
+from tests.tiny_bundle import VIDEO
 
 
 class OnFakeGpu(OnnxRuntimeCuda):
@@ -50,45 +60,6 @@ RUNTIMES: dict[str, Callable[[], BoundRuntime]] = {
     "on a GPU, without": lambda: OnFakeGpu(cuda_graph=False),
     "on a GPU, stirred": lambda: OnFakeGpu(stirred=3),
 }
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
-
-
-@pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    """With a limit and ranges that hold back most of what the tiny model makes."""
-    folder = write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "guarded")
-    narrow = {
-        side: ChannelRanges(mean=((-0.05, 0.1),) * channels, deviation=((0.2, 0.3),) * channels)
-        for side, channels in (("video", VIDEO.latent[0]), ("audio", AUDIO.latent[0]))
-    }
-    raw = json.loads((folder / "manifest.json").read_text())
-    raw["sampler"]["guard"] = Guard(limit=0.6, pull=0.5, **narrow).model_dump(mode="json")
-    (folder / "manifest.json").write_text(json.dumps(raw))
-    return Bundle.open(folder)
-
-
-@pytest.fixture(scope="module")
-def text(tiny: Bundle) -> TextEncoder:
-    return TextEncoder(tiny, OnnxRuntimeCpu())
-
-
-@pytest.fixture(scope="module")
-def ball(text: TextEncoder) -> Prompt:
-    return text.encode("a red ball bounces")
-
-
-@pytest.fixture(scope="module")
-def sea(text: TextEncoder) -> Prompt:
-    return text.encode("calm sea at night")
-
-
-@pytest.fixture(scope="module")
-def blended(text: TextEncoder) -> Prompt:
-    return text.blend([("rain", 1), ("a red ball bounces", 2), ("a green field", 3)])
 
 
 @pytest.fixture(params=RUNTIMES)
@@ -113,7 +84,8 @@ def gpu() -> Iterator[OnFakeGpu]:
 
 
 def sampler_of(runtime: BoundRuntime) -> DeviceSampler:
-    return runtime._samplers[0]
+    (sampler,) = (each for each in runtime._owned if isinstance(each, DeviceSampler))
+    return sampler
 
 
 def session_of(runtime: BoundRuntime) -> BoundSession:
@@ -151,33 +123,12 @@ def test_it_makes_whole_chunks(host: OnHost, gpu: OnFakeGpu) -> None:
 
 
 @pytest.mark.parametrize("way", ["on the host", "on a GPU, with graphs"])
-@pytest.mark.parametrize(
-    ("steps", "guidance", "split", "exact", "alone"),
-    list(itertools.product((None, 2), (1.0, 2.5), *[(False, True)] * 3)),
-)
+@pytest.mark.parametrize("kind", KINDS, ids=str)
 def test_chunks_are_those_of_the_host(
-    tiny: Bundle,
-    ball: Prompt,
-    sea: Prompt,
-    blended: Prompt,
-    steps: int | None,
-    guidance: float,
-    split: bool,
-    exact: bool,
-    alone: bool,
-    way: str,
+    tiny: Bundle, ball: Prompt, sea: Prompt, blended: Prompt, kind: Kind, way: str
 ) -> None:
-    first = Condition(
-        blended if exact else ball,
-        steps=steps,
-        guidance=guidance,
-        sound=sea if split else None,
-        exact=exact,
-        alone_above=0.6 if alone else None,
-    )
-    picture = np.random.default_rng(1).standard_normal((1, *VIDEO.latent)).astype(np.float32)
     runtime: Any = RUNTIMES[way]()
-    compare(tiny, program(first, blended, picture), runtime)
+    compare(tiny, kind.programme(ball, sea, blended), runtime)
     assert (runtime.recorded > 0) is (way != "on the host")
     runtime.close()
 
@@ -192,21 +143,13 @@ def test_the_guard_and_the_limit_are_those_of_the_host(
 def test_shapes_may_change_from_chunk_to_chunk(
     tiny: Bundle, ball: Prompt, sea: Prompt, blended: Prompt, runtime: BoundRuntime
 ) -> None:
-    each = [
-        Condition(ball, steps=1),
-        Condition(blended, exact=True),
-        Condition(blended, exact=True, sound=sea),
-        Condition(ball, sound=blended, exact=True, guidance=1),
-        Condition(sea, steps=6, guidance=1),
-    ]
-    compare(tiny, each * 4, runtime)
+    compare(tiny, changing_shapes(ball, sea, blended), runtime)
 
 
 def test_a_transition_and_a_settled_prompt_that_moves_the_sink(
     tiny: Bundle, ball: Prompt, sea: Prompt, runtime: BoundRuntime
 ) -> None:
-    log = [Condition(transition(ball, sea, share), alone_above=0.6) for share in np.linspace(0, 1, 5)]
-    compare(tiny, [*[Condition(ball)] * 3, *log, *[Condition(sea)] * (WINDOW + 4)], runtime)
+    compare(tiny, settling(ball, sea), runtime)
 
 
 def test_a_gpu_that_cannot_record_makes_the_same(tiny: Bundle, ball: Prompt, gpu: OnFakeGpu) -> None:
@@ -307,38 +250,15 @@ def test_latents_are_not_copied_to_the_device_again(tiny: Bundle, ball: Prompt, 
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_any_programme_is_that_of_the_host_however_far_behind_the_decoder_is(tiny: Bundle, seed: int) -> None:
+def test_any_programme_is_that_of_the_host_however_far_behind_the_decoder_is(
+    tiny: Bundle, text: TextEncoder, seed: int
+) -> None:
     drawn = random.Random(seed)
-    text = TextEncoder(tiny, OnnxRuntimeCpu())
-    prompts = [text.encode("rain"), text.encode("sea"), text.blend([("rain", 1), ("sea", 2), ("a ball", 1)])]
-    log: list[Condition] = []
-    for _ in range(10):
-        log += [
-            Condition(
-                drawn.choice(prompts),
-                steps=drawn.choice([None, None, 1, 5]),
-                guidance=drawn.choice([None, 1.0, 3.0]),
-                exact=drawn.random() < 0.4,
-                sound=drawn.choice([None, *prompts]),
-                alone_above=drawn.choice([None, 0.6]),
-                seed=drawn.choice([None, None, 7]),
-                cut=drawn.random() < 0.1,
-            )
-        ] * drawn.choice([1, 2, 3])
-    reference = PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu())
-    right = [reference[1].decode(reference[0].step(condition)) for condition in log]
+    log = any_programme(drawn, text, 10)
+    right = decode(PocketGenerator(tiny, OnnxRuntimeCpu()), PocketDecoder(tiny, OnnxRuntimeCpu()), log)
     runtime = OnFakeGpu(stirred=seed or None)
     generator, decoder = PocketGenerator(tiny, runtime), PocketDecoder(tiny, runtime)
-    made: list[Chunk] = []
-    waiting: list[LatentChunk] = []
-    for condition in log:
-        waiting.append(generator.step(condition))
-        while len(waiting) > drawn.randrange(BUFFERS + 2):
-            made.append(decoder.decode(waiting.pop(0)))
-    made += [decoder.decode(latents) for latents in waiting]
-    for a, b in zip(made, right, strict=True):
-        assert np.abs(a.video.astype(int) - b.video).max() <= 1
-        np.testing.assert_allclose(a.audio, b.audio, atol=2e-3)
+    require_same_programme(decode_behind(generator, decoder, log, drawn), right, sound=2e-3)
     runtime.close()
 
 
@@ -393,10 +313,6 @@ def test_a_pass_that_fails_is_told_and_reset_mends_it(
     require_close(made, right)
 
 
-def broken(prompt: Prompt) -> Prompt:
-    return Prompt("broken", prompt.context, prompt.context_bias, np.full_like(prompt.pooled, np.nan))
-
-
 def test_latents_that_run_away_are_refused_and_reset_mends_them(
     tiny: Bundle, ball: Prompt, runtime: BoundRuntime
 ) -> None:
@@ -405,8 +321,7 @@ def test_latents_that_run_away_are_refused_and_reset_mends_them(
     with pytest.raises(NonFiniteError, match="not numbers"):
         generator.step(Condition(broken(ball)))
     generator.reset()
-    again = run(generator, [Condition(ball)] * 3)
-    require_close([replace(chunk, index=index) for index, chunk in enumerate(again)], right)
+    require_mended(run(generator, [Condition(ball)] * 3), right)
 
 
 def test_more_steps_than_there_is_room_for_are_refused(tiny: Bundle, ball: Prompt, host: OnHost) -> None:
@@ -417,12 +332,8 @@ def test_more_steps_than_there_is_room_for_are_refused(tiny: Bundle, ball: Promp
 
 
 def test_a_graph_that_does_not_fit_gives_everything_back(tiny: Bundle, gpu: OnFakeGpu) -> None:
-    wrong = replace(tiny, manifest=tiny.manifest.model_copy(deep=True))
-    states = wrong.manifest.graphs["denoise"].states
-    wrong.manifest.graphs["denoise"] = wrong.manifest.graphs["denoise"].model_copy(
-        update={"states": (*states[:-1], states[-1].model_copy(update={"shape": (1, 1, 2, 3)}))}
-    )
-    with pytest.raises(GraphMismatchError, match=states[-1].name):
+    wrong, state = with_a_state_that_does_not_fit(tiny)
+    with pytest.raises(GraphMismatchError, match=state):
         PocketGenerator(wrong, gpu)
     assert (gpu.ort.gpu.memory, gpu.ort.gpu.marks) == ({}, {})
     assert [device.closed for device in gpu.ort.devices] == [True]
@@ -442,9 +353,6 @@ def test_closing_gives_everything_back(tiny: Bundle, ball: Prompt) -> None:
 
 
 def test_a_changed_manifest_is_noticed(tmp_path: Path, host: OnHost) -> None:
-    folder = write_tiny_bundle(tmp_path / "wide")
-    raw = json.loads((folder / "manifest.json").read_text())
-    raw["text"]["max_tokens"] += 1
-    (folder / "manifest.json").write_text(json.dumps(raw))
+    bundle = with_longer_texts(tmp_path / "wide")
     with pytest.raises(GraphMismatchError, match="context"):
-        PocketGenerator(Bundle.open(folder), host)
+        PocketGenerator(bundle, host)

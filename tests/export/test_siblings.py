@@ -1,7 +1,8 @@
 """The small sibling shares latents and transformer with the large one; its decoder lacks the last stage."""
 
 import json
-from dataclasses import replace
+import shutil
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -69,8 +70,27 @@ def test_full_pictures_are_seen_as_their_means(full: list[ClipArrays]) -> None:
     torch.testing.assert_close(whole, latent, atol=0.05, rtol=0.05)
 
 
-def _trained(folder: Path, clips: list[ClipArrays]) -> Encoders:
-    """What a run of the large one has after a step."""
+@pytest.fixture(scope="module")
+def seen() -> list[ClipArrays]:
+    """Those on which a decoder will train: components of other clips would mean nothing there, so few as they are."""
+    return [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3, seen=True)]
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a run of the large one has after a step: its folder, which nobody writes into, and its encoders."""
+
+    folder: Path
+    encoders: Encoders
+
+    def copy(self, work: Path) -> Path:
+        """A run of one's own in another folder of runs."""
+        return shutil.copytree(self.folder / "pocket", work / "pocket")
+
+
+@pytest.fixture(scope="module")
+def trained(seen: list[ClipArrays], tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder, clips = tmp_path_factory.mktemp("runs"), seen
     training = PictureTraining(POCKET, folder, 1)
     training.run(clips, [], Budget(1), batch=1)
     encoders = Encoders(POCKET)
@@ -80,17 +100,14 @@ def _trained(folder: Path, clips: list[ClipArrays]) -> Encoders:
     checkpoint.save(folder / "pocket" / "encoders.pt", encoders.state_dict())
     checkpoint.save(folder / "pocket" / "transformer.pt", {"step": 0})
     (folder / "pocket" / GUARD_FILE).write_text(json.dumps({"limit": 4.5}))
-    return encoders
+    return Trained(folder, encoders)
 
 
-def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path: Path) -> None:
-    # The clips on which it will train: components of other clips would mean nothing there, so few as they are.
-    seen = [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3, seen=True)]
-    encoders = _trained(tmp_path, seen)
+def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(trained: Trained, tmp_path: Path) -> None:
+    encoders, run = trained.encoders, trained.copy(tmp_path)
     plan = replace(
         PLANS["pocket"], autoencoder_clips=4, autoencoder_lone_clips=0, full_clips=1, video_steps=1, enlarger_steps=2
     )
-    run = tmp_path / "pocket"
     train_decoder(replace(plan, video_batch=1, full_batch=1), run, 1, Machine(workers=1))
     own = load_encoders(POCKET, run)
     for name, value in encoders.state_dict().items():
@@ -105,10 +122,11 @@ def test_a_decoder_is_trained_alone_and_leaves_everything_else_as_it_is(tmp_path
 
 
 @torch.no_grad()
-def test_the_small_one_is_the_large_one_without_the_last_stage(tmp_path: Path) -> None:
-    seen = [render(order) for order in orders_of(POCKET, range(1_500_000, 1_500_004), chunks=3, seen=True)]
-    with torch.enable_grad():
-        encoders = _trained(tmp_path, seen)
+def test_the_small_one_is_the_large_one_without_the_last_stage(
+    trained: Trained, seen: list[ClipArrays], tmp_path: Path
+) -> None:
+    encoders = trained.encoders
+    trained.copy(tmp_path)
     run = tmp_path / "pocket-small"
     take_from_larger(PLANS["pocket-small"], run)
     own = load_encoders(POCKET_SMALL, run)

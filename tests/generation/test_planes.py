@@ -11,8 +11,9 @@ import pytest
 from numpy.typing import NDArray
 
 from streamgen.generation import worker
-from streamgen.generation.decoding import Decoded, DecodeStage, Denoised
-from streamgen.generation.pipeline import EncodeStage, wanted_planes
+from streamgen.generation.decode_stage import Decoded, DecodeStage
+from streamgen.generation.denoise_stage import Denoised
+from streamgen.generation.encode_stage import EncodeStage, wanted_planes
 from streamgen.generation.process import GeneratorSettings
 from streamgen.media.scaler import Scaler
 from streamgen.packets import VIDEO_CODECS, ChunkRecord, EncodedChunk, Layer
@@ -27,11 +28,6 @@ from tests.upscaling import add_upscaler
 
 EVERY = frozenset(Layer(codec, rung) for codec in VIDEO_CODECS for rung in range(3))  # at a scale of 4
 SIZES = ((640, 384), (426, 256), (320, 192))
-
-
-@pytest.fixture(scope="module")
-def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundle"))).manifest
 
 
 @pytest.fixture

@@ -7,12 +7,15 @@ from streamgen.http import listener
 from streamgen.http.listener import ListenError, listen, page_url
 
 
-def test_a_free_port_is_picked_and_named() -> None:
+def test_a_free_port_is_picked() -> None:
     with listen("127.0.0.1", 0) as sock:
-        port = sock.getsockname()[1]
-        assert page_url("127.0.0.1", sock) == f"http://127.0.0.1:{port}/"
-        assert page_url("localhost", sock) == f"http://localhost:{port}/"
-        assert page_url("::1", sock) == page_url("[::1]", sock) == f"http://[::1]:{port}/"
+        assert sock.getsockname()[1] > 0
+
+
+def test_the_page_is_where_the_server_listens() -> None:
+    assert page_url("127.0.0.1", 8000) == "http://127.0.0.1:8000/"
+    assert page_url("localhost", 80) == "http://localhost:80/"
+    assert page_url("::1", 8000) == page_url("[::1]", 8000) == "http://[::1]:8000/"
 
 
 @pytest.mark.parametrize(("addresses", "name"), [(["192.0.2.7", "10.0.0.1"], "192.0.2.7"), ([], "localhost")])
@@ -20,8 +23,7 @@ def test_a_server_on_every_address_is_named_by_one_of_them(
     monkeypatch: pytest.MonkeyPatch, addresses: list[str], name: str
 ) -> None:
     monkeypatch.setattr(listener, "network_addresses", lambda: addresses)
-    with listen("0.0.0.0", 0) as sock:
-        assert page_url("0.0.0.0", sock) == f"http://{name}:{sock.getsockname()[1]}/"
+    assert page_url("0.0.0.0", 8000) == f"http://{name}:8000/"
 
 
 def test_a_busy_port_names_another() -> None:

@@ -1,7 +1,3 @@
-from collections.abc import Iterable
-from dataclasses import replace
-from typing import Any, TypeVar, get_args
-
 import pytest
 
 from streamgen.packets import SetConfig, SetPrompt
@@ -12,47 +8,19 @@ from streamgen.protocol import (
     Chunk,
     Config,
     ConfigUpdate,
-    Panic,
-    PanicAction,
-    Permission,
     PromptSet,
     Queued,
     Received,
     Rejected,
-    Schedule,
-    ServerMessage,
     State,
     Superseded,
-    TimelineLoad,
     Weighted,
 )
 from streamgen.steering.effects import Effects
 from streamgen.steering.programme import START_ID
 from streamgen.steering.session import MAX_SETTLED_SHOWN, SteeringSession
+from tests.steering.asking import ALL, everybody, running, to, types
 from tests.steering.records import record
-
-ALL: frozenset[Permission] = frozenset({"prompt", "config"})
-PANIC: frozenset[Permission] = frozenset({"panic"})
-Message = TypeVar("Message", bound=ServerMessage)
-
-
-def running(prompt: str = "calm sea") -> SteeringSession:
-    session = SteeringSession("main", prompt=prompt)
-    session.generator_ready()
-    return session
-
-
-def to(effects: Effects, client: str) -> list[ServerMessage]:
-    """What is meant for this client alone, in order."""
-    return [each.message for each in effects.deliveries if each.client == client]
-
-
-def everybody(effects: Effects, kind: type[Message]) -> list[Message]:
-    return [each.message for each in effects.deliveries if each.client is None and isinstance(each.message, kind)]
-
-
-def types(messages: Iterable[ServerMessage]) -> list[str]:
-    return [message.type for message in messages]
 
 
 def test_a_prompt_walks_from_received_to_applied() -> None:
@@ -88,87 +56,6 @@ def test_a_prompt_carries_all_that_it_asks_for() -> None:
             transition_ms=800,
         ),
     )
-
-
-def play(session: SteeringSession, chunk: int, **asked: Any) -> None:
-    """Ask for a prompt and let a chunk show it."""
-    session.request("ann", PromptSet(**asked), ALL)
-    session.chunk_started(record(chunk, asked["id"], asked.get("text", ""), applied=(asked["id"],)))
-
-
-def test_a_new_generator_is_told_what_the_picture_and_what_the_sound_was_told() -> None:
-    session = running()
-    play(session, 1, id="a", text="a city", cut=True, transition_ms=0)
-    assert session.generator_ready().commands == (SetPrompt(id="a", text="a city"),)
-    play(session, 2, id="b", text="thunder", target="audio", transition_ms=500)
-    assert (session.state().prompt, session.state().sound) == ("a city", "thunder")
-    assert session.state().prompt_id == "a"
-    assert session.generator_ready().commands == (SetPrompt(id="a", text="a city", sound=(("thunder", 1.0),)),)
-    play(session, 3, id="c", text="a desert", target="video")
-    assert session.generator_ready().commands == (SetPrompt(id="c", text="a desert", sound=(("thunder", 1.0),)),)
-    play(session, 4, id="d", text="a forest")
-    assert session.state().sound is None
-    assert session.generator_ready().commands == (SetPrompt(id="d", text="a forest"),)
-
-
-def test_a_prompt_for_one_side_that_waits_brings_the_other_along_to_a_new_generator() -> None:
-    session = running("calm sea")
-    session.request("ann", PromptSet(id="a", text="thunder", target="audio"), ALL)
-    (told,) = session.generator_ready().commands
-    assert told == SetPrompt(id="a", text="calm sea", blend=(("calm sea", 1.0),), sound=(("thunder", 1.0),))
-    session.request("ann", PromptSet(id="b", text="a storm", target="video"), ALL)
-    first, then = session.generator_ready().commands
-    assert first == told
-    assert then == SetPrompt(id="b", text="a storm", target="video")
-    session.request("ann", PromptSet(id="c", text="wind", target="audio"), ALL)
-    first, then = session.generator_ready().commands
-    assert first == SetPrompt(id="b", text="a storm", sound=(("calm sea", 1.0),))
-    assert then == SetPrompt(id="c", text="wind", target="audio")
-
-
-def test_panic_acts_at_once_and_needs_no_generator() -> None:
-    session = SteeringSession("main", prompt="calm sea")
-    held = session.request("op", Panic(id="p", action="hold"), PANIC, media_time_s=2.0)
-    assert held.panic == "hold"
-    assert held.commands == ()
-    applied = Applied(id="p", chunk=None, media_time=2.0, rtp_video=180_000)
-    assert to(held, "op") == [Received(id="p"), Accepted(id="p"), applied]
-    assert (everybody(held, State)[-1].cover, everybody(held, State)[-1].muted) == ("hold", False)
-    again = session.request("op", Panic(id="p", action="hold"), PANIC, media_time_s=9.0)
-    assert again.panic is None, "sent again it acts once"
-    assert to(again, "op") == to(held, "op")
-
-
-def test_each_panic_replaces_the_cover_and_off_takes_all_back() -> None:
-    session = running()
-    found = []
-    for number, action in enumerate(get_args(PanicAction)):
-        session.request("op", Panic(id=f"p{number}", action=action), PANIC)
-        found.append((action, session.state().cover, session.state().muted))
-    assert found == [
-        ("hold", "hold", False),
-        ("slate", "slate", False),
-        ("black", "black", False),
-        ("mute", "black", True),
-        ("off", "none", False),
-    ]
-    assert session.outcomes["applied"] == 5
-
-
-def test_panic_is_not_for_everybody() -> None:
-    refused = running().request("ann", Panic(id="p", action="black"), ALL)
-    assert refused.panic is None
-    assert to(refused, "ann")[-1].type == "rejected"
-
-
-def test_a_cover_outlives_the_generator_and_a_closed_channel_takes_none() -> None:
-    session = running()
-    session.request("op", Panic(id="p", action="black"), PANIC)
-    session.generator_lost()
-    session.generator_ready()
-    assert session.state().cover == "black"
-    session.close()
-    assert session.request("op", Panic(id="q", action="off"), PANIC).panic is None
 
 
 def test_the_latest_prompt_wins_whatever_the_generator_reports_about_older_ones() -> None:
@@ -316,40 +203,6 @@ def test_settings_are_superseded_only_when_nothing_of_them_is_left() -> None:
     assert to(over, "ann")[-1] == Superseded(id="b", by="c")
 
 
-def test_before_the_generator_runs_only_the_newest_prompt_waits() -> None:
-    session = SteeringSession("main", prompt="calm sea")
-    assert session.request("ann", PromptSet(id="a", text="rain"), ALL).commands == ()
-    effects = session.request("ann", PromptSet(id="b", text="snow"), ALL)
-    assert to(effects, "ann")[-1] == Superseded(id="a", by="b")
-    assert effects.commands == ()
-    assert session.generator_ready().commands == (SetPrompt(id="b", text="snow"),)
-
-
-def test_a_new_generator_gets_what_is_in_force() -> None:
-    session = SteeringSession("main", prompt="calm sea")
-    assert session.generator_ready().commands == (SetPrompt(id=START_ID, text="calm sea"),)
-    session.request("ann", ConfigUpdate(id="c", guidance=3.0), ALL)
-    session.request("ann", PromptSet(id="a", text="rain"), ALL)
-    session.chunk_started(record(1, "a", "rain", applied=("a",), guidance=3.0))
-    session.generator_lost()
-    assert session.generator_ready().commands == (
-        SetConfig(guidance=3.0, seed=None),
-        SetPrompt(id="a", text="rain"),
-    )
-
-
-def test_a_lost_generator_takes_the_older_prompts_with_it_but_not_the_newest() -> None:
-    session = running()
-    for id in "ab":
-        session.request("ann", PromptSet(id=id, text=id), ALL)
-    assert to(session.generator_lost(), "ann") == [Superseded(id="a", by="b")]
-    assert session.generator_ready().commands == (SetPrompt(id="b", text="b"),)
-
-
-def test_without_a_prompt_a_new_generator_is_told_none() -> None:
-    assert SteeringSession("main").generator_ready().commands == ()
-
-
 def test_open_prompts_are_bounded_and_the_oldest_gives_way() -> None:
     session = SteeringSession("main", max_open_prompts=3)
     session.generator_ready()
@@ -435,121 +288,3 @@ def test_outcomes_are_counted() -> None:
     session.request("ann", PromptSet(id="c", text="c"), frozenset())
     assert session.outcomes == {"applied": 1, "superseded": 1, "rejected": 1}
     assert session.rejections == {"forbidden": 1}
-
-
-def test_knobs_go_with_their_prompt_and_survive_a_restart() -> None:
-    session = running()
-    offered = session.offer({"camera": ["still", "left"], "mood": ["calm"]})
-    told = everybody(offered, State)[-1]
-    assert (told.choices, told.recaches) == ({"camera": ("still", "left"), "mood": ("calm",)}, False)
-    assert everybody(running().offer({}, recaches=True), State)[-1].recaches
-
-    asked = session.request("ann", PromptSet(id="a", text="rain", knobs={"camera": "left"}), ALL)
-    assert asked.commands == (SetPrompt(id="a", text="rain", knobs={"camera": "left"}),)
-    shown = session.chunk_started(replace(record(7, "a", "rain", applied=("a",)), knobs={"camera": "left"}))
-    assert everybody(shown, State)[-1].knobs == {"camera": "left"}
-
-    session.generator_lost()
-    assert session.generator_ready().commands == (SetPrompt(id="a", text="rain", knobs={"camera": "left"}),)
-    session.request("ann", PromptSet(id="b", text="snow"), ALL)
-    shown = session.chunk_started(record(8, "b", "snow", applied=("b",)))
-    assert everybody(shown, State)[-1].knobs == {}
-
-
-@pytest.mark.parametrize(
-    ("knobs", "field", "told"),
-    [
-        ({"camera": "up"}, "knobs.camera", "it can be still, left"),
-        ({"zoom": "in"}, "knobs.zoom", "this model has no such knob"),
-    ],
-)
-def test_a_knob_that_the_model_lacks_is_refused(knobs: dict[str, str], field: str, told: str) -> None:
-    session = running()
-    session.offer({"camera": ["still", "left"]})
-    asked = session.request("ann", PromptSet(id="a", text="rain", knobs=knobs), ALL)
-    assert asked.commands == ()
-    rejected = to(asked, "ann")[-1]
-    assert isinstance(rejected, Rejected)
-    assert (rejected.reason, rejected.field) == ("invalid", field)
-    assert told in rejected.message
-
-
-RECACHES: tuple[Any, ...] = (
-    PromptSet(id="a", text="rain", recache=True),
-    Schedule.model_validate({"id": "a", "at": {"chunk": 4}, "prompt": {"text": "rain", "recache": True}}),
-    TimelineLoad.model_validate(
-        {
-            "id": "a",
-            "document": {
-                "entries": [
-                    {"id": "x", "at": {"chunk": 4}, "action": {"type": "cut"}},
-                    {"id": "y", "at": {"chunk": 5}, "action": {"type": "prompt", "text": "rain", "recache": True}},
-                ]
-            },
-        }
-    ),
-)
-
-
-@pytest.mark.parametrize(
-    ("message", "field"),
-    [*zip(RECACHES, ("recache", "prompt.recache", "document.entries.1.action.recache"), strict=True)],
-    ids=["prompt.set", "schedule", "timeline.load"],
-)
-def test_a_model_that_cannot_read_its_past_again_is_not_asked_to(message: Any, field: str) -> None:
-    session = running()
-    can: frozenset[Permission] = ALL | frozenset({"schedule"})
-    session.offer({})
-    asked = session.request("ann", message, can)
-    assert asked.commands == ()
-    rejected = to(asked, "ann")[-1]
-    assert isinstance(rejected, Rejected)
-    assert (rejected.reason, rejected.field) == ("invalid", field)
-    assert "cannot read its past again" in rejected.message
-    session.offer({}, recaches=True)
-    assert session.request("ann", message.model_copy(update={"id": "b"}), can).commands
-
-
-def for_the_sound(message: Any) -> Any:
-    """The same request, for the sound alone."""
-    told = message.model_dump(mode="json", exclude_unset=True)
-    match message:
-        case PromptSet():
-            told["target"] = "audio"
-        case Schedule():
-            told["prompt"]["target"] = "audio"
-        case _:
-            told["document"]["entries"][1]["action"]["target"] = "audio"
-    return type(message).model_validate(told)
-
-
-@pytest.mark.parametrize(
-    ("message", "field"),
-    [*zip(RECACHES, ("recache", "prompt.recache", "document.entries.1.action.recache"), strict=True)],
-    ids=["prompt.set", "schedule", "timeline.load"],
-)
-def test_the_past_is_not_read_again_for_the_sound_alone(message: Any, field: str) -> None:
-    session = running()
-    can: frozenset[Permission] = ALL | frozenset({"schedule"})
-    session.offer({}, recaches=True)
-    asked = session.request("ann", for_the_sound(message), can)
-    assert asked.commands == ()
-    rejected = to(asked, "ann")[-1]
-    assert isinstance(rejected, Rejected)
-    assert (rejected.reason, rejected.field) == ("invalid", field)
-    assert "for the sound alone; leave recache out" in rejected.message
-    quiet = PromptSet(id="b", text="rain", recache=False, target="audio")
-    assert session.request("ann", quiet, can).commands
-
-
-def test_a_past_that_is_read_again_goes_to_the_generator_and_not_to_a_restart() -> None:
-    session = running()
-    session.offer({}, recaches=True)
-    asked = session.request("ann", PromptSet(id="a", text="rain", recache=True), ALL)
-    assert asked.commands == (SetPrompt(id="a", text="rain", recache=True),)
-    session.chunk_started(record(3, "a", "rain", applied=("a",)))
-    session.generator_lost()
-    assert session.generator_ready().commands == (SetPrompt(id="a", text="rain"),)
-    assert session.request("ann", PromptSet(id="b", text="snow", recache=False), ALL).commands == (
-        SetPrompt(id="b", text="snow", recache=False),
-    )

@@ -20,7 +20,7 @@ from streamgen_engines.tensorrt.builder import Built
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
 from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanMemory
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable, FakeGpu
+from tests.device.fakes import FakeDevice, FakeExecutable, FakeGpu
 
 KERNELS = b"compiled by nobody"
 _TYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(int64)": "int64", "tensor(uint8)": "uint8"}

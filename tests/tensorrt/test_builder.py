@@ -10,7 +10,7 @@ from streamgen_engines.manifest import State
 from streamgen_engines.tensorrt.builder import SizeRange, build
 from streamgen_engines.tensorrt.prepare import Precision, prepare
 from tests.tensorrt.rtx import needs_rtx, rtx
-from tests.tensorrt.test_lint import BUNDLES, GRAPHS, node, scatter
+from tests.tensorrt.test_lint import BUNDLES, EVERY, GRAPHS, content, node, scatter
 from tests.tensorrt.test_lint import model as small_model
 
 pytestmark = needs_rtx
@@ -30,7 +30,8 @@ def test_every_bundled_graph_builds(bundle: str, graph: str) -> None:
 
 
 def test_bundles_are_all_built() -> None:
-    assert {bundle for bundle, _ in GRAPHS} == set(BUNDLES)
+    assert {bundle for bundle, _ in EVERY} == set(BUNDLES)
+    assert {content(*each) for each in EVERY} == {content(*each) for each in GRAPHS}
 
 
 @pytest.mark.parametrize(("precision", "fused"), [("fp16", True), ("bf16", True), ("fp32", False)])

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.manifest import Graph
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.interface import Array, Engine, Signature
 from streamgen_engines.tensorrt.check import PlanMismatchError
 from streamgen_engines.tensorrt.compile import Compiler, Outcome
-from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour, load_flavour
 from streamgen_engines.tensorrt.inspection import EngineReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanMemory

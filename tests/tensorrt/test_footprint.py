@@ -11,20 +11,20 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.families.pocket import PICTURE_GRAPH
 from streamgen_engines.families.pocket_sound import VIDEO_GRAPH
 from streamgen_engines.manifest import Graph, State
 from streamgen_engines.memory_plan import MIB, GraphMemory
 from streamgen_engines.tensorrt.builder import build
-from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.footprint import CHUNK_LOOP, LOOPED, ON_THE_HOST, graph_memory, survey
 from streamgen_engines.tensorrt.halve import KEPT
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.prepare import prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
-from tests.tensorrt.on_fake_gpu import FakeRuntime
+from tests.device.on_fake_gpu import FakeRuntime
 from tests.tensorrt.rtx import needs_rtx, rtx
 from tests.tiny_bundle import sha256, write_tiny_bundle
 from tests.tiny_wan_bundle import write_tiny_wan_bundle

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import bundled
 from streamgen_engines.chunk import LatentChunk
+from streamgen_engines.device.cuda import CudaDevice, gpu_count
+from streamgen_engines.device.device_sampler import DeviceSampler
 from streamgen_engines.errors import OutOfMemoryError
 from streamgen_engines.families import Condition, PocketDecoder, PocketGenerator
 from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.planes import PlaneRequest
 from streamgen_engines.runtimes import Engine, OnnxRuntimeCpu
 from streamgen_engines.tensorrt.compile import Compiler
-from streamgen_engines.tensorrt.cuda import CudaDevice, gpu_count
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler
 from streamgen_engines.tensorrt.flavour import FLAVOURS, FlavourName, load_flavour
 from streamgen_engines.tensorrt.footprint import CHUNK_LOOP, LOOPED
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanKey

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from streamgen.generation.pipeline import wanted_planes
+from streamgen.generation.encode_stage import wanted_planes
 from streamgen.media.scaler import Scaler
 from streamgen_engines.bundle import Bundle, bundled
 from streamgen_engines.chunk import LatentChunk
@@ -30,9 +30,9 @@ from streamgen_engines.tensorrt.lint import lint
 from streamgen_engines.tensorrt.plans import PlanCache
 from streamgen_engines.tensorrt.prepare import Precision, prepare
 from streamgen_engines.tensorrt.runtime import TensorRt
-from tests.tensorrt.fakes import FakeExecutable
+from tests.device.fakes import FakeExecutable
+from tests.device.streams import FakeStream
 from tests.tensorrt.rtx import needs_rtx, rtx
-from tests.tensorrt.streams import FakeStream
 
 POCKET = bundled("pocket")
 DECODER = POCKET.path("decode_video").read_bytes()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle, bundled
+from streamgen_engines.device.cuda import gpu_count
 from streamgen_engines.errors import (
     DeviceLostError,
     EngineError,
@@ -27,14 +28,13 @@ from streamgen_engines.tensorrt import plans as plans_module
 from streamgen_engines.tensorrt import runtime as module
 from streamgen_engines.tensorrt.builder import Built
 from streamgen_engines.tensorrt.compile import Compiler, Outcome
-from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanKey, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
 from streamgen_engines.text import TextEncoder
-from tests.tensorrt.computing import executable
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
+from tests.device.computing import executable
+from tests.device.fakes import FakeDevice, FakeExecutable
 from tests.tensorrt.rtx import needs_rtx
 from tests.tiny_bundle import write_tiny_bundle
 

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.double_buffered import DoubleBufferedEngine
+from streamgen_engines.device.leaving import LeavingEngine
 from streamgen_engines.families import PocketDecoder, WanDecoder
 from streamgen_engines.manifest import UPSCALE_GRAPH, WanManifest
 from streamgen_engines.planes import PlaneRequest
@@ -69,7 +71,8 @@ def test_each_graph_has_a_stream_of_its_own_and_both_are_recorded(world: World, 
     decoder = decoder_on(bundle, runtime, PlaneRequest((bundle.manifest.shown_size(upscale=True),)))
     for chunk in latents_of(bundle):
         decoder.decode(chunk)
-    (leaving, *_), (buffered,) = runtime._leaving, runtime._buffered
+    leaving = next(each for each in runtime._owned if isinstance(each, LeavingEngine))
+    buffered = next(each for each in runtime._owned if isinstance(each, DoubleBufferedEngine))
     assert leaving._inner.device.stream != buffered._inner.device.stream
     assert leaving._inner.recorded
     assert buffered._inner.recorded

@@ -19,9 +19,8 @@ from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import NetworkReport
 from streamgen_engines.tensorrt.plans import PlanCache, PlanMemory
 from streamgen_engines.tensorrt.runtime import TensorRt
-from tests.tensorrt.computing import executable
-from tests.tensorrt.fakes import FakeDevice, FakeExecutable
-from tests.tiny_bundle import write_tiny_bundle
+from tests.device.computing import executable
+from tests.device.fakes import FakeDevice, FakeExecutable
 
 X = TensorSpec((64,), "float32")
 CARD = bundled("testcard")
@@ -91,11 +90,6 @@ def world(monkeypatch: pytest.MonkeyPatch) -> World:
 @pytest.fixture
 def plans(tmp_path: Path) -> PlanCache:
     return PlanCache(tmp_path / "plans")
-
-
-@pytest.fixture(scope="module")
-def tiny(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return Bundle.open(write_tiny_bundle(tmp_path_factory.mktemp("bundles") / "tiny"))
 
 
 WAYS = ("load", "load_planes", "chunk_sampler")

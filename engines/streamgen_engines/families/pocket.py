@@ -218,12 +218,11 @@ class PocketDecoder:
         manifest = pocket_manifest(bundle.manifest)
         self._upscaler: Upscaler | None = None
         if upscale:
-            self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes)
-            self._video, self._planes = (
-                load_decoder(bundle, runtime, "decode_video", threads=threads),
-                self._upscaler.planes,
-            )
+            self._video = load_decoder(bundle, runtime, "decode_video", threads=threads)
             self._video.signature.require(_video_signature(manifest), graph="decode_video")
+            # Behind what it reads from, so that a runtime closes it first.
+            self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes)
+            self._planes = self._upscaler.planes
         else:
             self._video, self._planes = _load_video(bundle, runtime, threads, planes)
         width, height = manifest.shown_size(upscale=upscale)

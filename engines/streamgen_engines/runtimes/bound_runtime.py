@@ -1,9 +1,9 @@
 """ONNX Runtime on a device of its own: graphs as sessions whose tensors lie on the device, and whole chunks made there.
 
-Engines, the chunk loop and the planes are those of TensorRT (`tensorrt/engine.py`, `device_sampler.py`,
-`double_buffered.py`): they know a `Device` and `Executable`s, and here a `BoundSession` is the executable. Graphs are
-rewritten as for TensorRT too (`tensorrt/prepare.py`), because what is made for CPUs has operators without a kernel for
-GPUs.
+Engines, the chunk loop and the planes are those of TensorRT as well (`device/engine.py`, `device/device_sampler.py`,
+`device/double_buffered.py`): they know a `Device` and `Executable`s, and here a `BoundSession` is the executable.
+Graphs are rewritten as for TensorRT too (`tensorrt/prepare.py`), because what is made for CPUs has operators without a
+kernel for GPUs.
 
 What is written in place is what a `TensorScatter` writes, where the caller allows it. Any other state has two buffers,
 and its new value is copied over the old one on the device, so that no address ever changes.
@@ -17,22 +17,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError, GraphRunError, OutOfMemoryError, RuntimeUnavailableError
+from streamgen_engines.device.closing import Closable, take_every
+from streamgen_engines.device.double_buffered import TURNS, DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.interface import Device
+from streamgen_engines.device.leaving import LeavingEngine
+from streamgen_engines.errors import GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.bound_session import BoundSession
 from streamgen_engines.runtimes.capture_gate import PROCESS_GATE, CaptureGate
-from streamgen_engines.runtimes.failures import at_loading, load_error
+from streamgen_engines.runtimes.failures import load_error, loading
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS
-from streamgen_engines.tensorrt.closing import Step, take_every
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
-from streamgen_engines.tensorrt.leaving import LeavingEngine
 
 if TYPE_CHECKING:
-    from streamgen_engines.tensorrt.device_sampler import DeviceSampler
+    from streamgen_engines.device.device_sampler import DeviceSampler
 
 _log = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class Sessions(Protocol):
         ...
 
 
-class BoundEngine(TensorRtEngine):
+class BoundEngine(DeviceEngine):
     """An engine on a session. It records nothing itself: the session does."""
 
     def __init__(
@@ -133,12 +133,8 @@ class BoundRuntime:
     ) -> None:
         self._name, self._sessions = name, sessions
         self._precision, self._records, self._gate = precision, records, gate
-        self._buffered: list[DoubleBufferedEngine] = []
-        self._leaving: list[LeavingEngine] = []
-        self._samplers: list[DeviceSampler] = []
         self._bound: list[BoundSession] = []
-        self._engines: list[BoundEngine] = []
-        self._devices: list[Device] = []
+        self._owned: list[Closable] = []  # each before what uses it
 
     @property
     def name(self) -> str:
@@ -197,7 +193,7 @@ class BoundRuntime:
         inner = self._engine(self._prepared(path), path, states, threads, in_place=False, fetches=fetches)
         with self._loading(path):
             made = LeavingEngine(inner, name=path.name)
-        self._leaving.append(made)
+        self._owned.append(made)
         return made
 
     def load_planes(
@@ -213,12 +209,8 @@ class BoundRuntime:
         """
         inner = self._engine(self._prepared(path, request), path, states, threads, in_place=False, fetches=False)
         with self._loading(path):
-            copying: list[Device] = []
-            for _ in range(TURNS):
-                copying.append(self._sessions.device())
-                self._devices.append(copying[-1])
-            made = DoubleBufferedEngine(inner, copying, name=path.name)
-        self._buffered.append(made)
+            made = DoubleBufferedEngine(inner, [self._stream() for _ in range(TURNS)], name=path.name)
+        self._owned.append(made)
         return made
 
     def chunk_sampler(self, bundle: Bundle) -> "DeviceSampler":
@@ -229,7 +221,7 @@ class BoundRuntime:
         """
         path = bundle.path("denoise")
         source = self._prepared(path)
-        from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
+        from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
         from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
 
         manifest = pocket_manifest(bundle.manifest)
@@ -243,9 +235,9 @@ class BoundRuntime:
             # The sessions record each for itself, so there is nothing left for the sampler to record.
             sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest, record=False)
             undo.pop_all()
-        self._devices.append(device)
-        self._bound += [step, weigh, finish, denoise]
-        self._samplers.append(sampler)
+        sessions = [step, weigh, finish, denoise]
+        self._bound += sessions
+        self._owned += [device, *sessions, sampler]
         return sampler
 
     def close(self) -> None:
@@ -253,15 +245,9 @@ class BoundRuntime:
 
         What a GPU that is lost says against it is logged, and the rest is closed all the same.
         """
-        steps: list[Step] = [buffered.close for buffered in reversed(self._buffered)]
-        steps += [leaving.close for leaving in reversed(self._leaving)]
-        steps += [sampler.close for sampler in reversed(self._samplers)]
-        steps += [engine.close for engine in reversed(self._engines)]
-        steps += [session.close for session in reversed(self._bound)]
-        steps += [device.close for device in reversed(self._devices)]
-        take_every(steps, "the runtime")
-        for closed in (self._buffered, self._leaving, self._samplers, self._engines, self._bound, self._devices):
-            closed.clear()
+        take_every([each.close for each in reversed(self._owned)], "the runtime")
+        self._bound.clear()
+        self._owned.clear()
 
     def _engine(
         self,
@@ -279,10 +265,15 @@ class BoundRuntime:
             session = self._session(source, path, states, device, undo, threads=threads, in_place=in_place)
             engine = BoundEngine(session, device, states, name=path.name, fetches=fetches, held=held)
             undo.pop_all()
-        self._devices.append(device)
         self._bound.append(session)
-        self._engines.append(engine)
+        self._owned += [device, session, engine]
         return engine
+
+    def _stream(self) -> Device:
+        """The device with another stream."""
+        device = self._sessions.device()
+        self._owned.append(device)
+        return device
 
     def _opened(self, undo: ExitStack) -> Device:
         device = self._sessions.device()
@@ -349,17 +340,13 @@ class BoundRuntime:
     @contextmanager
     def _loading(self, path: Path) -> Iterator[None]:
         """Whatever refuses while something is loaded is told as such, with the file."""
-        try:
-            yield
-        except OutOfMemoryError as error:
-            raise OutOfMemoryError(f"{path}: {error}") from error
-        except GraphRunError as error:
-            told = at_loading(error)
-            if told is error:
-                raise
-            raise told from error
-        except ORT_ERRORS as error:
-            raise load_error(path, self._sessions.told, error, upgrade=self._sessions.upgrade) from error
+        with loading():
+            try:
+                yield
+            except OutOfMemoryError as error:
+                raise OutOfMemoryError(f"{path}: {error}") from error
+            except ORT_ERRORS as error:
+                raise load_error(path, self._sessions.told, error, upgrade=self._sessions.upgrade) from error
 
 
 def _caches(source: bytes) -> Mapping[str, str]:

@@ -27,11 +27,11 @@ from typing import Any, Final
 
 import numpy as np
 
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import DeviceLostError, GraphLoadError, GraphRunError
 from streamgen_engines.runtimes.capture_gate import PROCESS_GATE, CaptureGate
 from streamgen_engines.runtimes.failures import run_error
 from streamgen_engines.runtimes.onnxruntime_session import ORT_ERRORS, tensor_specs
-from streamgen_engines.tensorrt.device import Device
 
 _log = logging.getLogger(__name__)
 

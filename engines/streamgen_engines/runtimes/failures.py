@@ -5,6 +5,8 @@ numbers, which are here too.
 """
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -139,6 +141,18 @@ def at_loading(error: GraphRunError) -> EngineError:
     if isinstance(error, DeviceLostError) or not _is_memory(str(error), None):
         return error
     return OutOfMemoryError(str(error))
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Want of memory is `OutOfMemoryError` while something is loaded, also where CUDA finds out late."""
+    try:
+        yield
+    except GraphRunError as error:
+        told = at_loading(error)
+        if told is error:
+            raise
+        raise told from error
 
 
 def no_room(name: str, needed: int, free: int) -> OutOfMemoryError:

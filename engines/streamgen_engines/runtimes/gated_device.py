@@ -1,8 +1,8 @@
 """`CudaDevice` that keeps still while ONNX Runtime records: what allocates, frees or waits passes the gate."""
 
 from streamgen_engines.chunk import UInt8Array
+from streamgen_engines.device.cuda import CudaDevice
 from streamgen_engines.runtimes.capture_gate import PROCESS_GATE, CaptureGate
-from streamgen_engines.tensorrt.cuda import CudaDevice
 
 
 class GatedCudaDevice(CudaDevice):

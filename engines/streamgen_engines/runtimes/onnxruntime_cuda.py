@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import onnxruntime
 
+from streamgen_engines.device.interface import Device
 from streamgen_engines.errors import RuntimeUnavailableError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.runtimes.cuda_provider import INSTALL, PROVIDER
 from streamgen_engines.runtimes.gated_device import GatedCudaDevice
 from streamgen_engines.runtimes.onnxruntime_session import session_options
-from streamgen_engines.tensorrt.device import Device
 
 _HOST_PROVIDER: Final = "CPUExecutionProvider"
 _ASSIGNMENT: Final = "session.record_ep_graph_assignment_info"

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Protocol
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.cuda import gpu_count
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import EngineError, GraphLoadError, OutOfMemoryError, RuntimeUnavailableError
 from streamgen_engines.manifest import UPSCALE_GRAPH, Graph
 from streamgen_engines.planes.request import PlaneRequest
 from streamgen_engines.runtimes.interface import Engine, Runtime
 from streamgen_engines.tensorrt.builder import Built, Progress, build
 from streamgen_engines.tensorrt.check import PlanMismatchError, compare, reference_engine, require_close
-from streamgen_engines.tensorrt.cuda import gpu_count
-from streamgen_engines.tensorrt.device import Gpu
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName
 from streamgen_engines.tensorrt.inspection import EngineReport, NetworkReport
 from streamgen_engines.tensorrt.lint import Finding, lint

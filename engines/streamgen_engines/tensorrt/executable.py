@@ -1,52 +1,14 @@
-"""An engine that TensorRT has loaded, as far as `TensorRtEngine` needs it: tensors, addresses, one call."""
+"""A plan that TensorRT has loaded, as far as an engine needs it: tensors, addresses, one call."""
 
-from typing import Any, Protocol
+from typing import Any
 
+from streamgen_engines.device.cuda import gpu_count
 from streamgen_engines.errors import GraphLoadError, GraphRunError
 from streamgen_engines.runtimes.failures import call_error, plan_error
 from streamgen_engines.runtimes.interface import TensorSpec
-from streamgen_engines.tensorrt.cuda import gpu_count
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.inspection import EngineReport, engine_report
 from streamgen_engines.tensorrt.plans import PlanMemory
-
-
-class Executable(Protocol):
-    """A plan on the GPU. Shapes are static. One thread at a time uses it."""
-
-    @property
-    def inputs(self) -> dict[str, TensorSpec]:
-        """Every input, states among them."""
-        ...
-
-    @property
-    def outputs(self) -> dict[str, TensorSpec]:
-        """Every output, states among them."""
-        ...
-
-    def aliased(self, output: str) -> str | None:
-        """The input whose memory this output has to share; None when it has memory of its own."""
-        ...
-
-    def bind(self, name: str, address: int) -> None:
-        """Tell where an input or output lies."""
-        ...
-
-    def enqueue(self, stream: int) -> None:
-        """Run once, in the order of the stream.
-
-        Raises:
-            GraphRunError: TensorRT refuses.
-        """
-        ...
-
-    def capturable(self, stream: int) -> bool:
-        """Whether a call can be recorded; only after the first one."""
-        ...
-
-    def close(self) -> None:
-        """Give the plan back. Idempotent; nothing else may be called afterwards."""
-        ...
 
 
 class TensorRtExecutable:

@@ -11,14 +11,14 @@ import onnx
 from onnx import TensorProto, helper
 
 from streamgen_engines.bundle import Bundle
+from streamgen_engines.device.device_sampler import sampler_memory
+from streamgen_engines.device.double_buffered import TURNS
+from streamgen_engines.device.interface import Gpu
 from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import UPSCALE_GRAPH, Graph, Manifest, PocketManifest, State
 from streamgen_engines.memory_plan import GraphMemory, MemoryPlan, Step, activation_peak
 from streamgen_engines.planes.request import PlaneRequest
-from streamgen_engines.tensorrt.device import Gpu
-from streamgen_engines.tensorrt.device_sampler import sampler_memory
-from streamgen_engines.tensorrt.double_buffered import TURNS
 from streamgen_engines.tensorrt.flavour import Flavour
 from streamgen_engines.tensorrt.graph import types_of
 from streamgen_engines.tensorrt.halve import HEAVY, KEPT, SMALLEST

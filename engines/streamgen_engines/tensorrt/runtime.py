@@ -2,30 +2,29 @@
 
 import hashlib
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
 from streamgen_engines.bundle import Bundle
-from streamgen_engines.errors import GraphLoadError, GraphRunError
+from streamgen_engines.device.closing import Closable, take_every
+from streamgen_engines.device.cuda import CudaDevice
+from streamgen_engines.device.device_sampler import DeviceSampler, SamplerPlans
+from streamgen_engines.device.double_buffered import TURNS, DoubleBufferedEngine
+from streamgen_engines.device.engine import DeviceEngine
+from streamgen_engines.device.interface import Device
+from streamgen_engines.device.leaving import LeavingEngine
+from streamgen_engines.errors import GraphLoadError
 from streamgen_engines.gpu_options import Precision
 from streamgen_engines.manifest import Graph, State, pocket_manifest
 from streamgen_engines.planes.request import PlaneRequest
-from streamgen_engines.runtimes.failures import at_loading, no_room
+from streamgen_engines.runtimes.failures import loading, no_room
 from streamgen_engines.tensorrt.builder import build
-from streamgen_engines.tensorrt.closing import Step, take_every
 from streamgen_engines.tensorrt.compile import plan_key
-from streamgen_engines.tensorrt.cuda import CudaDevice
-from streamgen_engines.tensorrt.device import Device
-from streamgen_engines.tensorrt.device_sampler import DeviceSampler, SamplerPlans
-from streamgen_engines.tensorrt.double_buffered import TURNS, DoubleBufferedEngine
-from streamgen_engines.tensorrt.engine import TensorRtEngine
 from streamgen_engines.tensorrt.executable import TensorRtExecutable
 from streamgen_engines.tensorrt.flavour import Flavour, FlavourName, load_flavour
 from streamgen_engines.tensorrt.footprint import Survey, survey
 from streamgen_engines.tensorrt.inspection import EngineReport
-from streamgen_engines.tensorrt.leaving import LeavingEngine
 from streamgen_engines.tensorrt.plans import Plan, PlanCache, PlanCacheError, PlanKey, PlanMemory, user_folder
 from streamgen_engines.tensorrt.prepare import Prepared, prepare
 from streamgen_engines.tensorrt.sampler_plans import prepared_sampler
@@ -35,19 +34,7 @@ _log = logging.getLogger(__name__)
 _Opened = TypeVar("_Opened")
 
 
-@contextmanager
-def _loading() -> Iterator[None]:
-    """Want of memory is `OutOfMemoryError` while something is loaded, also where CUDA finds out late."""
-    try:
-        yield
-    except GraphRunError as error:
-        told = at_loading(error)
-        if told is error:
-            raise
-        raise told from error
-
-
-class LoadedPlan(TensorRtEngine):
+class LoadedPlan(DeviceEngine):
     """An engine with what TensorRT says of it."""
 
     def __init__(
@@ -104,12 +91,8 @@ class TensorRt:
         self._precision = precision
         self._hashes = dict(hashes or {})
         self._kept: dict[PlanKey, bytes] = {}  # digest of the kernels that lie beside a plan now
-        self._engines: list[tuple[LoadedPlan, PlanKey | None]] = []
-        self._buffered: list[DoubleBufferedEngine] = []
-        self._leaving: list[LeavingEngine] = []
-        self._samplers: list[DeviceSampler] = []
-        self._executables: list[tuple[TensorRtExecutable, PlanKey]] = []  # of the samplers
-        self._devices: list[CudaDevice] = [self._gpu]
+        self._compiled: list[tuple[LoadedPlan | TensorRtExecutable, PlanKey]] = []  # whose kernels are kept
+        self._owned: list[Closable] = [self._gpu]  # each before what uses it
 
     @property
     def name(self) -> str:
@@ -165,7 +148,7 @@ class TensorRt:
             _log.warning("%s", doubt)
         return found
 
-    @_loading()
+    @loading()
     def load(
         self,
         path: Path,
@@ -189,7 +172,7 @@ class TensorRt:
         """
         return self._loaded(path, states, held=held)
 
-    @_loading()
+    @loading()
     def load_leaving(
         self, path: Path, states: Sequence[State] = (), *, threads: int = 1, fetches: bool = False
     ) -> LeavingEngine:
@@ -202,7 +185,7 @@ class TensorRt:
             fetches: whether results come to the host as well.
         """
         made = LeavingEngine(self._loaded(path, states, fetches=fetches), name=path.name)
-        self._leaving.append(made)
+        self._owned.append(made)
         return made
 
     def _loaded(
@@ -223,7 +206,7 @@ class TensorRt:
 
         return self._planned(self._hashes[path], model, states, path.name, opened, path.parent)
 
-    @_loading()
+    @loading()
     def load_planes(
         self, path: Path, states: Sequence[State], request: PlaneRequest, *, threads: int = 1
     ) -> DoubleBufferedEngine:
@@ -242,15 +225,11 @@ class TensorRt:
             return self._opened(data, states, path.name, key, fetches=False)
 
         inner = self._planned(prepared.sha256, lambda: prepared.model, states, path.name, opened, path.parent)
-        copying: list[CudaDevice] = []
-        for _ in range(TURNS):
-            copying.append(CudaDevice(self._index))
-            self._devices.append(copying[-1])
-        made = DoubleBufferedEngine(inner, copying, name=path.name)
-        self._buffered.append(made)
+        made = DoubleBufferedEngine(inner, [self._stream() for _ in range(TURNS)], name=path.name)
+        self._owned.append(made)
         return made
 
-    @_loading()
+    @loading()
     def chunk_sampler(self, bundle: Bundle) -> DeviceSampler:
         """Load a bundle's denoise graph with plans for all the arithmetic around it, on one stream.
 
@@ -259,8 +238,7 @@ class TensorRt:
             GraphMismatchError: a state is not an input and an output of the denoise graph.
             OutOfMemoryError: plans, ring and buffers do not fit.
         """
-        device = CudaDevice(self._index)
-        self._devices.append(device)
+        device = self._stream()
         manifest = pocket_manifest(bundle.manifest)
         path, states = bundle.path("denoise"), manifest.graphs["denoise"].states
         step, weigh, finish = (
@@ -268,10 +246,10 @@ class TensorRt:
         )
         denoise = self._executable(prepare(path.read_bytes(), self._precision, name=path.name), states, path.name)
         sampler = DeviceSampler(SamplerPlans(denoise, step, weigh, finish), device, manifest)
-        self._samplers.append(sampler)
+        self._owned.append(sampler)
         return sampler
 
-    @_loading()
+    @loading()
     def load_plan(self, data: bytes, graph: Graph, name: str) -> LoadedPlan:
         """Load a plan that need not be in the cache, to try it. Raises as `load` does."""
         try:
@@ -282,10 +260,7 @@ class TensorRt:
 
     def keep(self) -> None:
         """Keep what TensorRT-RTX has compiled, so that the next start need not; called again, only what is new."""
-        every: list[tuple[LoadedPlan | TensorRtExecutable, PlanKey | None]] = [*self._engines, *self._executables]
-        for loaded, key in every:
-            if key is None:
-                continue
+        for loaded, key in self._compiled:
             kernels = loaded.kernels()
             digest = hashlib.sha256(kernels).digest()
             if self._kept.get(key) == digest:
@@ -301,16 +276,15 @@ class TensorRt:
 
         What a GPU that is lost says against it is logged, and the rest is closed all the same.
         """
-        steps: list[Step] = [self.keep]
-        steps += [buffered.close for buffered in reversed(self._buffered)]
-        steps += [leaving.close for leaving in reversed(self._leaving)]
-        steps += [sampler.close for sampler in reversed(self._samplers)]
-        steps += [executable.close for executable, _ in reversed(self._executables)]
-        steps += [engine.close for engine, _ in reversed(self._engines)]
-        steps += [device.close for device in reversed(self._devices)]
-        take_every(steps, "the runtime")
-        for closed in (self._buffered, self._leaving, self._samplers, self._executables, self._engines):
-            closed.clear()
+        take_every([self.keep, *(each.close for each in reversed(self._owned))], "the runtime")
+        self._compiled.clear()
+        self._owned.clear()
+
+    def _stream(self) -> CudaDevice:
+        """The GPU with another stream."""
+        device = CudaDevice(self._index)
+        self._owned.append(device)
+        return device
 
     def _planned(
         self,
@@ -343,7 +317,8 @@ class TensorRt:
         def opened(data: bytes, key: PlanKey) -> TensorRtExecutable:
             kernels = self._plans.kernels(key)
             executable = TensorRtExecutable(self._flavour, data, name, kernels=kernels)
-            self._executables.append((executable, key))
+            self._owned.append(executable)
+            self._compiled.append((executable, key))
             self._remember(key, kernels, executable.memory())
             return executable
 
@@ -390,9 +365,9 @@ class TensorRt:
         except BaseException:
             take_every([device.close], name)
             raise
-        self._devices.append(device)
-        self._engines.append((engine, key))
+        self._owned += [device, engine]
         if key is not None:
+            self._compiled.append((engine, key))
             self._remember(key, kernels, executable.memory())
         return engine
 

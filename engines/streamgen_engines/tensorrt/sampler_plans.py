@@ -10,10 +10,10 @@ import numpy as np
 import onnx
 from onnx import helper
 
+from streamgen_engines.device.sampler_graphs import SamplerGraphs, sampler_graphs
 from streamgen_engines.manifest import Graph, Manifest, PocketManifest
 from streamgen_engines.tensorrt.prepare import Precision, Prepared, prepare
 from streamgen_engines.tensorrt.recording import CHUNKS, Call
-from streamgen_engines.tensorrt.sampler_graphs import SamplerGraphs, sampler_graphs
 
 PRECISION: Final[Precision] = "fp32"
 """Between the passes every bit counts and nothing is heavy."""

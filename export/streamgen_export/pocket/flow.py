@@ -56,8 +56,9 @@ def draw_sigma(
     """Noise levels of targets: logit-normal, leaning to the noisy side, where a few-step sampler decides most.
 
     What a picture shows is in its loudest channels, which can be told through much noise: hence so far to that side.
+    The sampler asks at 1, 0.94, 0.83 and 0.63 and never lower, so little of the training lies below.
     """
-    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 1.0)
+    return torch.sigmoid(1.2 * torch.randn(shape, generator=generator, device=device) + 1.5)
 
 
 def beginnings(text: Text, clips: int, chunks: int) -> Tensor:

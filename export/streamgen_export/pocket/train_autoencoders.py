@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,16 +9,16 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm import tqdm
 
-from streamgen_export.pocket import checkpoint
 from streamgen_export.pocket.audio_autoencoder import AudioDecoder, AudioEncoder, control_loss, scaled
 from streamgen_export.pocket.budget import Budget
 from streamgen_export.pocket.clips import ClipArrays
 from streamgen_export.pocket.config import PocketConfig
+from streamgen_export.pocket.critic import Adversary
 from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.orthogonal import Orthogonal
 from streamgen_export.pocket.precision import mixed
+from streamgen_export.pocket.training_steps import resume, steps
 from streamgen_export.pocket.video_autoencoder import (
     VideoDecoder,
     VideoEncoder,
@@ -33,6 +32,8 @@ from streamgen_export.pocket.video_autoencoder import (
 SUBJECT_WEIGHT = 4.0
 FORGIVEN = 0.5
 """Highest noise in latents with which the picture decoder trains."""
+CRITICAL_FROM = 0.3
+"""Share of the budget after which the critic is heard: before, pictures are too bad to be judged."""
 LINEAR_CLIPS = 384
 """From which the linear code is taken."""
 LINEAR_SHARE = 0.1
@@ -41,7 +42,6 @@ IMPACT_WEIGHT = 3.0
 LONE_EVERY = 2
 """Every so manieth step takes clips of one chunk: more worlds than the longer clips have."""
 SAVE_EVERY = 200
-LOG_EVERY = 20
 
 
 def cosine(step: int, share: float, warmup: int = 50) -> float:
@@ -65,6 +65,7 @@ class PictureTraining:
         self.config, self.folder, self.seed, self.device = config.sketched, folder, seed, torch.device(device)
         self.encoder, self.decoder = VideoEncoder(self.config).to(device), VideoDecoder(self.config).to(device)
         self.encoder.requires_grad_(requires_grad=False)
+        self.adversary = Adversary(config.video_channels, seed, self.device)
         self.step = 0
         self.known = known
 
@@ -114,37 +115,20 @@ class PictureTraining:
         for module in (self.encoder, self.decoder):
             module.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = self._optimiser()
-        state = checkpoint.load(self.path)
-        if state is None:
+        if not resume(self, optimiser, budget):
             self._begin(clips)
-        else:
-            self.restore(state)
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
-        log = checkpoint.LossLog(self.folder / "video_autoencoder.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="pictures", unit="step")
-        for step in bar:
-            if done:
-                break
-            # Seeded by the step, so a resumed run draws what an unbroken one would have drawn.
-            rng = np.random.default_rng([self.seed, 1, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            alone = bool(lone) and step % LONE_EVERY == 0
-            drawn = self._batch(lone, rng, batch, 1) if alone else self._batch(clips, rng, max(batch // 2, 1), 2)
-            loss = self._loss(*drawn)
+        for step in steps(self, optimiser, budget, name="pictures", draws=1, save_every=SAVE_EVERY):
+            alone = bool(lone) and step.number % LONE_EVERY == 0
+            if alone:
+                drawn = self._batch(lone, step.rng, batch, 1)
+            else:
+                drawn = self._batch(clips, step.rng, max(batch // 2, 1), 2)
+            critical = self.known is not None or budget.share(step.number) >= CRITICAL_FROM
+            loss = self._loss(*drawn, critical=critical)
             optimiser.zero_grad()
             loss.backward()
-            optimiser.step(rate * cosine(step, budget.share(step)))
-            if step % LOG_EVERY == 0:
-                log.write(step, {"pictures": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % SAVE_EVERY == 0 or done:
-                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, state)
-                log.draw()
+            optimiser.step(rate * cosine(step.number, budget.share(step.number)))
+            step.loss = loss.detach()
 
     def _batch(
         self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int
@@ -160,21 +144,25 @@ class PictureTraining:
         # Contiguous: the loss is many passes over these, and slow where the colours lie innermost.
         return pictures_to_float(rgb).contiguous(), weight.unflatten(1, (chunks, 4))
 
-    def _loss(self, true: Tensor, weight: Tensor) -> Tensor:
+    def _loss(self, true: Tensor, weight: Tensor, *, critical: bool) -> Tensor:
         with mixed(self.device):
             latents = self.encoder(true.flatten(0, 1)).unflatten(0, true.shape[:2])
             noise = torch.rand(len(true), 1, 1, 1, 1, device=self.device) * FORGIVEN
-            made = self.decoder.clips(latents + noise * torch.randn_like(latents))
-        return reconstruction_loss(made.float(), true, weight)
+            latents = latents + noise * torch.randn_like(latents)
+            made = self.decoder.clips(latents).float()
+            loss = reconstruction_loss(made, true, weight)
+            return self.adversary.loss(made, true, latents, loss) if critical else loss
 
     def state(self) -> dict[str, object]:
-        """Everything but the optimiser."""
-        return {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict(), "step": self.step}
+        """Everything but the optimiser of the decoder."""
+        learnt = {"encoder": self.encoder.state_dict(), "decoder": self.decoder.state_dict()}
+        return {**learnt, "adversary": self.adversary.state_dict(), "step": self.step}
 
     def restore(self, state: dict[str, object]) -> None:
         """Take back what `state` gave."""
         self.encoder.load_state_dict(state["encoder"])  # type: ignore[arg-type]
         self.decoder.load_state_dict(state["decoder"])  # type: ignore[arg-type]
+        self.adversary.load_state_dict(state["adversary"])  # type: ignore[arg-type]
         self.step = int(state["step"])  # type: ignore[call-overload]
 
 
@@ -188,6 +176,7 @@ class EnlargerTraining:
         self.decoder = known.video_decoder
         assert self.decoder.enlarger is not None
         self.enlarger = self.decoder.enlarger
+        self.adversary = Adversary(config.video_channels, seed, self.device)
         self.step = 0
 
     @property
@@ -201,36 +190,17 @@ class EnlargerTraining:
         """Train until the budget is spent, on clips at full size."""
         self.decoder.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         optimiser = Orthogonal(list(self.enlarger.parameters()))
-        state = checkpoint.load(self.path)
-        if state is not None:
-            self.enlarger.load_state_dict(state["enlarger"])
-            self.step = int(state["step"])
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
-        log = checkpoint.LossLog(self.folder / "enlarger.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="full size", unit="step")
-        for step in bar:
-            if done:
-                break
-            rng = np.random.default_rng([self.seed, 4, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            loss = self._loss(clips, rng, batch, chunks)
+        resume(self, optimiser, budget)
+        for step in steps(self, optimiser, budget, name="full size", draws=4, save_every=SAVE_EVERY):
+            loss = self._loss(clips, step.rng, batch, chunks, critical=budget.share(step.number) >= CRITICAL_FROM)
             optimiser.zero_grad()
             loss.backward()
-            optimiser.step(rate * cosine(step, budget.share(step)))
-            if step % LOG_EVERY == 0:
-                log.write(step, {"full size": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % SAVE_EVERY == 0 or done:
-                state = {"enlarger": self.enlarger.state_dict(), "step": self.step}
-                spent = {"optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, {**state, **spent})
-                log.draw()
+            optimiser.step(rate * cosine(step.number, budget.share(step.number)))
+            step.loss = loss.detach()
 
-    def _loss(self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int) -> Tensor:
+    def _loss(
+        self, clips: Sequence[ClipArrays], rng: np.random.Generator, batch: int, chunks: int, *, critical: bool
+    ) -> Tensor:
         """Pictures of successive chunks of some clips, from latents about as inexact as the transformer's."""
         picked = [clips[int(rng.integers(len(clips)))] for _ in range(batch)]
         firsts = [4 * int(rng.integers(len(clip.captions) - chunks + 1)) for clip in picked]
@@ -244,9 +214,22 @@ class EnlargerTraining:
                 flat = shrunk(true.flatten(0, 1), self.config.upscale).contiguous(memory_format=torch.channels_last)
                 latents = self.known.video(flat).unflatten(0, true.shape[:2])
                 noise = torch.rand(batch, 1, 1, 1, 1, device=self.device) * FORGIVEN
-                small, features = self.decoder.sketches(latents + noise * torch.randn_like(latents))
-            made = self.enlarger(small, features).unflatten(0, true.shape[:2])
-        return reconstruction_loss(made.float(), true, weight.unflatten(1, (chunks, 4)))
+                latents = latents + noise * torch.randn_like(latents)
+                small, features = self.decoder.sketches(latents)
+            made = self.enlarger(small, features).unflatten(0, true.shape[:2]).float()
+            loss = reconstruction_loss(made, true, weight.unflatten(1, (chunks, 4)))
+            return self.adversary.loss(made, true, latents, loss) if critical else loss
+
+    def state(self) -> dict[str, object]:
+        """Everything but the optimiser of the last stage."""
+        learnt = {"enlarger": self.enlarger.state_dict(), "adversary": self.adversary.state_dict()}
+        return {**learnt, "step": self.step}
+
+    def restore(self, state: dict[str, object]) -> None:
+        """Take back what `state` gave."""
+        self.enlarger.load_state_dict(state["enlarger"])  # type: ignore[arg-type]
+        self.adversary.load_state_dict(state["adversary"])  # type: ignore[arg-type]
+        self.step = int(state["step"])  # type: ignore[call-overload]
 
 
 class AudioTraining:
@@ -270,25 +253,14 @@ class AudioTraining:
     def run(self, clips: list[ClipArrays], budget: Budget, *, batch: int = 32, rate: float = 2e-3) -> None:
         """Train until the budget is spent."""
         optimiser = torch.optim.AdamW(self.parameters(), lr=rate, betas=(0.9, 0.95), weight_decay=0.01)
-        state = checkpoint.load(self.path)
-        if state is not None:
-            self.restore(state)
-            optimiser.load_state_dict(state["optimiser"])
-            budget.spent_s += state.get("spent_s", 0.0)
+        resume(self, optimiser, budget)
         controls = scaled(torch.from_numpy(np.stack([clip.controls for clip in clips])).to(self.device))
         impacts = torch.from_numpy(np.stack([clip.impact for clip in clips])).to(self.device)
         weights = 1.0 + IMPACT_WEIGHT * impacts.float()
-        log = checkpoint.LossLog(self.folder / "audio_autoencoder.jsonl")
-        done = budget.over(self.step)
-        bar = tqdm(itertools.count(self.step), initial=self.step, total=budget.steps, desc="sound", unit="step")
-        for step in bar:
-            if done:
-                break
-            rng = np.random.default_rng([self.seed, 2, step])
-            torch.manual_seed(self.seed * 1_000_003 + step)
-            rows = torch.from_numpy(rng.integers(len(clips), size=batch)).to(self.device)
+        for step in steps(self, optimiser, budget, name="sound", draws=2, save_every=SAVE_EVERY * 2):
+            rows = torch.from_numpy(step.rng.integers(len(clips), size=batch)).to(self.device)
             for group in optimiser.param_groups:
-                group["lr"] = rate * cosine(step, budget.share(step))
+                group["lr"] = rate * cosine(step.number, budget.share(step.number))
             latents = self.encoder(controls[rows])
             noisy = latents + torch.rand(batch, 1, 1, device=self.device) * 0.2 * torch.randn_like(latents)
             made, _, _ = self.decoder(noisy, *self.decoder.start(batch))
@@ -299,15 +271,7 @@ class AudioTraining:
             loss.backward()
             torch.nn.utils.clip_grad_norm_(self.parameters(), 1.0)
             optimiser.step()
-            if step % LOG_EVERY == 0:
-                log.write(step, {"sound": loss.item()})
-                bar.set_postfix(loss=f"{loss.item():.4f}")
-            self.step = step + 1
-            done = budget.over(self.step)
-            if self.step % (SAVE_EVERY * 2) == 0 or done:
-                state = {**self.state(), "optimiser": optimiser.state_dict(), "spent_s": budget.elapsed_s}
-                checkpoint.save(self.path, state)
-                log.draw()
+            step.loss = loss.detach()
 
     def state(self) -> dict[str, object]:
         """Everything but the optimiser."""

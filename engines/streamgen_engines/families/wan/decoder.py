@@ -57,10 +57,9 @@ class WanDecoder:
             MissingGraphError: the bundle has no such graph.
             BundleError: a graph does not load or does not fit the manifest.
         """
-        self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes) if upscale else None
 
         def loaded(graph: str) -> Engine:
-            if self._upscaler is not None:
+            if upscale:
                 return load_decoder(bundle, runtime, graph, threads=threads, fetches=True)
             return runtime.load(bundle.path(graph), manifest.graphs[graph].states, threads=threads)
 
@@ -70,6 +69,8 @@ class WanDecoder:
         if FIRST_DECODER in manifest.graphs:
             self._first = loaded(FIRST_DECODER)
             self._first.signature.require(decode_signature(manifest, pictures=1), graph=FIRST_DECODER)
+        # Behind what it reads from, so that a runtime closes it first.
+        self._upscaler = Upscaler(bundle, runtime, threads=threads, planes=planes) if upscale else None
         self._lead = manifest.decoding.lead
         width, height = manifest.shown_size(upscale=upscale)
         self._no_pictures = np.empty((0, height, width, 3), np.uint8)

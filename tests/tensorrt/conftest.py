@@ -1,0 +1,3 @@
+from tests.pocket_fixtures import tiny
+
+__all__ = ["tiny"]
