@@ -21,7 +21,8 @@ def striped() -> torch.Tensor:
 
 
 def softened(sharp: torch.Tensor) -> torch.Tensor:
-    return F.avg_pool2d(sharp.flatten(0, 1), 5, 1, 2).unflatten(0, sharp.shape[:2])
+    soft: torch.Tensor = F.avg_pool2d(sharp.flatten(0, 1), 5, 1, 2).unflatten(0, sharp.shape[:2])
+    return soft
 
 
 def adversary() -> Adversary:
@@ -35,7 +36,8 @@ def gradient(critic: Adversary, made: torch.Tensor, true: torch.Tensor) -> torch
     loss = critic.loss(made, true, torch.zeros(2, 1, CHANNELS_OF_LATENTS, 2, 4), reconstruction)
     (both,) = torch.autograd.grad(loss, made, retain_graph=True)
     (alone,) = torch.autograd.grad(reconstruction, made)
-    return (both - alone) / alone.norm()
+    heard: torch.Tensor = (both - alone) / alone.norm()
+    return heard
 
 
 def test_nothing_is_heard_at_first() -> None:

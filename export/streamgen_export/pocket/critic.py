@@ -85,7 +85,8 @@ class Adversary:
         self.critic.requires_grad_(requires_grad=True)
         weight = SHARE * min(1.0, self.steps / WARMING) * _strength(reconstruction, made) / _strength(heard, made)
         self.steps += 1
-        return reconstruction + weight * heard
+        loss: Tensor = reconstruction + weight * heard
+        return loss
 
     def _learn(self, painted: Tensor, rendered: Tensor, latents: Tensor) -> None:
         seen, _ = self.critic(torch.cat((rendered, painted)), torch.cat((latents, latents)))
@@ -109,4 +110,5 @@ class Adversary:
 def _strength(loss: Tensor, at: Tensor) -> Tensor:
     """Length of the gradient of a loss at some tensor."""
     (gradient,) = torch.autograd.grad(loss, at, retain_graph=True)
-    return gradient.norm().clamp(min=1e-12)
+    length: Tensor = gradient.norm().clamp(min=1e-12)
+    return length
