@@ -21,7 +21,7 @@ from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, Stock, batch_of, read_shard, write_shard
 from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
 from streamgen_export.pocket.train_autoencoders import AudioTraining, EnlargerTraining, PictureTraining
-from streamgen_export.pocket.train_transformer import TransformerTraining, rate_factor
+from streamgen_export.pocket.train_transformer import TransformerTraining, is_alone, rate_factor
 from streamgen_export.pocket.video_autoencoder import pictures_to_float
 from streamgen_export.pocket.world.clip import render_clip
 from streamgen_export.pocket.world.formats import Format
@@ -34,6 +34,15 @@ THIN = replace(POCKET_SMALL, decoder_widths=SMOKE.decoder_widths[1:], decoder_de
 @pytest.fixture(scope="module")
 def clips() -> list[ClipArrays]:
     return [render(order) for order in orders_of(POCKET_SMALL, range(4), chunks=3)]
+
+
+def test_steps_without_a_past_come_first_or_in_turns() -> None:
+    first = [is_alone(step, step / 8, 0.25, in_turns=False) for step in range(8)]
+    assert first == [True, True, *[False] * 6]
+    turns = [is_alone(step, step / 8, 0.25, in_turns=True) for step in range(8)]
+    assert turns == [False, False, False, True] * 2
+    assert not any(is_alone(step, 0.0, 0.0, in_turns=True) for step in range(8))
+    assert all(is_alone(step, 0.0, 1.0, in_turns=True) for step in range(8))
 
 
 def test_impacts_are_marked_where_they_sound() -> None:
@@ -216,6 +225,19 @@ def test_what_has_no_past_is_learnt_from_clips_of_one_chunk(tmp_path: Path) -> N
     # There is no clip of the usual length: a step that took one would wait for ever.
     training.run(Budget(1), alone_share=1.0, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
     assert training.step == 1
+
+
+def test_what_goes_on_from_weights_takes_both_kinds_in_turns(tmp_path: Path) -> None:
+    _write_shard(tmp_path / "alone" / "00000", 3, chunks=1)
+    first = TransformerTraining(SMOKE, tmp_path, 1)
+    checkpoint.save(first.path, {"ema": first.ema})
+    training = TransformerTraining(SMOKE, tmp_path, 1)
+    # The first step is one with a past, whose clips are not there: it does not wait for them.
+    training.run(Budget(2), alone_share=0.5, batch=1, rate=1e-3, channel_weight=torch.ones(48), wait_clips=SHARD)
+    assert training.step == 2
+    again = TransformerTraining(SMOKE, tmp_path, 1)
+    again.restore()
+    assert again.in_turns, "a run that is resumed goes on as it began"
 
 
 @pytest.mark.parametrize("name", ["pocket", "smoke"])

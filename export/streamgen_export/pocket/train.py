@@ -13,7 +13,9 @@ import multiprocessing
 import os
 import shutil
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -45,6 +47,8 @@ LONE_SEED = 50_000
 """How far behind the seeds of those clips the clips of one chunk begin."""
 FEW_STEP_SHARE = 0.25
 """Of the time that is left after the autoencoders, where the few-step stage is asked for."""
+RENDERING_SHARE = 0.3
+"""Most of the time for which a training on a processor waits for clips; rendered beside it they would hinder it."""
 SHARD = 64
 """Clips in one shard."""
 LONE_SHARD = 512
@@ -262,6 +266,8 @@ def train(
     for maker in makers:
         maker.start()
     try:
+        if machine.device == "cpu":
+            _wait(makers, None if seconds is None else seconds * RENDERING_SHARE)
         training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
         until = (seconds or 0.0) * (1 - FEW_STEP_SHARE if few_steps else 1.0)
         training.run(
@@ -280,6 +286,13 @@ def train(
             maker.terminate()
             maker.join()
     return training
+
+
+def _wait(makers: Sequence[BaseProcess], seconds: float | None) -> None:
+    """Wait until clips are made, or for so long; on one processor, two that work beside one another hinder both."""
+    until = None if seconds is None else time.monotonic() + seconds
+    for maker in makers:
+        maker.join(until and max(until - time.monotonic(), 0.0))
 
 
 def train_few_steps(

@@ -1,8 +1,9 @@
 """Trains the joint transformer on latent shards while they are being made.
 
-First on chunks without a past: they are cheap, and all they can go by is the text, so words are learnt there. They are
-clips of one chunk where a run has made such, otherwise some chunks of whole clips. Then on whole clips with their
-past, some of which begin anew in the middle.
+Some steps take chunks without a past: they are cheap, and all they can go by is the text, so words are learnt there.
+They are clips of one chunk where a run has made such, otherwise some chunks of whole clips. The others take whole clips
+with their past, some of which begin anew in the middle. What has learnt nothing yet takes the former first; weights
+that another run has left take both in turns, because they would forget what to do with a past.
 """
 
 from __future__ import annotations
@@ -44,6 +45,13 @@ def rate_factor(step: int, share: float) -> float:
     return 1.0 if share < DECAY_FROM else max(0.02, 1 - (share - DECAY_FROM) / (1 - DECAY_FROM))
 
 
+def is_alone(step: int, share_spent: float, alone_share: float, *, in_turns: bool) -> bool:
+    """Whether a step sees no past: the first `alone_share` of them, or every so manieth."""
+    if in_turns:
+        return int((step + 1) * alone_share) > int(step * alone_share)
+    return share_spent < alone_share
+
+
 def moved(batch: Batch, device: torch.device) -> Batch:
     """The same clips on another device."""
     if device.type == "cpu":
@@ -72,6 +80,7 @@ class TransformerTraining:
                 setattr(self.model, name, torch.compile(getattr(self.model, name)))
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
         self.step = 0
+        self.in_turns = False
         # Orthogonalised momentum (Muon, Jordan et al. 2024) for the matrices inside the layers, AdamW for the rest.
         matrices = [p for name, p in self.model.named_parameters() if name.startswith("layers.") and p.dim() == 2]
         matrices = [p for p in matrices if p.shape[0] > 6]
@@ -97,20 +106,22 @@ class TransformerTraining:
             return 0.0
         self.model.load_state_dict(state["model"])
         self.ema = {name: value.to(self.device) for name, value in state["ema"].items()}
-        self.step = state["step"]
+        self.step, self.in_turns = state["step"], state["in_turns"]
         for optimiser, saved in zip(self.optimisers, state["optimisers"], strict=True):
             optimiser.load_state_dict(saved)
         return float(state.get("spent_s", 0.0))
 
     def begin_with(self, weights: Mapping[str, torch.Tensor]) -> None:
         """Begin with what another run has learnt."""
+        self.in_turns = True
         self.model.load_state_dict(weights)
         self.ema = {name: value.clone() for name, value in self.model.state_dict().items()}
 
     def save(self, spent_s: float) -> None:
         """Write a checkpoint."""
-        state = {"model": self.model.state_dict(), "ema": self.ema, "step": self.step, "spent_s": spent_s}
-        checkpoint.save(self.path, {**state, "optimisers": [o.state_dict() for o in self.optimisers]})
+        state = {"model": self.model.state_dict(), "ema": self.ema, "step": self.step, "in_turns": self.in_turns}
+        optimisers = [o.state_dict() for o in self.optimisers]
+        checkpoint.save(self.path, {**state, "spent_s": spent_s, "optimisers": optimisers})
 
     def averaged(self) -> JointTransformer:
         """A copy with the averaged weights: the one that is judged and shipped."""
@@ -130,8 +141,8 @@ class TransformerTraining:
     ) -> None:
         """Train until the budget is spent, waiting at first until `wait_clips` clips are there.
 
-        The steps of its first `alone_share` take chunks without a past, `ALONE_CHUNKS` from each of 8 times as many
-        clips as `batch`, or as many of the clips of one chunk.
+        A share of the steps, `alone_share`, takes chunks without a past, `ALONE_CHUNKS` from each of 8 times as many
+        clips as `batch`, or as many of the clips of one chunk; see `is_alone` for which they are.
         """
         budget.spent_s += self.restore()
         channel_weight = channel_weight.to(self.device)
@@ -151,7 +162,10 @@ class TransformerTraining:
             if step % 50 == 0:
                 data.refresh()
                 lone.refresh()
-            if share < alone_share:
+            alone = is_alone(step, share, alone_share, in_turns=self.in_turns)
+            # In turns, whole clips that are not made yet need not be waited for.
+            early = self.in_turns and alone_share > 0 and data.clips < batch
+            if alone or early:
                 if lone.clips:
                     clips = lone.draw(rng, 8 * batch * ALONE_CHUNKS, CAPTION_DROP)
                 else:
