@@ -20,7 +20,7 @@ from streamgen.protocol import Applied, AudienceControl, AudienceOverlay, Permis
 from streamgen.settings import Settings
 from streamgen.steering.hub import Connection
 from streamgen.steering.voting import Voting
-from tests.test_channel import LIMIT_S, TapedChannel
+from tests.taped_channel import LIMIT_S, TapedChannel
 from tests.tiny_bundle import write_tiny_bundle
 
 TAKES_PART: frozenset[Permission] = frozenset({"propose", "vote"})

@@ -20,7 +20,7 @@ from streamgen.http.app import create_app
 from streamgen.settings import Settings
 from streamgen.steering.rate import BURST_MESSAGES, MESSAGES_PER_S
 from tests.http.fakes import FakeWhep
-from tests.test_channel import running
+from tests.taped_channel import running
 from tests.tiny_bundle import write_tiny_bundle
 from tests.webrtc.loopback import until
 

@@ -1,126 +1,32 @@
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from itertools import pairwise
 from pathlib import Path
 
 import av
-import psutil
 import pytest
 
 from streamgen.channel import Channel
-from streamgen.generation.ladder import Patience
 from streamgen.log.contents import ChunkMade, ChunkShown, Decided, GeneratorStarted, Panicked, Requested
 from streamgen.log.reader import LogReader
 from streamgen.log.writer import ChannelLog
 from streamgen.media.audio_encoder import silence
 from streamgen.media.layers import ladder
 from streamgen.media.standby import Segments
-from streamgen.packets import VIDEO_CODECS, AudioPacket, ChunkRecord, Layer, VideoPacket
+from streamgen.packets import VIDEO_CODECS, Layer
 from streamgen.protocol import ConfigUpdate, Health, Panic, PanicAction, PromptSet, ServerMessage
 from streamgen.replay import lives
 from streamgen.replay_file import replay_to_file
-from streamgen.steering.hub import Connection
-from streamgen_engines.bundle import bundled
 from streamgen_engines.errors import BundleError, HashMismatchError
-from streamgen_engines.gpu_options import GpuOptions
-from streamgen_engines.runtime_name import DEFAULT_RUNTIME, RuntimeName
-from tests.generation import stand_in_worker
 from tests.media.decoding import decode_opus, decode_video
-from tests.tensorrt.stand_in import fail, words
+from tests.taped_channel import LIMIT_S, TapedChannel, answers, generators, running
 from tests.tiny_bundle import write_tiny_bundle
 from tests.upscaling import add_upscaler
-
-LIMIT_S = 240.0  # of any wait: far beyond what it takes, even on a machine that is busy with other things
-
-
-class TapedChannel(Channel):
-    """Keeps what is released, and wakes whoever waits for it."""
-
-    videos: list[VideoPacket]
-    audios: list[AudioPacket]
-    records: list[ChunkRecord]
-
-    def video(self, packet: VideoPacket) -> None:
-        self.videos.append(packet)
-        super().video(packet)
-
-    def audio(self, packet: AudioPacket) -> None:
-        self.audios.append(packet)
-        super().audio(packet)
-
-    def chunk_started(self, record: ChunkRecord) -> None:
-        self.records.append(record)
-        super().chunk_started(record)
-
-    async def until(self, condition: Callable[[], bool]) -> None:
-        """Wait until something holds; the test's time limit bounds it."""
-        while not condition():  # noqa: ASYNC110 - what is waited for has no event
-            await asyncio.sleep(0.005)
-
-    async def until_live(self, chunks: int = 2) -> None:
-        """Wait until so many more chunks have started."""
-        wanted = len(self.records) + chunks
-        await self.until(lambda: len(self.records) >= wanted)
-
-    def check_timelines(self) -> None:
-        """What holds whatever happens to the generator."""
-        assert self.audios
-        assert {later.pts - packet.pts for packet, later in pairwise(self.audios)} == {960}
-        for layer in {packet.layer for packet in self.videos}:
-            pts = [packet.pts for packet in self.videos if packet.layer == layer]
-            assert pts == sorted(set(pts))
-
-
-@pytest.fixture(scope="module")
-def siblings(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle whose smaller sibling lies beside it."""
-    folder = tmp_path_factory.mktemp("siblings")
-    write_tiny_bundle(folder / "tinier", name="tinier")
-    return write_tiny_bundle(folder / "tiny", smaller="tinier")
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_bundle(tmp_path_factory.mktemp("bundle"))
-
-
-@asynccontextmanager
-async def running(
-    bundle: Path,
-    *,
-    prompt: str = "a red sun",
-    silence_timeout_s: float = 30.0,
-    first_restart_s: float = 0.05,
-    log: ChannelLog | None = None,
-    runtime: RuntimeName = DEFAULT_RUNTIME,
-    gpu: GpuOptions | None = None,
-) -> AsyncIterator[TapedChannel]:
-    channel = TapedChannel(
-        bundle,
-        prompt=prompt,
-        scale=1,
-        first_restart_s=first_restart_s,
-        silence_timeout_s=silence_timeout_s,
-        log=log,
-        runtime=runtime,
-        gpu=gpu,
-    )
-    channel.videos, channel.audios, channel.records = [], [], []
-    async with asyncio.timeout(LIMIT_S), channel:
-        yield channel
-        channel.check_timelines()
-
-
-async def answers(connection: Connection, wanted: Callable[[ServerMessage], bool]) -> list[ServerMessage]:
-    """Messages up to and with the first one that is wanted."""
-    messages = []
-    while True:
-        messages.append(await connection.outbox.get())
-        if wanted(messages[-1]):
-            return messages
 
 
 async def test_slate_first_then_the_programme_on_the_same_timelines(bundle: Path) -> None:
@@ -348,64 +254,6 @@ async def test_what_is_released_can_be_decoded_across_the_slate(bundle: Path) ->
     assert decode_opus(packet.data for packet in channel.audios).shape == (2, 960 * len(channel.audios))
 
 
-async def test_killed_generator_shows_the_slate_and_comes_back(bundle: Path) -> None:
-    # A pause longer than what is still queued: on a fast machine a new generator is otherwise there before the slate.
-    async with running(bundle, first_restart_s=2.0) as channel:
-        viewer = channel.fanout.add("vp8")
-        connection = channel.steering.connect(None, frozenset({"prompt"}))
-        channel.steering.take(connection, PromptSet(id="p", text="snow at night"))
-        await channel.until(lambda: bool(channel.records) and channel.records[-1].prompt == "snow at night")
-        first = channel.generator_pid
-        assert first is not None
-        last_record = channel.records[-1]
-
-        os.kill(first, signal.SIGKILL)
-        await channel.until(lambda: channel.steering.status == "slate")
-        shown = len(channel.videos)
-        await channel.until(lambda: len(channel.videos) > shown)
-        assert channel.videos[shown - 1].keyframe or channel.videos[shown].pts > channel.videos[shown - 1].pts
-        played = len(channel.records)
-        await channel.until(lambda: len(channel.records) > played + 1)
-
-        assert channel.steering.status == "live"
-        assert channel.generator_pid not in (None, first)
-        assert channel.stats().restarts == 1
-        again = channel.records[played]
-        assert again.chunk == 0
-        assert again.prompt == "snow at night"  # a restart forgets nothing
-        assert again.pts > last_record.pts
-        viewer.close()
-
-
-async def test_a_generator_that_cannot_keep_up_is_replaced_by_the_smaller_one(
-    siblings: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    # As if the first report of each generator were the last straw.
-    monkeypatch.setattr(Patience, "exhausted", lambda patience, behind: True)
-    async with running(siblings) as channel:
-        await channel.until_live()
-        await channel.until(lambda: channel.stats().restarts == 1)
-        await channel.until_live(20)
-        assert channel.stats().restarts == 1, "there is nothing smaller still"
-        assert channel.steering.state().status == "live"
-        assert channel.records[-1].prompt == "a red sun"
-    assert "tinier takes over" in caplog.text
-
-
-async def test_hung_generator_is_replaced(bundle: Path) -> None:
-    async with running(bundle, silence_timeout_s=5.0) as channel:
-        await channel.until_live()
-        pid = channel.generator_pid
-        assert pid is not None
-        os.kill(pid, signal.SIGSTOP)
-        await channel.until(lambda: channel.steering.status == "buffering")
-        await channel.until(lambda: channel.steering.status == "slate")
-        played = len(channel.records)
-        await channel.until(lambda: len(channel.records) > played)
-        assert not psutil.pid_exists(pid)
-        assert channel.stats().underruns >= 1
-
-
 async def test_prompts_are_steered_end_to_end_and_the_latest_wins(bundle: Path) -> None:
     async with running(bundle) as channel:
         connection = channel.steering.connect(None, frozenset({"prompt", "config"}))
@@ -462,56 +310,4 @@ async def test_unusable_bundle_is_refused_at_the_start(bundle: Path, tmp_path: P
         await Channel(broken).__aenter__()
     with pytest.raises(ValueError, match="scale"):
         await Channel(bundle, scale=0).__aenter__()
-    assert not _generators()
-
-
-async def test_close_is_idempotent_and_leaves_no_process(bundle: Path) -> None:
-    async with running(bundle) as channel:
-        await channel.until_live()
-        assert _generators()
-    await channel.close()
-    assert not _generators()
-    released = len(channel.audios)
-    await asyncio.sleep(0.05)
-    assert len(channel.audios) == released
-
-
-async def test_closing_during_the_start_leaves_no_process(bundle: Path) -> None:
-    entering = asyncio.create_task(Channel(bundle, scale=1).__aenter__())
-    async with asyncio.timeout(LIMIT_S):
-        while not _generators():  # noqa: ASYNC110 - no event tells it
-            await asyncio.sleep(0.005)
-        entering.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await entering
-    assert not _generators()
-
-
-def _generators() -> list[int]:
-    """Process ids of generators of this process."""
-    found = []
-    for child in psutil.Process().children():
-        try:
-            if "spawn_main" in " ".join(child.cmdline()) and child.status() != psutil.STATUS_ZOMBIE:
-                found.append(child.pid)
-        except psutil.NoSuchProcess:
-            continue
-    return found
-
-
-async def test_memory_that_runs_out_on_the_gpu_shows_the_slate_and_the_programme_comes_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    """From TensorRT's words to a new generator; TensorRT and its GPU are stand-ins."""
-    monkeypatch.setattr("streamgen.generation.process._run", stand_in_worker.run)
-    gpu = GpuOptions(plan_cache=tmp_path / "plans")
-    card = bundled("testcard").root
-    async with running(card, first_restart_s=2.0, runtime="tensorrt-rtx", gpu=gpu) as channel:
-        await channel.until_live(2)
-        fail(tmp_path, "denoise.onnx", "Error Code 1: Cuda Runtime (out of memory)", times=2)
-        await channel.until(lambda: channel.steering.status == "slate")
-        await channel.until_live(2)
-        assert channel.steering.status == "live"
-        assert channel.stats().restarts == 1
-    assert "denoise.onnx failed for want of memory" in caplog.text
-    assert len(set(words(tmp_path, "builds"))) == len(words(tmp_path, "builds"))  # nothing was built again
+    assert not generators()

@@ -35,7 +35,7 @@ from streamgen_engines.bundle import Bundle
 from streamgen_engines.condition import Condition
 from streamgen_engines.families import load
 from tests.replayed import replayed
-from tests.test_channel import TapedChannel, answers, running
+from tests.taped_channel import TapedChannel, answers, running
 from tests.tiny_bundle import write_tiny_bundle
 
 OPERATOR: frozenset[Permission] = frozenset({"prompt", "schedule", "config"})

@@ -1,7 +1,7 @@
 """Whole chunks by ONNX Runtime on a device (the host's memory, or a strict fake GPU) against those of the host."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,8 @@ from streamgen_engines.recipe import SamplingRuntime
 from streamgen_engines.runtimes import OnnxRuntimeCpu
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.runtimes.bound_session import CAPACITY, BoundSession
-from streamgen_engines.runtimes.onnxruntime_cuda import OnnxRuntimeCuda
 from streamgen_engines.text import TextEncoder
-from tests.engines.fake_cuda_ort import AddressedGpu, FakeCudaOrt
+from tests.engines.bound_runtimes import BOUND_RUNTIMES, OnFakeGpu
 from tests.engines.host_device import HostDevice
 from tests.engines.on_host import OnHost
 from tests.pocket_loop import (
@@ -46,25 +45,9 @@ from tests.pocket_loop import (
 from tests.tiny_bundle import VIDEO
 
 
-class OnFakeGpu(OnnxRuntimeCuda):
-    """The CUDA runtime itself on the fake GPU, in float32."""
-
-    def __init__(self, *, cuda_graph: bool = True, stirred: int | None = None) -> None:
-        self.ort = FakeCudaOrt(gpu=AddressedGpu(stirred=stirred))
-        super().__init__(precision="fp32", cuda_graph=cuda_graph, ort=self.ort, open_device=self.ort.open_device)
-
-
-RUNTIMES: dict[str, Callable[[], BoundRuntime]] = {
-    "on the host": OnHost,
-    "on a GPU, with graphs": OnFakeGpu,
-    "on a GPU, without": lambda: OnFakeGpu(cuda_graph=False),
-    "on a GPU, stirred": lambda: OnFakeGpu(stirred=3),
-}
-
-
-@pytest.fixture(params=RUNTIMES)
+@pytest.fixture(params=BOUND_RUNTIMES)
 def runtime(request: pytest.FixtureRequest) -> Iterator[BoundRuntime]:
-    made = RUNTIMES[request.param]()
+    made = BOUND_RUNTIMES[request.param]()
     yield made
     made.close()
 
@@ -127,7 +110,7 @@ def test_it_makes_whole_chunks(host: OnHost, gpu: OnFakeGpu) -> None:
 def test_chunks_are_those_of_the_host(
     tiny: Bundle, ball: Prompt, sea: Prompt, blended: Prompt, kind: Kind, way: str
 ) -> None:
-    runtime: Any = RUNTIMES[way]()
+    runtime: Any = BOUND_RUNTIMES[way]()
     compare(tiny, kind.programme(ball, sea, blended), runtime)
     assert (runtime.recorded > 0) is (way != "on the host")
     runtime.close()

@@ -3,7 +3,7 @@
 The fake's streams are ordered by events alone. Nothing here claims that CUDA ran.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,25 +20,18 @@ from streamgen_engines.planes.graph import append_planes
 from streamgen_engines.runtimes import OnnxRuntimeCpu, Runtime
 from streamgen_engines.runtimes.bound_runtime import BoundRuntime
 from streamgen_engines.tensorrt.graph import Rewriting
-from tests.engines.on_host import OnHost
-from tests.engines.test_onnxruntime_loop import OnFakeGpu
+from tests.engines.bound_runtimes import BOUND_RUNTIMES, OnFakeGpu
 from tests.tiny_bundle import VIDEO, write_tiny_bundle
 from tests.tiny_wan_bundle import HEIGHT, PICTURE_WIDTH, write_tiny_wan_bundle
 from tests.upscaling import add_upscaler, carried, nearest, upscale_model
 
 FACTOR = 2
 CHUNKS = 5
-DEVICES: dict[str, Callable[[], BoundRuntime]] = {
-    "on the host": OnHost,
-    "on a GPU, with graphs": OnFakeGpu,
-    "on a GPU, without": lambda: OnFakeGpu(cuda_graph=False),
-    "on a GPU, stirred": lambda: OnFakeGpu(stirred=5),
-}
 
 
-@pytest.fixture(params=DEVICES)
+@pytest.fixture(params=BOUND_RUNTIMES)
 def device(request: pytest.FixtureRequest) -> Iterator[BoundRuntime]:
-    made = DEVICES[request.param]()
+    made = BOUND_RUNTIMES[request.param]()
     yield made
     made.close()
 
