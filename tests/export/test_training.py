@@ -2,6 +2,9 @@
 
 import itertools
 import json
+import multiprocessing
+import sys
+import time
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -19,7 +22,7 @@ from streamgen_export.pocket.encoders import Encoders
 from streamgen_export.pocket.export import load_transformer
 from streamgen_export.pocket.few_step import FewStepTraining
 from streamgen_export.pocket.latents import HELDOUT_SHARD, LatentSet, Stock, batch_of, read_shard, write_shard
-from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train
+from streamgen_export.pocket.train import LONE_SHARD, PLANS, SHARD, Machine, train, wait_for_clips
 from streamgen_export.pocket.train_autoencoders import AudioTraining, EnlargerTraining, PictureTraining
 from streamgen_export.pocket.train_transformer import TransformerTraining, is_alone, rate_factor
 from streamgen_export.pocket.video_autoencoder import pictures_to_float
@@ -238,6 +241,24 @@ def test_what_goes_on_from_weights_takes_both_kinds_in_turns(tmp_path: Path) -> 
     again = TransformerTraining(SMOKE, tmp_path, 1)
     again.restore()
     assert again.in_turns, "a run that is resumed goes on as it began"
+
+
+def test_a_training_does_not_wait_for_clips_that_nobody_makes() -> None:
+    maker = multiprocessing.get_context("spawn").Process(target=sys.exit, args=(3,))
+    maker.start()
+    with pytest.raises(ChildProcessError, match="ended with 3"):
+        wait_for_clips([maker], None)
+
+
+def test_a_training_waits_for_clips_so_long_and_no_longer() -> None:
+    maker = multiprocessing.get_context("spawn").Process(target=time.sleep, args=(600,))
+    maker.start()
+    try:
+        wait_for_clips([maker], 0.1)
+        assert maker.is_alive(), "it goes on beside the training"
+    finally:
+        maker.terminate()
+        maker.join()
 
 
 @pytest.mark.parametrize("name", ["pocket", "smoke"])

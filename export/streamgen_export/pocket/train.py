@@ -253,6 +253,7 @@ def train(
 
     Raises:
         FileNotFoundError: `bundle` lacks the text graph.
+        ChildProcessError: clips could not be made.
     """
     began = time.monotonic()
     CaptionEncoder(bundle)  # fails here if it must: the processes that make shards would leave this one waiting
@@ -267,7 +268,7 @@ def train(
         maker.start()
     try:
         if machine.device == "cpu":
-            _wait(makers, None if seconds is None else seconds * RENDERING_SHARE)
+            wait_for_clips(makers, None if seconds is None else seconds * RENDERING_SHARE)
         training = TransformerTraining(plan.config, run, seed, machine.device, compiled=machine.compiled)
         until = (seconds or 0.0) * (1 - FEW_STEP_SHARE if few_steps else 1.0)
         training.run(
@@ -288,11 +289,19 @@ def train(
     return training
 
 
-def _wait(makers: Sequence[BaseProcess], seconds: float | None) -> None:
-    """Wait until clips are made, or for so long; on one processor, two that work beside one another hinder both."""
+def wait_for_clips(makers: Sequence[BaseProcess], seconds: float | None) -> None:
+    """Wait until clips are made, or for so long; on one processor, two that work beside one another hinder both.
+
+    Raises:
+        ChildProcessError: one that makes them has failed, and the training would wait for its clips for ever.
+    """
     until = None if seconds is None else time.monotonic() + seconds
     for maker in makers:
         maker.join(until and max(until - time.monotonic(), 0.0))
+        if maker.exitcode:
+            raise ChildProcessError(
+                f"a process that makes clips has ended with {maker.exitcode}; it said why"
+            )
 
 
 def train_few_steps(
