@@ -299,9 +299,7 @@ def wait_for_clips(makers: Sequence[BaseProcess], seconds: float | None) -> None
     for maker in makers:
         maker.join(until and max(until - time.monotonic(), 0.0))
         if maker.exitcode:
-            raise ChildProcessError(
-                f"a process that makes clips has ended with {maker.exitcode}; it said why"
-            )
+            raise ChildProcessError(f"a process that makes clips has ended with {maker.exitcode}; it said why")
 
 
 def train_few_steps(
